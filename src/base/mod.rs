@@ -1,0 +1,17 @@
+//! # base — words every room shares
+//!
+//! Identifiers, the two clocks as values, durations as people write them, secrets that do not print themselves,
+//! and the bus on which rooms announce what changed.
+//!
+//! **Absent:** files, sockets, threads, the store. A machine may use all of this, save [`time::Now::read`].
+
+pub mod duration;
+pub mod events;
+pub mod ids;
+pub mod secret;
+pub mod time;
+
+pub use events::Bus;
+pub use ids::RunId;
+pub use secret::Secret;
+pub use time::{Mono, Now, Wall};

@@ -1,0 +1,80 @@
+//! The two clocks, as values that machines are given.
+//!
+//! Back-off and time-outs count on the monotonic clock, which a clock step cannot touch; schedules and records use
+//! the wall clock. A machine gets both in one [`Now`] and never guesses one from the other.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A moment of the wall clock, in UTC.
+pub type Wall = DateTime<Utc>;
+
+/// A moment of the host's monotonic clock: time since boot, suspended time included (`CLOCK_BOOTTIME`).
+///
+/// Comparable across processes of one boot, so a stored one means something to the next core of the same boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mono(pub Duration);
+
+impl Add<Duration> for Mono {
+    type Output = Mono;
+    /// Saturates: a time-out of a million years is "never", not a panic.
+    fn add(self, rest: Duration) -> Mono {
+        Mono(self.0.saturating_add(rest))
+    }
+}
+
+impl Sub for Mono {
+    type Output = Duration;
+    /// Zero when `earlier` is later.
+    fn sub(self, earlier: Mono) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// For durations.
+    pub mono: Mono,
+    /// For schedules and records.
+    pub wall: Wall,
+}
+
+impl Now {
+    /// Reads the host's clocks. Shells do this once per event; machines never do.
+    pub fn read() -> Now {
+        let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+        Now { mono: Mono(since_boot), wall: Utc::now() }
+    }
+
+    /// The same moment, later by `by` on both clocks.
+    pub fn later(self, by: Duration) -> Now {
+        let wall = TimeDelta::from_std(by).ok().and_then(|by| self.wall.checked_add_signed(by));
+        Now { mono: self.mono + by, wall: wall.unwrap_or(Wall::MAX_UTC) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_arithmetic_saturates() {
+        let early = Mono(Duration::from_secs(1));
+        assert_eq!(early + Duration::MAX, Mono(Duration::MAX));
+        assert_eq!(early - Mono(Duration::from_secs(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn both_clocks_move_together() {
+        let now = Now { mono: Mono::default(), wall: Wall::UNIX_EPOCH };
+        let then = now.later(Duration::from_secs(60));
+        assert_eq!(then.mono - now.mono, Duration::from_secs(60));
+        assert_eq!((then.wall - now.wall).num_seconds(), 60);
+        assert_eq!(now.later(Duration::MAX).wall, Wall::MAX_UTC);
+    }
+}

@@ -1,0 +1,2 @@
+//! # hostler — the map
+pub mod base;

@@ -1,0 +1,2 @@
+//! Chooses what this process is from its arguments.
+fn main() {}
