@@ -1,2 +1,2 @@
-//! # hostler — the map
 pub mod base;
+pub mod config;

@@ -1,0 +1,167 @@
+//! # config — what the operator has set
+//!
+//! `defaults.toml` is both the manual and the fallback: the operator's files are laid over it, key by key, and the
+//! result is read into [`Config`]. A key that the defaults do not have is an error that names the nearest one.
+//!
+//! **Absent:** policy, other rooms. `daemon.rs` hands each room its settings as plain values.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use read::{ConfigError, default_socket, load, parse};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The shipped configuration, which documents every key.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Everything that can be set. The keys and their meaning are those of [`DEFAULTS`].
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// The TCP addresses.
+    pub listen: Vec<Listen>,
+    /// The daemon's own log.
+    pub log: Log,
+    /// Limits and rules of HTTP.
+    pub http: Http,
+    /// Who counts as whom.
+    pub auth: Auth,
+    /// The audit log.
+    pub audit: Audit,
+    /// The store.
+    pub store: Store,
+    /// The keeper.
+    pub keeper: Keeper,
+    /// Control groups.
+    pub cgroup: Cgroup,
+    /// Supervised processes.
+    pub proc: Proc,
+}
+
+/// One TCP address to listen on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "ListenEntry")]
+pub struct Listen {
+    /// Address and port; port 0 lets the kernel choose.
+    pub address: String,
+    /// Certificate chain and key, as PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Whether plain HTTP is wanted on an address that is not loopback.
+    pub plaintext: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListenEntry {
+    Address(String),
+    Table { address: String, cert: Option<PathBuf>, key: Option<PathBuf>, plaintext: Option<bool> },
+}
+
+impl From<ListenEntry> for Listen {
+    fn from(entry: ListenEntry) -> Listen {
+        match entry {
+            ListenEntry::Address(address) => Listen { address, tls: None, plaintext: false },
+            ListenEntry::Table { address, cert, key, plaintext } => {
+                Listen { address, tls: cert.zip(key), plaintext: plaintext.unwrap_or(false) }
+            }
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How the daemon's own log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// journald's fields when started by systemd, else text.
+    Auto,
+    /// Text lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Http {
+    pub hosts: Vec<String>,
+    pub cors_origins: Vec<String>,
+    pub max_connections: usize,
+    pub max_connections_per_uid: usize,
+    pub max_head: ByteSize,
+    pub max_body: ByteSize,
+    #[serde(with = "crate::base::duration")]
+    pub head_timeout: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub body_timeout: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub idle_timeout: Duration,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Auth {
+    pub loopback_uid: bool,
+    pub operator_group: String,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Audit {
+    pub max_size: ByteSize,
+    pub keep: usize,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Store {
+    pub cache: ByteSize,
+    pub compact_over: ByteSize,
+}
+
+/// `[keeper]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Keeper {
+    pub max_slots: usize,
+}
+
+/// `[cgroup]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Cgroup {
+    pub root: PathBuf,
+}
+
+/// `[proc]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Proc {
+    pub pass_env: Vec<String>,
+    pub max_replicas: u32,
+    pub log_max: ByteSize,
+    pub keep_runs: usize,
+    #[serde(with = "crate::base::duration")]
+    pub keep_for: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub keep_deleted: Duration,
+}
