@@ -1,3 +1,4 @@
 //! # hostler — the map
 pub mod base;
+pub mod proc;
 pub mod schedule;

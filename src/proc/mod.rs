@@ -1,0 +1,2 @@
+//! # proc — supervised processes
+pub mod model;
