@@ -1,2 +1,3 @@
 //! # proc — supervised processes
+pub mod machine;
 pub mod model;
