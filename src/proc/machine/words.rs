@@ -1,0 +1,603 @@
+//! The vocabulary of the room: what it hears, what it is asked, and what it answers with.
+
+use crate::base::{Mono, RunId, Wall};
+use crate::proc::model::{
+    Definition, Firing, Incarnation, Offsets, Owner, Replicas, RunRecord, Signal, StartedBy, Status, StoppedBy,
+    TaskName, Usage,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A client wants something.
+    Asked {
+        /// What.
+        ask: Ask,
+        /// Who.
+        by: Asker,
+    },
+    /// A launch has become a process.
+    Spawned {
+        /// Which.
+        run: RunId,
+        /// Its leader.
+        pid: i32,
+        /// When that was born, in clock ticks since boot: with the pid, its identity on this boot.
+        start_ticks: u64,
+        /// Where its output begins.
+        log: Option<Offsets>,
+    },
+    /// A launch has failed, or was withdrawn in time. The run never was a process.
+    NotLaunched {
+        /// Which.
+        run: RunId,
+        /// Why, for people.
+        why: String,
+    },
+    /// A leader has ended. May come again until it was acknowledged.
+    Exited(Exit),
+    /// The last process of an ended run's tree is gone.
+    TreeEmpty {
+        /// Which.
+        run: RunId,
+    },
+    /// What an earlier keeper had left behind of this run is gone.
+    LeftoverGone {
+        /// Which.
+        run: RunId,
+    },
+    /// A probe has come to a result.
+    Probed {
+        /// Of which run.
+        run: RunId,
+        /// Of which probe.
+        what: Probing,
+        /// What it saw, for people, when it did not hold.
+        outcome: Result<(), String>,
+    },
+    /// A deadline has come, or a clock was set.
+    Tick,
+    /// End everything in order, then say so.
+    Shutdown,
+    /// End everything at once, then say so.
+    ShutdownNow,
+}
+
+/// The end of a leader, as the keeper tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exit {
+    /// The number to acknowledge.
+    pub seq: u64,
+    /// Which.
+    pub run: RunId,
+    /// How.
+    pub status: Status,
+    /// What it used.
+    pub usage: Usage,
+    /// When.
+    pub ended: Wall,
+    /// Whether the memory killer struck in its cgroup.
+    pub oom: bool,
+    /// Whether nothing of its tree is left.
+    pub tree_empty: bool,
+    /// Where its output ended.
+    pub log: Option<Offsets>,
+}
+
+/// Which of a run's two probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probing {
+    /// Is it ready yet?
+    Ready,
+    /// Does it still work?
+    Health,
+}
+
+/// Who asks, and whose tasks he may touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// He himself: the owner of what he creates.
+    pub owner: Owner,
+    /// Whether everybody's tasks are his to touch; else only those that run as his uid.
+    pub all: bool,
+}
+
+/// A definition with what was found out about it outside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// What the client said.
+    pub definition: Definition,
+    /// The uid it will run as, looked up when it was offered. Decides who may see and touch it.
+    pub runs_as: u32,
+}
+
+/// What a client may want.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// A new task, started at once (cron: when due).
+    Create(Box<Offer>),
+    /// End what runs of it and run it again, whatever its type and state.
+    Restart(TaskName),
+    /// End what runs of it and forget it.
+    Delete(TaskName),
+    /// End what runs of it, keep it, and leave it down until asked again.
+    Stop(TaskName),
+    /// Run what of it does not run; a stopped cron task goes by its schedule again.
+    Start(TaskName),
+    /// Another number of replicas; those that stay are not touched.
+    Scale {
+        /// Which task.
+        name: TaskName,
+        /// How many.
+        replica: Replicas,
+    },
+    /// A signal to what runs of it.
+    Signal {
+        /// Which task.
+        name: TaskName,
+        /// Which replica; none: all.
+        replica: Option<u32>,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Its reload signal to what runs of it.
+    Reload(TaskName),
+    /// These tasks shall be so: creates, changes and restarts only what differs. All or nothing.
+    Apply {
+        /// How they shall be.
+        offers: Vec<Offer>,
+        /// Only say what would be done.
+        dry_run: bool,
+    },
+}
+
+/// The answer to an [`Ask`].
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It will be so; durable with the plan's writes.
+    Accepted,
+    /// It was so before.
+    AlreadySo,
+    /// No, and why. Nothing has changed.
+    Refused(Refusal),
+}
+
+/// Why an [`Ask`] was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such task.
+    #[error("there is no task {0:?}")]
+    NotFound(TaskName),
+    /// The name is in use.
+    #[error("there already is a task {0:?}")]
+    Exists(TaskName),
+    /// It would wait for itself. The path begins and ends with the same name.
+    #[error("the tasks would wait for each other: {}", Path(.0))]
+    Cycle(Vec<TaskName>),
+    /// More replicas than the configuration allows.
+    #[error("at most {max} replicas are allowed")]
+    TooMany {
+        /// The limit.
+        max: u32,
+    },
+    /// The task runs as somebody else.
+    #[error("task {0:?} is not yours")]
+    NotAllowed(TaskName),
+    /// The task has no reload signal.
+    #[error("task {0:?} has no reload signal")]
+    NoReload(TaskName),
+    /// There is no process the signal could go to.
+    #[error("nothing of task {0:?} runs")]
+    NotRunning(TaskName),
+    /// There is no such replica.
+    #[error("task {name:?} has no replica {replica}")]
+    NoReplica {
+        /// Which task.
+        name: TaskName,
+        /// Which index.
+        replica: u32,
+    },
+    /// A list names a task more than once.
+    #[error("task {0:?} is given more than once")]
+    Twice(TaskName),
+    /// The daemon is ending.
+    #[error("the daemon is stopping")]
+    ShuttingDown,
+}
+
+/// A cycle as text: `a -> b -> a`.
+struct Path<'a>(&'a [TaskName]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, name) in self.0.iter().enumerate() {
+            write!(f, "{}{name}", if place == 0 { "" } else { " -> " })?;
+        }
+        Ok(())
+    }
+}
+
+/// What [`Ask::Apply`] does to one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It is new.
+    Created,
+    /// Its processes are replaced.
+    Restarted,
+    /// Only what hostler does around its processes, or their number, changes.
+    Adjusted,
+    /// It is as it should be.
+    Unchanged,
+}
+
+/// What is to be done about an event, in this order: submit `writes` as one batch; perform `effects`; when the
+/// batch is durable, acknowledge `heard` and give the `verdict`. `changes` may be published at once.
+#[must_use]
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The new state, one decision.
+    pub writes: Vec<Write>,
+    /// What to do, safe to repeat.
+    pub effects: Vec<Effect>,
+    /// What to tell whoever listens.
+    pub changes: Vec<Change>,
+    /// Exits that may be forgotten by the keeper once the writes are durable.
+    pub heard: Vec<u64>,
+    /// The answer, if the event was an ask.
+    pub verdict: Option<Verdict>,
+    /// The runs that this ask told to end: who wants to wait, waits until [`super::Room::run`] knows none of them.
+    pub ending: Vec<RunId>,
+    /// What [`Ask::Apply`] does or would do, in the order given.
+    pub differences: Vec<(TaskName, Difference)>,
+}
+
+/// Which processes a signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The leader alone.
+    Leader,
+    /// The leader's process group.
+    Group,
+    /// All of the run.
+    Tree,
+}
+
+/// All that is needed to launch a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// Its number, and the keeper's slot.
+    pub run: RunId,
+    /// The life of the task it belongs to.
+    pub incarnation: Incarnation,
+    /// The index of the replica.
+    pub replica: u32,
+    /// What to run.
+    pub definition: Arc<Definition>,
+    /// Whose it is.
+    pub owner: Arc<Owner>,
+    /// The uid that had been looked up for it.
+    pub runs_as: u32,
+    /// Why.
+    pub started_by: StartedBy,
+}
+
+/// Something to do in the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Start this; answer with [`Event::Spawned`] or [`Event::NotLaunched`].
+    Launch(Launch),
+    /// A launch under way is no longer wanted. Answered like a launch: if it is too late, with `Spawned`.
+    Withdraw {
+        /// Which.
+        run: RunId,
+    },
+    /// Send a signal.
+    Signal {
+        /// To which run.
+        run: RunId,
+        /// Which.
+        signal: Signal,
+        /// To which of its processes.
+        scope: Scope,
+    },
+    /// End what an earlier keeper left behind; answer with [`Event::LeftoverGone`].
+    EndLeftover {
+        /// Of which run.
+        run: RunId,
+        /// Its leader and when that was born, if it got that far. Without: only its cgroup can be swept.
+        leader: Option<(i32, u64)>,
+        /// What ends it.
+        signal: Signal,
+        /// After this it is killed.
+        grace: Duration,
+    },
+    /// Try a probe once and answer with [`Event::Probed`]. A log line or a notification is simply waited for.
+    Probe {
+        /// Of which run.
+        run: RunId,
+        /// Which.
+        what: Probing,
+    },
+    /// Drop a try that is under way; no answer is expected.
+    StopProbes {
+        /// Of which run.
+        run: RunId,
+    },
+    /// Nothing runs any more and nothing will: the daemon may end.
+    Done,
+}
+
+/// A change of the stored state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// A task's definition.
+    PutTask(StoredTask),
+    /// What a task is doing.
+    PutStanding {
+        /// Which.
+        incarnation: Incarnation,
+        /// What.
+        standing: Standing,
+    },
+    /// A task with its standing and all its seats is gone. Its history stays.
+    DeleteTask {
+        /// Which.
+        incarnation: Incarnation,
+        /// Its name.
+        name: TaskName,
+    },
+    /// Why a replica does not run.
+    PutSeat {
+        /// Of which task.
+        incarnation: Incarnation,
+        /// Its index.
+        replica: u32,
+        /// Why.
+        rest: StoredRest,
+    },
+    /// A replica has nothing of the kind.
+    DeleteSeat {
+        /// Of which task.
+        incarnation: Incarnation,
+        /// Its index.
+        replica: u32,
+    },
+    /// A run that is not over, tree included.
+    PutLive(Box<LiveRun>),
+    /// It is over.
+    DeleteLive(RunId),
+    /// A line of the history.
+    PutRun(Box<RunRecord>),
+    /// Firings that did not run: a line of the history.
+    PutFiring {
+        /// Of which task.
+        incarnation: Incarnation,
+        /// Its name.
+        name: TaskName,
+        /// Which, and why.
+        firing: Firing,
+    },
+    /// Numbers below this may have been handed out.
+    PutCeiling(u64),
+    /// The host's boot that the live runs belong to.
+    PutBoot(String),
+}
+
+/// A task as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTask {
+    /// Its life; older tasks have lower numbers.
+    pub incarnation: Incarnation,
+    /// What the client said.
+    pub definition: Arc<Definition>,
+    /// Whose it is.
+    pub owner: Arc<Owner>,
+    /// The uid it runs as.
+    pub runs_as: u32,
+}
+
+/// What a task is doing, as stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Whether an operator has stopped it.
+    pub stopped: bool,
+    /// When its replicas were last launched on purpose; a daemon's restarts do not count.
+    pub last_time: Option<Wall>,
+    /// When that was last tried.
+    pub start_time: Option<Wall>,
+    /// It is to be launched as soon as its dependencies allow.
+    pub queued: Option<Queued>,
+    /// How far the schedule of a cron task has been dealt with.
+    pub cursor: Option<Cursor>,
+}
+
+/// A launch that waits for dependencies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queued {
+    /// Why it is to be launched.
+    pub by: StartedBy,
+    /// Which replicas.
+    pub seats: Seats,
+}
+
+/// Which replicas a launch is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seats {
+    /// Those that do not run.
+    Idle,
+    /// Those of them that have neither finished nor been given up.
+    Unfinished,
+}
+
+/// How far a schedule has been dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Every firing up to here has run, or the history says why not.
+    pub accounted: Wall,
+    /// Those after that and up to here will run, one after the other.
+    pub owed: Option<Wall>,
+}
+
+/// Why a replica does not run, where that is not plain from its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredRest {
+    /// A daemon's pause before the next start.
+    Pause {
+        /// Until when, on the clock of this boot.
+        until: Mono,
+        /// How many lives in a row were not stable.
+        failures: u32,
+    },
+    /// It was running when the daemon ended and is to be run again.
+    Again,
+    /// It has ended and is not started again.
+    Finished {
+        /// With exit code 0.
+        success: bool,
+    },
+    /// It was given up.
+    Failed,
+}
+
+/// A run that is not over, as stored: what recovery needs to know about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveRun {
+    /// Which.
+    pub run: RunId,
+    /// The task's name.
+    pub name: TaskName,
+    /// The task, which may be deleted.
+    pub incarnation: Incarnation,
+    /// The index of the replica.
+    pub replica: u32,
+    /// The uid it runs as.
+    pub runs_as: u32,
+    /// Why it began.
+    pub started_by: StartedBy,
+    /// Why it was told to end.
+    pub stopped_by: Option<StoppedBy>,
+    /// Whether the task still counts it as its own.
+    pub attached: bool,
+    /// Its leader and when that was born.
+    pub leader: Option<(i32, u64)>,
+    /// When it became a process.
+    pub start: Option<Wall>,
+    /// The same moment on the clock of this boot.
+    pub born: Option<Mono>,
+    /// Where its output begins.
+    pub log_from: Option<Offsets>,
+    /// Whether it has shown to be ready.
+    pub ready: bool,
+    /// Whether the leader has ended and is in the history; only its tree is left.
+    pub over: bool,
+    /// When it will be killed.
+    pub kill_at: Option<Mono>,
+    /// What ends it.
+    pub stop_signal: Signal,
+    /// How long it may take to end.
+    pub stop_timeout: Duration,
+}
+
+/// All that is read back at start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// Tasks with their standing, in any order.
+    pub tasks: Vec<(StoredTask, Standing)>,
+    /// Resting replicas.
+    pub seats: Vec<(Incarnation, u32, StoredRest)>,
+    /// Runs that were not over.
+    pub live: Vec<LiveRun>,
+    /// See [`Write::PutCeiling`].
+    pub ceiling: u64,
+    /// See [`Write::PutBoot`]; none in a fresh store.
+    pub boot: Option<String>,
+}
+
+/// A slot of this room that the keeper still holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The run, as its intent tells it: `leader`, `start`, `born` and `log_from` filled in as far as known,
+    /// `attached` true, `over` false.
+    pub intent: LiveRun,
+    /// How it ended, if it has.
+    pub exit: Option<Exit>,
+    /// Whether nothing of its tree is left.
+    pub tree_empty: bool,
+    /// Whether the history already has its end (asked only of exits without a live record).
+    pub recorded: bool,
+}
+
+/// Something that changed, for listeners.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The task.
+    pub name: TaskName,
+    /// The uid that may see it.
+    pub owner: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The task was created.
+    Created,
+    /// Its definition was changed.
+    Changed,
+    /// It was deleted.
+    Deleted,
+    /// It was stopped and stays down.
+    Stopped,
+    /// Its launch waits for a dependency.
+    Queued,
+    /// Its replicas were launched.
+    Launched(StartedBy),
+    /// A run has become a process.
+    RunStarted {
+        /// Which.
+        run: RunId,
+        /// The index of the replica.
+        replica: u32,
+        /// Its leader.
+        pid: i32,
+    },
+    /// A run is ready.
+    RunReady {
+        /// Which.
+        run: RunId,
+        /// The index of the replica.
+        replica: u32,
+    },
+    /// A run was told to end.
+    RunStopping {
+        /// Which.
+        run: RunId,
+        /// The index of the replica.
+        replica: u32,
+        /// Why.
+        by: StoppedBy,
+    },
+    /// A run has ended.
+    RunEnded(Box<RunRecord>),
+    /// A run and its whole tree are gone.
+    RunGone {
+        /// Which.
+        run: RunId,
+        /// The index of the replica.
+        replica: u32,
+    },
+    /// A replica was given up.
+    GaveUp {
+        /// The index of the replica.
+        replica: u32,
+        /// How many lives in a row were not stable.
+        failures: u32,
+    },
+    /// A firing did not run.
+    NotFired(Firing),
+}

@@ -1,0 +1,3 @@
+//! # proc — supervised processes
+pub mod machine;
+pub mod model;
