@@ -1,0 +1,152 @@
+//! Listening sockets: bound once, or taken from the keeper, which keeps a copy of each for the next core.
+
+use crate::config::Config;
+use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// A listening socket and what requests on it are served as.
+pub struct Bound {
+    /// As configured, for the keeper and for the log: `127.0.0.1:8606`, or the socket's path.
+    pub name: String,
+    /// The socket.
+    pub socket: Socket,
+    /// Certificate and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// The two kinds of listening sockets.
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpListener),
+    /// Unix.
+    Unix(UnixListener),
+}
+
+impl Bound {
+    /// The address that clients connect to, with the port that the kernel chose.
+    pub fn address(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().map_or(self.name.clone(), |address| address.to_string()),
+            Socket::Unix(_) => self.name.clone(),
+        }
+    }
+
+    /// For the keeper's copy.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.as_fd(),
+            Socket::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// Why a socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {name}: {why}")]
+pub struct ListenError {
+    name: String,
+    why: String,
+}
+
+/// The sockets that the configuration asks for: those that the keeper held are used again, the others are bound now.
+/// An address family that this host does not have is passed over as long as another address remains.
+///
+/// # Errors
+/// An address that is taken, malformed, or not loopback without TLS and without `plaintext = true`.
+pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>, ListenError> {
+    let mut held: Vec<_> = held.into_iter().filter_map(|(name, fd)| recognised(name, fd)).collect();
+    let mut bound = vec![unix(&config.socket, &mut held)?];
+    for entry in &config.listen {
+        let fail = |why: String| ListenError { name: entry.address.clone(), why };
+        let addresses: Vec<SocketAddr> = entry
+            .address
+            .to_socket_addrs()
+            .map_err(|why| fail(format!("{why}; expected ADDRESS:PORT")))?
+            .collect();
+        for address in addresses {
+            if !address.ip().is_loopback() && entry.tls.is_none() && !entry.plaintext {
+                return Err(fail("an address beyond this host needs `cert` and `key`, or `plaintext = true`".into()));
+            }
+            let socket = match take_tcp(&mut held, &entry.address, address) {
+                Some(listener) => listener,
+                None => match TcpListener::bind(address) {
+                    Ok(listener) => listener,
+                    Err(why) if family_is_missing(&why) => {
+                        tracing::warn!(%address, "not listening here: {why}");
+                        continue;
+                    }
+                    Err(why) => return Err(fail(why.to_string())),
+                },
+            };
+            bound.push(Bound { name: entry.address.clone(), socket: Socket::Tcp(socket), tls: entry.tls.clone() });
+        }
+    }
+    for one in &bound {
+        let _ = match &one.socket {
+            Socket::Tcp(listener) => listener.set_nonblocking(true),
+            Socket::Unix(listener) => listener.set_nonblocking(true),
+        };
+    }
+    Ok(bound)
+}
+
+fn family_is_missing(why: &io::Error) -> bool {
+    matches!(why.kind(), ErrorKind::AddrNotAvailable) || why.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// What the keeper held, by kind; anything that is not a TCP or Unix socket is dropped.
+fn recognised(name: String, fd: OwnedFd) -> Option<(String, Socket)> {
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
+    match address.family()? {
+        AddressFamily::Unix => Some((name, Socket::Unix(fd.into()))),
+        AddressFamily::Inet | AddressFamily::Inet6 => Some((name, Socket::Tcp(fd.into()))),
+        _ => None,
+    }
+}
+
+/// A held TCP socket of that name, or of exactly that address (as systemd gives them).
+fn take_tcp(held: &mut Vec<(String, Socket)>, name: &str, address: SocketAddr) -> Option<TcpListener> {
+    let position = held.iter().position(|(known, socket)| match socket {
+        Socket::Tcp(listener) => known == name || listener.local_addr().is_ok_and(|local| local == address),
+        Socket::Unix(_) => false,
+    })?;
+    match held.swap_remove(position).1 {
+        Socket::Tcp(listener) => Some(listener),
+        Socket::Unix(_) => None,
+    }
+}
+
+fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenError> {
+    let name = path.to_string_lossy().into_owned();
+    let fail = |why: String| ListenError { name: name.clone(), why };
+    let position = held.iter().position(|(_, socket)| match socket {
+        Socket::Unix(listener) => listener.local_addr().is_ok_and(|local| local.as_pathname() == Some(path)),
+        Socket::Tcp(_) => false,
+    });
+    // A held socket whose name is gone from the file system would be heard by nobody.
+    if let Some(position) = position
+        && path.exists()
+    {
+        return Ok(Bound { name, socket: held.swap_remove(position).1, tls: None });
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|why| fail(why.to_string()))?;
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Err(fail("another daemon answers there; stop it, or choose another place with --socket".into()));
+    }
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() != ErrorKind::NotFound => return Err(fail(why.to_string())),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(|why| fail(why.to_string()))?;
+    // Everybody may connect where root serves: the kernel says who each client is. A user's own daemon is his alone.
+    let mode = if nix::unistd::geteuid().is_root() { 0o666 } else { 0o600 };
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(|why| fail(why.to_string()))?;
+    Ok(Bound { name, socket: Socket::Unix(listener), tls: None })
+}

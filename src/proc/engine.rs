@@ -1,0 +1,626 @@
+//! The driver: one task owns the machine, hears everything through one mailbox, and carries out its plans.
+//!
+//! ```text
+//!   routes ──ask──┐                    ┌──> store (one batch a plan) ──durable──> answer, acknowledge
+//!   keeper ─news──┼──> step ──> Plan ──┼──> keeper, probes, launches (at once; safe to repeat)
+//!   clock ──tick──┘                    └──> bus, metrics
+//! ```
+//!
+//! Whatever takes time (looking up a user, the length of a log, a probe) runs beside the driver and comes back as a
+//! message. Launches and lengths of different runs overtake each other; those of one run cannot, because each is
+//! asked for only after the last has come back.
+//!
+//! **Absent:** decisions. They are the machine's.
+
+use super::launch::{self, Place};
+use super::machine::{Ask, Asker, Change, Difference, Effect, Event, Exit, Held, Probing, Room, Scope, Verdict, What};
+use super::model::*;
+use super::notify::Notify;
+use super::{probes, records, wire};
+use crate::base::{Bus, Now, RunId, Wall};
+use crate::keeper::link::{Link, Owner as KeptFor};
+use crate::keeper::model as kept;
+use crate::launch::{Launcher, Refused};
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::schedule::Clock;
+use crate::store::{Batch, Store, Ticket};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
+
+/// The room's settings, as plain values.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The most replicas a task may have.
+    pub max_replicas: u32,
+    /// Bytes of output kept per file, where the task does not say.
+    pub log_max: u64,
+    /// Ended runs remembered per task.
+    pub keep_runs: usize,
+    /// For how long.
+    pub keep_for: Duration,
+    /// How long a deleted task's history and output are kept.
+    pub keep_deleted: Duration,
+    /// This program, for probes.
+    pub program: PathBuf,
+    /// Where children say that they are ready.
+    pub notify: PathBuf,
+    /// The uid the daemon runs as.
+    pub own_uid: u32,
+}
+
+/// What the room works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// The store.
+    pub store: Store,
+    /// The keeper.
+    pub link: Link,
+    /// Output of children.
+    pub logs: Logs,
+    /// From definition to spawn request.
+    pub launcher: Launcher,
+    /// Listeners.
+    pub bus: Bus,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// The room, as other rooms and its own routes hold it. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: UnboundedSender<Message>,
+    done: watch::Receiver<bool>,
+    pub(super) tools: Tools,
+    pub(super) settings: Arc<Settings>,
+}
+
+/// What came of an ask; everything in it is durable.
+#[derive(Debug)]
+pub struct Answer {
+    /// Yes, already so, or no.
+    pub verdict: Verdict,
+    /// What an apply does, by task.
+    pub differences: Vec<(TaskName, Difference)>,
+}
+
+/// The engine is gone: the daemon is ending.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the daemon is ending")]
+pub struct Gone;
+
+pub(super) enum Message {
+    Ask { ask: Ask, by: Asker, wait: bool, answer: oneshot::Sender<Answer> },
+    Look(Box<dyn FnOnce(&Room) + Send>),
+    /// Something that a task beside the driver found out.
+    Event(Event),
+    /// An exit, with the places where the run's output ended.
+    Measured(Exit),
+    Prepared { run: RunId, offsets: Option<Offsets>, spawn: Box<Result<kept::Spawn, Refused>> },
+    /// A child said that it is ready.
+    Ready { leader: i32 },
+    Shutdown { now: bool },
+}
+
+impl Handle {
+    /// Asks for something, and answers when the decision is durable; with `wait`, when what it ended is gone.
+    ///
+    /// # Errors
+    /// The daemon is ending.
+    pub async fn ask(&self, ask: Ask, by: Asker, wait: bool) -> Result<Answer, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.send(Message::Ask { ask, by, wait, answer }).map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Looks at the room's present state, which may be ahead of the disk by one flush.
+    ///
+    /// # Errors
+    /// The daemon is ending.
+    pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Room) -> T + Send + 'static) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        let look = Box::new(move |room: &Room| drop(answer.send(look(room))));
+        self.mailbox.send(Message::Look(look)).map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Ends everything, in order or at once, and returns when nothing runs any more.
+    pub async fn shutdown(&self, now: bool) {
+        let _ = self.mailbox.send(Message::Shutdown { now });
+        let mut done = self.done.clone();
+        let _ = done.wait_for(|done| *done).await; // the engine is gone: it is done as well
+    }
+}
+
+/// A run that the keeper has or is about to get.
+struct Known {
+    place: Place,
+    definition: Option<Arc<Definition>>,
+    runs_as: u32,
+    leader: Option<i32>,
+    offsets: Option<Offsets>,
+    /// No longer wanted; decided while it was being prepared.
+    withdrawn: bool,
+    /// Its tree was gone before its exit could be told.
+    emptied: bool,
+    /// The leader has ended, and it is being found out where its output did.
+    measuring: bool,
+}
+
+impl Known {
+    fn new(place: Place, definition: Option<Arc<Definition>>, runs_as: u32) -> Known {
+        Known {
+            place,
+            definition,
+            runs_as,
+            leader: None,
+            offsets: None,
+            withdrawn: false,
+            emptied: false,
+            measuring: false,
+        }
+    }
+}
+
+/// The driver's state.
+pub struct Engine {
+    room: Room,
+    tools: Tools,
+    settings: Arc<Settings>,
+    mailbox: UnboundedReceiver<Message>,
+    own: UnboundedSender<Message>,
+    news: UnboundedReceiver<kept::News>,
+    clock: Clock,
+    known: HashMap<RunId, Known>,
+    leaders: HashMap<i32, RunId>,
+    /// How many runs write to the files of a place.
+    watched: HashMap<Place, u32>,
+    probes: HashMap<(RunId, Probing), tokio::task::AbortHandle>,
+    /// Who waits for the end of which runs.
+    waiting: Vec<(HashSet<RunId>, oneshot::Sender<()>)>,
+    closing: UnboundedSender<Closing>,
+    done: watch::Sender<bool>,
+}
+
+/// What is owed once a decision is durable.
+struct Closing {
+    ticket: Ticket,
+    heard: Vec<u64>,
+    answer: Option<(oneshot::Sender<Answer>, Answer)>,
+    /// The answer waits for this, too.
+    gone: Option<oneshot::Receiver<()>>,
+}
+
+/// Reads everything back, takes what the keeper holds, and returns the room with its first plan's effects under way.
+///
+/// # Errors
+/// The store cannot be read, or the kernel refuses a timer or a socket.
+pub async fn start(
+    tools: Tools,
+    settings: Settings,
+    held: Vec<kept::Held>,
+    boot: String,
+) -> Result<(Handle, Engine), StartError> {
+    let reader = tools.store.reader();
+    let (stored, held) = {
+        let logs = tools.logs.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let stored = records::load(&reader)?;
+            let intents: Vec<_> = held
+                .into_iter()
+                .filter_map(|held| match records::read_intent(&held.intent) {
+                    Ok(intent) => Some((held, intent)),
+                    Err(why) => {
+                        tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}");
+                        None
+                    }
+                })
+                .collect();
+            let recorded: HashSet<RunId> = intents
+                .iter()
+                .filter(|(_, intent)| records::is_recorded(&reader, intent.incarnation, intent.run).unwrap_or(false))
+                .map(|(_, intent)| intent.run)
+                .collect();
+            Ok::<_, records::LoadError>((stored, intents, recorded))
+        });
+        let (stored, intents, recorded) = loaded.await.map_err(io::Error::other)??;
+        let mut helds = Vec::with_capacity(intents.len());
+        for (held, intent) in intents {
+            let recorded = recorded.contains(&intent.run);
+            helds.push(translate_held(&logs, held, intent, recorded).await);
+        }
+        (stored, helds)
+    };
+
+    let machine_settings = super::machine::Settings { max_replicas: settings.max_replicas };
+    let known = known_runs(&stored, &held);
+    let leaders = known.iter().filter_map(|(run, known)| Some((known.leader?, *run))).collect();
+    let (own, mailbox) = unbounded_channel();
+    let (closing, closed) = unbounded_channel();
+    tokio::spawn(close(closed, tools.link.clone()));
+    Notify::listen(&settings.notify, own.clone())?;
+    let settings = Arc::new(settings);
+    let done = watch::Sender::new(false);
+    let handle = Handle {
+        mailbox: own.clone(),
+        done: done.subscribe(),
+        tools: tools.clone(),
+        settings: settings.clone(),
+    };
+    let now = Now::read();
+    let (room, plan) = Room::recover(machine_settings, stored, held, boot, now);
+    let mut engine = Engine {
+        room,
+        news: tools.link.subscribe(KeptFor::PROC),
+        tools,
+        settings,
+        mailbox,
+        own,
+        clock: Clock::new()?,
+        known,
+        leaders,
+        watched: HashMap::new(),
+        probes: HashMap::new(),
+        waiting: Vec::new(),
+        closing,
+        done,
+    };
+    let live: Vec<_> = engine.known.iter().map(|(run, known)| (*run, known.place.clone())).collect();
+    for (run, place) in live {
+        engine.watch_logs(run, &place);
+    }
+    engine.carry_out(plan, now, None);
+    Ok((handle, engine))
+}
+
+/// Why the room cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error("supervised processes cannot be read back")]
+    Load(#[from] records::LoadError),
+    /// The kernel.
+    #[error("supervised processes")]
+    Io(#[from] io::Error),
+}
+
+/// What the keeper holds, in the machine's words.
+async fn translate_held(logs: &Logs, held: kept::Held, mut intent: super::machine::LiveRun, recorded: bool) -> Held {
+    if held.pid > 0 {
+        intent.leader = Some((held.pid, held.start_ticks));
+    }
+    let exit = match held.state {
+        kept::HeldState::Starting | kept::HeldState::Live => None,
+        kept::HeldState::Exited { seq, status, rusage, ended, oom, .. } => {
+            let split = intent.log_from.is_some_and(|log| log.err.is_some());
+            let place = Place { incarnation: intent.incarnation, replica: intent.replica, split };
+            Some(Exit {
+                seq,
+                run: intent.run,
+                status: wire::status(status),
+                usage: wire::usage(rusage),
+                ended: wall(ended),
+                oom,
+                tree_empty: held.tree_empty,
+                log: launch::lengths(logs, &place).await,
+            })
+        }
+    };
+    Held { intent, exit, tree_empty: held.tree_empty, recorded }
+}
+
+fn known_runs(stored: &super::machine::Stored, held: &[Held]) -> HashMap<RunId, Known> {
+    let definition = |incarnation| {
+        let mut tasks = stored.tasks.iter();
+        tasks.find(|(task, _)| task.incarnation == incarnation).map(|(task, _)| task.definition.clone())
+    };
+    let lives = stored.live.iter().chain(held.iter().map(|held| &held.intent));
+    lives
+        .map(|live| {
+            let split = live.log_from.is_some_and(|log| log.err.is_some());
+            let place = Place { incarnation: live.incarnation, replica: live.replica, split };
+            let leader = live.leader.map(|(pid, _)| pid);
+            let known = Known::new(place, definition(live.incarnation), live.runs_as);
+            (live.run, Known { leader, offsets: live.log_from, ..known })
+        })
+        .collect()
+}
+
+/// Microseconds since the epoch as a moment.
+fn wall(micros: u64) -> Wall {
+    i64::try_from(micros).ok().and_then(Wall::from_timestamp_micros).unwrap_or(Wall::UNIX_EPOCH)
+}
+
+/// Answers and acknowledges in the order of the decisions, each when it is durable.
+async fn close(mut closed: UnboundedReceiver<Closing>, link: Link) {
+    while let Some(Closing { ticket, heard, answer, gone }) = closed.recv().await {
+        // A failed commit ends the core; nobody is told anything that is not true.
+        if ticket.durable().await.is_err() {
+            continue;
+        }
+        if !heard.is_empty() {
+            link.acknowledge(heard);
+        }
+        let Some((to, answer)) = answer else { continue };
+        match gone {
+            None => drop(to.send(answer)),
+            Some(gone) => drop(tokio::spawn(async move {
+                let _ = gone.await; // the sender is dropped when the last run is gone
+                drop(to.send(answer));
+            })),
+        }
+    }
+}
+
+impl Engine {
+    /// Drives the room until the daemon has ended everything.
+    ///
+    /// # Errors
+    /// The kernel refuses a timer.
+    pub async fn run(mut self) -> io::Result<()> {
+        loop {
+            let (mono, wall) = (self.room.deadline(), self.room.wall_deadline());
+            tokio::select! {
+                biased; // the kernel's news outranks anybody's wishes; the clock comes last, but its work is bounded
+                Some(news) = self.news.recv() => self.hear(news),
+                Some(message) = self.mailbox.recv() => self.take(message),
+                fired = self.clock.until(mono, wall) => { fired?; self.step(Event::Tick, None) }
+                else => return Ok(()),
+            }
+        }
+    }
+
+    fn step(&mut self, event: Event, asked: Option<(bool, oneshot::Sender<Answer>)>) {
+        let now = Now::read();
+        let plan = self.room.step(event, now);
+        self.carry_out(plan, now, asked);
+    }
+
+    fn hear(&mut self, news: kept::News) {
+        match news {
+            kept::News::Spawned { slot, pid, start_ticks } => {
+                let run = RunId(slot);
+                self.leaders.insert(pid, run);
+                let log = self.known.get_mut(&run).and_then(|known| {
+                    known.leader = Some(pid);
+                    known.offsets
+                });
+                self.tools.metrics.run_started();
+                self.step(Event::Spawned { run, pid, start_ticks, log }, None);
+            }
+            kept::News::Failed { slot, stage, errno } => {
+                self.step(Event::NotLaunched { run: RunId(slot), why: stage.explain(errno) }, None);
+            }
+            kept::News::Exited { seq, slot, status, rusage, ended, oom, tree_empty } => {
+                let run = RunId(slot);
+                let exit = Exit {
+                    seq,
+                    run,
+                    status: wire::status(status),
+                    usage: wire::usage(rusage),
+                    ended: wall(ended),
+                    oom,
+                    tree_empty,
+                    log: None,
+                };
+                self.exited(exit);
+            }
+            kept::News::TreeEmpty { slot } => match self.known.get_mut(&RunId(slot)) {
+                Some(known) if known.measuring => known.emptied = true, // told with the exit
+                _ => self.step(Event::TreeEmpty { run: RunId(slot) }, None),
+            },
+            kept::News::LeftoverGone { slot } => self.step(Event::LeftoverGone { run: RunId(slot) }, None),
+            // Told to the daemon, not to rooms.
+            kept::News::Stray { .. }
+            | kept::News::Stop
+            | kept::News::StopNow
+            | kept::News::Reloaded
+            | kept::News::UpgradeRefused { .. } => {}
+        }
+    }
+
+    /// Finds out where the output ended, before the machine hears of the exit.
+    fn exited(&mut self, mut exit: Exit) {
+        let Some(known) = self.known.get_mut(&exit.run) else { return self.step(Event::Exited(exit), None) };
+        known.measuring = true;
+        let (logs, place, own) = (self.tools.logs.clone(), known.place.clone(), self.own.clone());
+        tokio::spawn(async move {
+            exit.log = launch::lengths(&logs, &place).await;
+            launch::mark_end(&logs, &place, exit.ended);
+            let _ = own.send(Message::Measured(exit)); // the driver has ended
+        });
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Ask { ask, by, wait, answer } => self.step(Event::Asked { ask, by }, Some((wait, answer))),
+            Message::Look(look) => look(&self.room),
+            Message::Event(event) => self.step(event, None),
+            Message::Measured(mut exit) => {
+                if let Some(known) = self.known.get_mut(&exit.run) {
+                    known.measuring = false;
+                    exit.tree_empty |= known.emptied;
+                }
+                self.step(Event::Exited(exit), None);
+            }
+            Message::Prepared { run, offsets, spawn } => self.prepared(run, offsets, *spawn),
+            Message::Ready { leader } => {
+                if let Some(run) = self.leaders.get(&leader).copied() {
+                    self.step(Event::Probed { run, what: Probing::Ready, outcome: Ok(()) }, None);
+                }
+            }
+            Message::Shutdown { now: false } => self.step(Event::Shutdown, None),
+            Message::Shutdown { now: true } => self.step(Event::ShutdownNow, None),
+        }
+    }
+
+    /// Submits, acts, publishes, and leaves answer and acknowledgement to [`close`].
+    fn carry_out(
+        &mut self,
+        plan: super::machine::Plan,
+        now: Now,
+        asked: Option<(bool, oneshot::Sender<Answer>)>,
+    ) {
+        let mut batch = Batch::new();
+        records::write(plan.writes, now.wall, &mut batch);
+        let nothing_written = batch.is_empty();
+        if asked.is_some() || !plan.heard.is_empty() || !nothing_written {
+            let ticket = self.tools.store.submit(batch);
+            let gone = asked.as_ref().filter(|(wait, _)| *wait).map(|_| self.gone(plan.ending));
+            let answer = asked.map(|(_, to)| {
+                let verdict = plan.verdict.unwrap_or(Verdict::AlreadySo);
+                (to, Answer { verdict, differences: plan.differences })
+            });
+            let _ = self.closing.send(Closing { ticket, heard: plan.heard, answer, gone }); // the runtime is ending
+        }
+        for effect in plan.effects {
+            self.perform(effect);
+        }
+        for change in plan.changes {
+            self.publish(change, now.wall);
+        }
+    }
+
+    /// Resolves when none of these runs is left.
+    fn gone(&mut self, runs: Vec<RunId>) -> oneshot::Receiver<()> {
+        let runs: HashSet<_> = runs.into_iter().filter(|run| self.room.run(*run).is_some()).collect();
+        let (tell, told) = oneshot::channel();
+        if runs.is_empty() {
+            let _ = tell.send(()); // the other end is in our hands
+        } else {
+            self.waiting.push((runs, tell));
+        }
+        told
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch(launch) => {
+                let place = Place {
+                    incarnation: launch.incarnation,
+                    replica: launch.replica,
+                    split: launch.definition.split_output,
+                };
+                let known = Known::new(place.clone(), Some(launch.definition.clone()), launch.runs_as);
+                self.known.insert(launch.run, known);
+                self.watch_logs(launch.run, &place);
+                tokio::spawn(launch::prepare(self.tools.clone(), self.settings.clone(), launch, self.own.clone()));
+            }
+            Effect::Withdraw { run } => {
+                if let Some(known) = self.known.get_mut(&run) {
+                    known.withdrawn = true;
+                }
+            }
+            Effect::Signal { run, signal, scope } => {
+                let scope = match scope {
+                    Scope::Leader => kept::Scope::Leader,
+                    Scope::Group => kept::Scope::Group,
+                    Scope::Tree => kept::Scope::Tree,
+                };
+                self.tools.link.signal(run.0, signal.get(), scope);
+            }
+            Effect::EndLeftover { run, leader, signal, grace } => {
+                let (pid, start_ticks) = leader.unwrap_or_default();
+                let cgroup = self.known.get(&run).map(|known| known.place.cgroup());
+                let leftover =
+                    kept::Leftover { slot: run.0, pid, start_ticks, signal: signal.get(), grace, cgroup };
+                self.tools.link.end_leftover(leftover);
+            }
+            Effect::Probe { run, what } => self.probe(run, what),
+            Effect::StopProbes { run } => {
+                for what in [Probing::Ready, Probing::Health] {
+                    if let Some(probe) = self.probes.remove(&(run, what)) {
+                        probe.abort();
+                    }
+                }
+            }
+            Effect::Done => drop(self.done.send_replace(true)),
+        }
+    }
+
+    /// A launch has been prepared: to the keeper with it, unless nobody wants it any more.
+    fn prepared(&mut self, run: RunId, offsets: Option<Offsets>, spawn: Result<kept::Spawn, Refused>) {
+        let Some(known) = self.known.get_mut(&run) else { return };
+        known.offsets = offsets;
+        match spawn {
+            Ok(_) if known.withdrawn => {
+                self.step(Event::NotLaunched { run, why: "withdrawn before it was started".into() }, None);
+            }
+            Ok(mut spawn) => {
+                let live = self.room.run(run).map(|run| run.facts().clone());
+                let Some(mut live) = live else { return };
+                live.log_from = offsets;
+                let now = Now::read();
+                (live.start, live.born) = (Some(now.wall), Some(now.mono));
+                spawn.intent = records::intent(&live);
+                self.tools.link.spawn(KeptFor::PROC, spawn);
+            }
+            Err(why) => self.step(Event::NotLaunched { run, why: why.to_string() }, None),
+        }
+    }
+
+    fn watch_logs(&mut self, run: RunId, place: &Place) {
+        *self.watched.entry(place.clone()).or_default() += 1;
+        let cap = self.known.get(&run).and_then(|known| known.definition.as_ref()?.log_cap);
+        for stem in place.stems() {
+            self.tools.logs.watch(&stem, cap.unwrap_or(self.settings.log_max));
+        }
+    }
+
+    fn probe(&mut self, run: RunId, what: Probing) {
+        let Some(known) = self.known.get(&run) else { return };
+        let Some(definition) = known.definition.clone() else { return };
+        let target = probes::Target {
+            run,
+            what,
+            definition,
+            runs_as: known.runs_as,
+            place: known.place.clone(),
+            from: known.offsets.unwrap_or_default(),
+        };
+        let (tools, settings, own) = (self.tools.clone(), self.settings.clone(), self.own.clone());
+        let probe = tokio::spawn(async move {
+            if let Some(outcome) = probes::try_once(&tools, &settings, target).await {
+                let _ = own.send(Message::Event(Event::Probed { run, what, outcome })); // the driver has ended
+            }
+        });
+        self.probes.insert((run, what), probe.abort_handle());
+    }
+
+    fn publish(&mut self, change: Change, at: Wall) {
+        match &change.what {
+            What::RunEnded(record) => self.tools.metrics.run_ended(record.state.word()),
+            What::RunGone { run, .. } => self.forget(*run),
+            _ => {}
+        }
+        let (kind, data) = wire::change(&change.what);
+        self.tools.bus.publish(at, kind, change.name.as_str(), Some(change.owner), data);
+    }
+
+    /// A run and its tree are gone: nobody waits for it any longer, and nothing of it needs watching.
+    fn forget(&mut self, run: RunId) {
+        if let Some(known) = self.known.remove(&run) {
+            if let Some(leader) = known.leader {
+                self.leaders.remove(&leader);
+            }
+            let runs = self.watched.entry(known.place.clone()).or_default();
+            *runs = runs.saturating_sub(1);
+            if *runs == 0 {
+                self.watched.remove(&known.place);
+                for stem in known.place.stems() {
+                    self.tools.logs.forget(&stem);
+                }
+            }
+        }
+        // Dropping the sender is the sign.
+        self.waiting.retain_mut(|(runs, _)| {
+            runs.remove(&run);
+            !runs.is_empty()
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! The socket on which children say that they are ready, as `sd_notify`(3) does.
+//!
+//! The kernel tells which process sent a datagram; it counts for the run whose session that process is in, so neither
+//! another user nor another task can speak for it.
+
+use super::engine::Message;
+use nix::cmsg_space;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg,
+    setsockopt, socket, sockopt,
+};
+use nix::unistd::{Pid, getsid};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The longest datagram that is read; longer ones are cut, and what matters comes first.
+const MESSAGE_MAX: usize = 4096;
+
+/// See the module's head.
+pub(super) struct Notify;
+
+impl Notify {
+    /// Binds the socket in place of an earlier core's, and tells the driver the leader of each session that becomes
+    /// ready.
+    ///
+    /// # Errors
+    /// The socket cannot be made or bound.
+    pub fn listen(path: &Path, driver: UnboundedSender<Message>) -> io::Result<()> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+        setsockopt(&fd, sockopt::PassCred, &true)?;
+        match std::fs::remove_file(path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+            _ => {}
+        }
+        bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))?;
+        let socket = AsyncFd::with_interest(fd, Interest::READABLE)?;
+        tokio::spawn(async move {
+            loop {
+                let message = socket.async_io(Interest::READABLE, receive).await;
+                let Ok(message) = message else { return };
+                let Some(leader) = message else { continue };
+                if driver.send(Message::Ready { leader }).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The leader of the sender's session, when it says that it is ready.
+fn receive(fd: &OwnedFd) -> io::Result<Option<i32>> {
+    let mut text = [0; MESSAGE_MAX];
+    let mut control = cmsg_space!(UnixCredentials);
+    let (length, sender) = {
+        let mut pieces = [IoSliceMut::new(&mut text)];
+        let message = recvmsg::<()>(fd.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        let sender = message.cmsgs()?.find_map(|one| match one {
+            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
+            _ => None,
+        });
+        (message.bytes, sender)
+    };
+    let says_ready = text[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
+    // A helper such as systemd-notify may have gone already; then only its own pid is left to go by.
+    let leader = sender.map(|pid| getsid(Some(Pid::from_raw(pid))).map_or(pid, Pid::as_raw));
+    Ok(leader.filter(|_| says_ready))
+}
