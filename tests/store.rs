@@ -1,0 +1,12 @@
+//! The store on real disks: damaged files, full and read-only disks, killed processes, power cuts, old formats.
+//!
+//! Some tests run this very program again as a child, told by an environment variable what to do there.
+
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/full.rs"]
+mod full;
+#[path = "store/kill.rs"]
+mod kill;
+#[path = "store/story.rs"]
+mod story;
