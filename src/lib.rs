@@ -1,3 +1,4 @@
 //! # hostler — the map
 pub mod base;
+pub mod logs;
 pub mod schedule;
