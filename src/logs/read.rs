@@ -151,12 +151,12 @@ impl Reading {
         while going.at < going.end {
             let (file, at, end) = (going.file.clone(), going.at, going.end);
             match blocking(move || take(&file, at, end)).await? {
-                Some(piece) => {
+                Taken::Piece(piece) => {
                     going.at = piece.offset + piece.bytes.len() as u64;
                     return Ok(Some((piece, Reading::Going(going))));
                 }
-                None if going.more().await => {}
-                None => return Ok(None),
+                Taken::NotYet if going.more().await => {}
+                Taken::NotYet | Taken::Gone => return Ok(None),
             }
         }
         Ok(None)
@@ -214,7 +214,7 @@ fn last_lines(file: &Shared, first: u64, end: u64, lines: usize) -> io::Result<u
     let mut until = end;
     while until > first {
         let from = first.max(until.saturating_sub(PIECE));
-        let Some(piece) = take(file, from, until)? else { break };
+        let Taken::Piece(piece) = take(file, from, until)? else { break };
         // A short or moved piece: what it lacks is gone, and lines are counted in what is left.
         for (index, _) in piece.bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             let behind = piece.offset + index as u64 + 1;
@@ -234,18 +234,30 @@ fn last_lines(file: &Shared, first: u64, end: u64, lines: usize) -> io::Result<u
     Ok(first)
 }
 
-/// The next bytes from `at` on, before `end`; none when there are none yet. Blocks.
-fn take(file: &Shared, at: u64, end: u64) -> io::Result<Option<Piece>> {
+/// What a look for more bytes finds.
+enum Taken {
+    Piece(Piece),
+    /// The log ends before them.
+    NotYet,
+    /// They are released or truncated, all that were asked for.
+    Gone,
+}
+
+/// The next bytes from `at` on, before `end`. Blocks.
+fn take(file: &Shared, at: u64, end: u64) -> io::Result<Taken> {
     loop {
         let (open, ledger) = {
             let mut file = lock(file);
-            let Some(open) = file.reader()? else { return Ok(None) };
+            let Some(open) = file.reader()? else { return Ok(Taken::NotYet) };
             (open, file.ledger().clone())
         };
         let offset = at.max(ledger.kept);
+        if offset >= end {
+            return Ok(Taken::Gone);
+        }
         let length = ledger.end.min(end).saturating_sub(offset).min(PIECE);
         if length == 0 {
-            return Ok(None);
+            return Ok(Taken::NotYet);
         }
         let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         let count = open.read_at(&mut bytes, offset - ledger.base)?;
@@ -254,7 +266,7 @@ fn take(file: &Shared, at: u64, end: u64) -> io::Result<Option<Piece>> {
         let mut file = lock(file);
         let now = file.look()?;
         if count > 0 && now.base == ledger.base && now.kept <= offset {
-            return Ok(Some(Piece { offset, skipped: offset - at, bytes: bytes.into() }));
+            return Ok(Taken::Piece(Piece { offset, skipped: offset - at, bytes: bytes.into() }));
         }
     }
 }
