@@ -166,14 +166,17 @@ pub(super) fn since(records: &[Record], at: Wall) -> u64 {
 /// The same knowledge in about half as many records: no marks of what is gone, every other mark of the older half,
 /// one record for what is kept, and the last cut.
 pub(super) fn thin(records: &[Record]) -> Vec<Record> {
-    let ledger = Ledger::new(records);
+    let kept = Ledger::new(records).kept;
     let last = |kind| records.iter().rfind(|record| record.kind == kind).copied();
     let facts = [last(Kind::Cut), last(Kind::Kept)].into_iter().flatten();
     let marks: Vec<Record> = records.iter().filter(|record| record.kind == Kind::Mark).copied().collect();
-    // The last mark of what is gone still says when the first kept byte was written.
-    let gone = marks.partition_point(|mark| mark.offset < ledger.kept).saturating_sub(1);
-    let marks = marks.get(gone..).unwrap_or_default();
-    let old = marks.len() / 2;
-    let spared = |(index, mark): (usize, &Record)| (index >= old || index % 2 == 0).then_some(*mark);
+    let spared = |(index, mark): (usize, &Record)| {
+        let dispensable = marks.get(index + 1).is_some_and(|next| {
+            let superfluous = next.offset <= kept || (index % 2 == 1 && index < marks.len() / 2);
+            // Before the clock was set back, the later time is the one that keeps `since` from going too far.
+            superfluous && mark.at <= next.at
+        });
+        (!dispensable).then_some(*mark)
+    };
     facts.chain(marks.iter().enumerate().filter_map(spared)).collect()
 }
