@@ -15,7 +15,7 @@
 use super::Zone;
 use super::field::{DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH};
 use crate::base::Wall;
-use chrono::{LocalResult, NaiveDateTime, TimeZone as _, Utc};
+use chrono::{Datelike as _, LocalResult, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::GapInfo;
 use cron::Schedule;
 use std::fmt;
@@ -31,6 +31,9 @@ const ALIASES: [(&str, &str); 7] = [
     ("@midnight", "0 0 * * *"),
     ("@hourly", "0 * * * *"),
 ];
+
+/// The crate's calendar ends with it.
+const LAST_YEAR: i32 = 2100;
 
 /// Not a time but an event, which whoever keeps the schedule must notice.
 const REBOOT: &str = "@reboot";
@@ -129,6 +132,9 @@ impl Cron {
     /// Nothing is due before 1970.
     pub fn next_after(&self, after: Wall, zone: Zone) -> Option<Wall> {
         let after = after.max(Wall::UNIX_EPOCH);
+        if after.year() > LAST_YEAR {
+            return None;
+        }
         let mut wall = self.search_from(after, zone);
         let mut repeated = None;
         while let Some(due) = self.next_wall(wall) {
