@@ -1,0 +1,1 @@
+//! Real connections on loopback, and the table of rights.
