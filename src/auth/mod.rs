@@ -18,6 +18,7 @@
 //! **Absent:** routes; passwords and sessions, which belong to the accounts of the other families; the rules on `Host`
 //! and `Origin`, which the HTTP room applies where [`Caller::is_ambient`].
 
+pub mod audit;
 mod caller;
 mod gate;
 mod peer;
@@ -29,6 +30,7 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+pub use audit::Audit;
 pub use caller::{Caller, Denied, Local, TokenHolder, Transport};
 pub use gate::{Gate, Settings};
 pub use peer::{Arrival, Peer, Source};
