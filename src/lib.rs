@@ -1,3 +1,4 @@
 //! # hostler — the map
 pub mod auth;
 pub mod base;
+pub mod store;
