@@ -1,4 +1,6 @@
 //! # hostler — the map
 pub mod auth;
 pub mod base;
+pub mod http;
+pub mod metrics;
 pub mod store;
