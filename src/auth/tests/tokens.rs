@@ -78,7 +78,7 @@ async fn tokens_survive_a_restart_without_their_text() {
     let asked = Ask { expires: Some(start().later(DAY).wall), ..ask("ci", &[Scope::DagRead, Scope::ProcRead]) };
     let (text, token) = load(&store).mint(&user(1000), asked, start()).await.unwrap();
     let tokens = load(&store.survivors());
-    assert_eq!(tokens.list(&user(1000)).unwrap(), [token.clone()]);
+    assert_eq!(tokens.list(&user(1000)).unwrap(), std::slice::from_ref(&token));
     assert_eq!(shown(&tokens, &text, Duration::ZERO).await.name(), "token ci");
     assert!(!format!("{token:?}").contains(text.expose()));
 
