@@ -3,6 +3,9 @@
 use super::record::{Record, encode, full_key, full_range};
 use std::ops::RangeBounds;
 
+/// The longest key in the tree: with values of at most 4 KiB it keeps pages far below the size that sled does not sync.
+const LONGEST_KEY: usize = 1024;
+
 /// One change of the tree. Applying a sequence of them twice leaves what applying it once leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Op {
@@ -41,13 +44,15 @@ impl Batch {
 
     /// Stores a record under a key, replacing what was there.
     ///
-    /// A record that serde cannot write as JSON (a map with keys that are no text) makes [`Store::submit`] refuse
-    /// the whole batch.
+    /// A record that serde cannot write as JSON (a map with keys that are no text), or a key over 1 KiB, makes
+    /// [`Store::submit`] refuse the whole batch.
     ///
     /// [`Store::submit`]: super::Store::submit
     pub fn put<R: Record>(&mut self, key: &R::Key, record: &R) {
+        let key = full_key::<R>(key);
         match encode(record) {
-            Ok(value) => self.ops.push(Op::Put { key: full_key::<R>(key), value }),
+            Ok(value) if key.len() <= LONGEST_KEY => self.ops.push(Op::Put { key, value }),
+            Ok(_) => self.unwritable = Some(format!("{}: a key of {} bytes", R::KIND.name(), key.len())),
             Err(why) => self.unwritable = Some(format!("{}: {why}", R::KIND.name())),
         }
     }
@@ -80,10 +85,5 @@ impl Batch {
     /// How many operations it holds.
     pub fn len(&self) -> usize {
         self.ops.len()
-    }
-
-    /// About how many bytes it holds.
-    pub(super) fn weight(&self) -> usize {
-        self.ops.iter().map(Op::weight).sum()
     }
 }

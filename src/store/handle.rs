@@ -1,9 +1,17 @@
 //! What every room holds: the store behind one cheap handle, on disk or in memory.
 
+use super::backup::{BackupError, backup};
 use super::batch::Batch;
+use super::check::{Report, Rule, check};
+use super::disk::Disk;
+use super::export::{ExportError, export};
+use super::formats::Table;
+use super::layout::Layout;
 use super::memory::{Memory, MemoryView};
-use super::reader::Reader;
+use super::open::{OpenError, Settings};
+use super::reader::{Reader, View};
 use super::ticket::{CommitError, Ticket};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +23,7 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Engine {
+    Disk(Arc<Disk>),
     Memory(Arc<Memory>),
 }
 
@@ -50,6 +59,14 @@ pub struct Stats {
 }
 
 impl Store {
+    /// Opens the store in a data directory, or makes a new one. Blocks, for seconds when there is much to recover.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which may pass by themselves. Nothing was lost by trying.
+    pub fn open(settings: Settings) -> Result<Store, OpenError> {
+        Ok(Store { engine: Engine::Disk(Arc::new(Disk::open(settings)?)) })
+    }
+
     /// A store in memory, for tests: commits at once, forgets at the end.
     pub fn in_memory() -> Store {
         Store { engine: Engine::Memory(Arc::default()) }
@@ -64,6 +81,7 @@ impl Store {
     /// survivor.
     pub fn survivors(&self) -> Store {
         match &self.engine {
+            Engine::Disk(_) => self.clone(),
             Engine::Memory(memory) => Store { engine: Engine::Memory(Arc::new(memory.survivors())) },
         }
     }
@@ -75,6 +93,7 @@ impl Store {
             return Ticket::known(Err(CommitError::Unwritable(why)));
         }
         match &self.engine {
+            Engine::Disk(disk) => disk.submit(batch),
             Engine::Memory(memory) => Ticket::known(memory.submit(batch)),
         }
     }
@@ -85,24 +104,84 @@ impl Store {
     /// [`Full`] while the reserve is not whole.
     pub fn admits(&self) -> Result<(), Full> {
         match &self.engine {
+            Engine::Disk(disk) => disk.admits(),
             Engine::Memory(_) => Ok(()),
         }
     }
 
     /// A reader of this store.
     pub fn reader(&self) -> Reader {
-        match &self.engine {
-            Engine::Memory(memory) => Reader { view: Arc::new(MemoryView(memory.clone())) },
-        }
+        Reader { view: self.view() }
     }
 
     /// The store in numbers.
     pub fn stats(&self) -> Stats {
         match &self.engine {
+            Engine::Disk(disk) => disk.stats(),
             Engine::Memory(memory) => {
                 let (commits, live_bytes) = memory.counts();
                 Stats { commits, live_bytes, ..Stats::default() }
             }
+        }
+    }
+
+    /// Writes a backup while the store goes on: the store as it is at some moment before this returns. Blocks. How many
+    /// operations the backup holds.
+    ///
+    /// # Errors
+    /// The writer's, or an unreadable record. What was written then is no backup, and [`restore`] refuses it.
+    ///
+    /// [`restore`]: super::restore
+    pub fn backup(&self, out: &mut dyn Write) -> Result<u64, BackupError> {
+        match &self.engine {
+            Engine::Disk(disk) => backup(disk, out),
+            Engine::Memory(_) => Err(BackupError::InMemory),
+        }
+    }
+
+    /// Writes every record as a line of JSON, secrets masked; `tables` are the kinds to show. Blocks. How many lines.
+    ///
+    /// # Errors
+    /// The writer's, or an unreadable record.
+    pub fn export(&self, tables: &[Table], out: &mut dyn Write) -> Result<u64, ExportError> {
+        export(&*self.view(), tables, out)
+    }
+
+    /// Reads everything and looks for damage; the rooms' rules look at references between records. Blocks. A store in
+    /// memory has only rules to break.
+    pub fn check(&self, rules: &[Rule]) -> Report {
+        match &self.engine {
+            Engine::Disk(disk) => {
+                let db = Layout::new(&disk.settings.dir).db();
+                check(&disk.view, &db, &disk.settings.tables, rules)
+            }
+            Engine::Memory(_) => super::check::check_rules(&self.reader(), rules),
+        }
+    }
+
+    /// Asks the next start to compact the database, which cannot be done while it is in use. Blocks.
+    ///
+    /// # Errors
+    /// The request cannot be written down.
+    pub fn compact_at_next_open(&self) -> io::Result<()> {
+        match &self.engine {
+            Engine::Disk(disk) => super::compact::request(&Layout::new(&disk.settings.dir)),
+            Engine::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Commits what was submitted, then takes nothing more: later decisions are answered [`CommitError::Stopped`].
+    /// Blocks. Dropping the last handle does the same.
+    pub fn close(&self) {
+        if let Engine::Disk(disk) = &self.engine {
+            disk.close();
+        }
+    }
+
+    fn view(&self) -> Arc<dyn View> {
+        match &self.engine {
+            Engine::Disk(disk) => disk.view.clone(),
+            Engine::Memory(memory) => Arc::new(MemoryView(memory.clone())),
         }
     }
 }

@@ -16,6 +16,9 @@ pub enum CommitError {
     Unwritable(String),
 }
 
+/// The writer's end of a ticket.
+pub(super) type Answer = oneshot::Sender<Result<(), CommitError>>;
+
 /// What [`Store::submit`] gives: redeem it to wait for the disk, or drop it; the decision is written either way.
 ///
 /// [`Store::submit`]: super::Store::submit
@@ -37,7 +40,7 @@ impl Ticket {
     }
 
     /// A ticket that the writer answers.
-    pub(super) fn awaited() -> (oneshot::Sender<Result<(), CommitError>>, Ticket) {
+    pub(super) fn awaited() -> (Answer, Ticket) {
         let (sender, receiver) = oneshot::channel();
         (sender, Ticket { state: State::Awaited(receiver) })
     }

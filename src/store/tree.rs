@@ -1,0 +1,215 @@
+//! The tree on disk: sled 0.34.7, opened with care.
+//!
+//! What is known of it, and what is done about it:
+//! - Its `flush()` ends in `sync_file_range`, which survives a killed process but no power cut. Each [`sync`] is
+//!   followed by an fdatasync through a descriptor of our own.
+//! - It never syncs `conf`, nor the names of its files: done here, each time it is opened.
+//! - A damaged `snap.*` or `conf` keeps it from opening, although both can be made anew from `db`. A cut `db` makes it
+//!   panic. So it is opened on a thread that may panic, and once more without `snap.*` and `conf`; the directory is
+//!   copied aside before.
+//! - It keeps seven threads that look for work once a second. They inherit the timer slack of the thread that first
+//!   opens a tree, which is why that thread allows its timers to be very late: work wakes them by other means.
+//!
+//! [`sync`]: Backend::sync
+
+use super::backend::{Backend, Changes, RawPairs};
+use super::layout::{size_of_files, sync_dir};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// How late the idle timers of sled's threads may fire, in nanoseconds: an hour.
+const TIMER_SLACK: u64 = 3_600_000_000_000;
+
+/// How often, and how long apart, the tree is tried again while it is locked by what this process has just closed. No
+/// other process can have it: the data directory is locked.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// The tree.
+pub(super) struct Tree {
+    db: sled::Db,
+    /// The file that sled writes, for the fdatasync that it leaves out.
+    file: File,
+    path: PathBuf,
+}
+
+/// Why the tree does not open.
+pub(super) enum TreeError {
+    /// It is damaged beyond what can be made anew; the copy that was made of it before the attempt, if any.
+    Damaged { why: String, copy: Option<PathBuf> },
+    /// The disk says no.
+    Io(io::Error),
+}
+
+impl From<io::Error> for TreeError {
+    fn from(source: io::Error) -> TreeError {
+        TreeError::Io(source)
+    }
+}
+
+impl Tree {
+    /// Opens the tree in this directory, or makes a new one. Beside it: what was done to a damaged one.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<(Tree, Option<String>), TreeError> {
+        match attempt(path, cache_bytes) {
+            Ok(db) => Ok((Tree::settle(db, path)?, None)),
+            Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
+            Err(Attempt::Damaged(why)) => {
+                let Some(copy) = set_aside(path)? else {
+                    return Err(TreeError::Damaged { why, copy: None }); // nothing left that could be made anew
+                };
+                tracing::warn!(why, copy = %copy.display(), "the database is damaged: trying to recover it from its log");
+                match attempt(path, cache_bytes) {
+                    Ok(db) => {
+                        Ok((Tree::settle(db, path)?, Some(format!("{why}; the files are kept in {}", copy.display()))))
+                    }
+                    Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
+                    Err(Attempt::Damaged(why)) => Err(TreeError::Damaged { why, copy: Some(copy) }),
+                }
+            }
+        }
+    }
+
+    /// Makes the files and their names durable before the first promise.
+    fn settle(db: sled::Db, path: &Path) -> io::Result<Tree> {
+        let file = File::options().read(true).write(true).open(path.join("db"))?;
+        File::open(path.join("conf"))?.sync_all()?;
+        file.sync_all()?;
+        sync_dir(path)?;
+        sync_dir(path.parent().unwrap_or(Path::new("/")))?;
+        Ok(Tree { db, file, path: path.to_owned() })
+    }
+}
+
+impl Backend for Tree {
+    fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let value = self.db.get(key).map_err(to_io)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], back: bool) -> RawPairs {
+        let own = |pair: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, value) = pair.map_err(to_io)?;
+            Ok((key.to_vec(), value.to_vec()))
+        };
+        let pairs = self.db.range(from.to_vec()..to.to_vec());
+        if back { Box::new(pairs.rev().map(own)) } else { Box::new(pairs.map(own)) }
+    }
+
+    fn apply(&self, changes: Changes) -> io::Result<()> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.db.apply_batch(batch).map_err(to_io)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.db.flush().map_err(to_io)?;
+        self.file.sync_data()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        size_of_files(&self.path)
+    }
+}
+
+fn to_io(error: sled::Error) -> io::Error {
+    match error {
+        sled::Error::Io(source) => source,
+        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
+    }
+}
+
+/// How one try to open it failed.
+enum Attempt {
+    Damaged(String),
+    Io(io::Error),
+}
+
+/// One try, on a thread of its own: a panic in it ends that thread and no more.
+fn attempt(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
+    let config = sled::Config::new()
+        .path(path)
+        .mode(sled::Mode::HighThroughput)
+        .flush_every_ms(None)
+        .use_compression(false)
+        .cache_capacity(cache_bytes);
+    let opening = thread::Builder::new().name("store-open".into()).spawn(move || {
+        if let Err(why) = nix::sys::prctl::set_timerslack(TIMER_SLACK) {
+            tracing::debug!(%why, "sled's idle threads will wake once a second");
+        }
+        let db = open_unlocked(&config)?;
+        db.flush()?; // starts sled's threads, on a new tree too
+        Ok(db)
+    });
+    match opening.map_err(Attempt::Io)?.join() {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(source))) if source.kind() != io::ErrorKind::UnexpectedEof => Err(Attempt::Io(source)),
+        Ok(Err(error)) => Err(Attempt::Damaged(error.to_string())),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(Attempt::Damaged(said.unwrap_or("it panicked").to_owned()))
+        }
+    }
+}
+
+/// Opens it. A tree that this process has just closed is locked until sled's threads have let go of it.
+fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(why)) if why.to_string().starts_with("could not acquire lock") => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    config.open()
+}
+
+/// Copies the directory beside itself, then removes what can be made anew: `snap.*` and `conf`. `None` when neither is
+/// there, so that damage which cannot be repaired is copied once and not at each try.
+fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut renewable = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name == "conf" || name.to_string_lossy().starts_with("snap.") {
+            renewable.push(path.join(name));
+        }
+    }
+    let copy = path.with_extension("damaged");
+    let same = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
+    if renewable.is_empty() {
+        return Ok(None);
+    }
+    if same(&path.join("db"), &copy.join("db")) != Some(true) {
+        super::layout::remove_dir(&copy)?;
+        copy_dir(path, &copy)?;
+    }
+    for file in renewable {
+        fs::remove_file(file)?;
+    }
+    sync_dir(path)?;
+    Ok(Some(copy))
+}
+
+/// Copies files and directories, durably.
+fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            File::open(target)?.sync_all()?;
+        }
+    }
+    sync_dir(to)
+}

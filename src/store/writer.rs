@@ -1,0 +1,201 @@
+//! The one thread that writes.
+//!
+//!     waiting --message--> gather what else is there --> look at the space --> commit --> answer --> waiting
+//!                                                                                `--error--> the hook, then the end
+//!
+//! It sleeps on its queue and wakes for nothing else, save once a second while space is tight. What comes in while it
+//! commits is the next group: the slower the disk, the bigger the groups.
+
+use super::backend::Backend;
+use super::batch::{Batch, Op};
+use super::committer::{Committer, Decision};
+use super::formats::LIVE_KEY;
+use super::reserve::{Reserve, Space};
+use super::tap::Tap;
+use super::ticket::{Answer, CommitError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+/// A group takes no further decision beyond so many operations or bytes: those who wait are not kept waiting for long.
+const FULL_GROUP: usize = 8192;
+const HEAVY_GROUP: usize = 16 << 20;
+
+/// How often space is looked at while it is tight.
+const TIGHT_LOOK: Duration = Duration::from_secs(1);
+
+/// The estimate of live bytes is written down when it has drifted by so much.
+const LIVE_DRIFT: u64 = 1 << 20;
+
+/// What the writer is asked.
+pub(super) enum Message {
+    /// Commit this.
+    Decide(Batch, Answer),
+    /// From here on tell this tap what is committed.
+    Open(Tap),
+    /// The tap has what it needs when it has heard everything up to here.
+    End(u64),
+    /// The tap follows no references any more.
+    Drop(u64),
+    /// Commit what came before, then stop.
+    Close,
+}
+
+/// Called with the error when a commit failed. The process is expected to end.
+pub(super) type Hook = Arc<dyn Fn(&CommitError) + Send + Sync>;
+
+/// What others may read of the writer.
+#[derive(Default)]
+pub(super) struct Gauges {
+    pub(super) commits: AtomicU64,
+    pub(super) last_commit_micros: AtomicU64,
+    pub(super) queued: AtomicUsize,
+    pub(super) tight: AtomicBool,
+    pub(super) free: AtomicU64,
+    pub(super) held: AtomicU64,
+    pub(super) live: AtomicU64,
+}
+
+impl Gauges {
+    pub(super) fn show(&self, space: Space) {
+        self.free.store(space.free, Ordering::Relaxed);
+        self.held.store(space.held, Ordering::Relaxed);
+        self.tight.store(space.tight, Ordering::Release);
+    }
+}
+
+/// The writer's state.
+pub(super) struct Writer {
+    pub(super) inbox: Receiver<Message>,
+    pub(super) committer: Committer,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) reserve: Reserve,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) hook: Hook,
+    pub(super) taps: Vec<Tap>,
+    /// The live bytes as last written down.
+    pub(super) live_known: u64,
+}
+
+impl Writer {
+    /// Writes until it is closed, or until a commit fails. What is still in the queue then is answered by its end.
+    pub(super) fn run(mut self) {
+        if let Err(why) = self.serve() {
+            let why = CommitError::Storage(why.to_string());
+            (self.hook)(&why);
+        }
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        let mut held_over = None;
+        while let Some(message) = held_over.take().or_else(|| self.next()) {
+            match message {
+                Message::Decide(batch, answer) => {
+                    let mut group = vec![Decision { ops: batch.ops, answer: Some(answer) }];
+                    held_over = self.gather(&mut group);
+                    self.commit(group)?;
+                }
+                Message::Open(tap) => {
+                    tap.begin();
+                    self.taps.push(tap);
+                }
+                Message::End(id) => self.taps.iter().filter(|tap| tap.id == id).for_each(Tap::end),
+                Message::Drop(id) => {
+                    self.taps.retain(|tap| tap.id != id);
+                    self.unlink()?;
+                }
+                Message::Close => break,
+            }
+        }
+        self.close()
+    }
+
+    /// The next message; none when nobody can send any more.
+    fn next(&mut self) -> Option<Message> {
+        loop {
+            if !self.gauges.tight.load(Ordering::Acquire) {
+                return self.inbox.recv().ok();
+            }
+            match self.inbox.recv_timeout(TIGHT_LOOK) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.look(0),
+            }
+        }
+    }
+
+    /// Adds the decisions that wait already; answers the message that ended it, which is none of them.
+    fn gather(&mut self, group: &mut Vec<Decision>) -> Option<Message> {
+        let weigh = |decision: &Decision| decision.ops.iter().map(Op::weight).sum::<usize>();
+        let (mut ops, mut bytes) = (0, 0);
+        while let Some(last) = group.last() {
+            ops += last.ops.len().max(1);
+            bytes += weigh(last);
+            if ops >= FULL_GROUP || bytes >= HEAVY_GROUP {
+                return None;
+            }
+            match self.inbox.try_recv() {
+                Ok(Message::Decide(batch, answer)) => group.push(Decision { ops: batch.ops, answer: Some(answer) }),
+                Ok(other) => return Some(other),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, mut group: Vec<Decision>) -> io::Result<()> {
+        let decisions = group.len();
+        let weight: usize = group.iter().flat_map(|decision| &decision.ops).map(Op::weight).sum();
+        if self.committer.live().abs_diff(self.live_known) > LIVE_DRIFT {
+            group.push(self.live_decision());
+        }
+        self.look(weight as u64);
+        let began = Instant::now();
+        let listening = !self.taps.is_empty();
+        // sled panics on some kinds of damage: a commit that panicked has failed like any other.
+        let committed = catch_unwind(AssertUnwindSafe(|| self.committer.commit(group, listening)));
+        let heard = committed.unwrap_or_else(|_| Err(io::Error::other("the database panicked")))?;
+        self.taps.iter().for_each(|tap| tap.hear(&heard));
+        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.gauges.last_commit_micros.store(took, Ordering::Relaxed);
+        self.gauges.commits.fetch_add(decisions as u64, Ordering::Relaxed);
+        self.gauges.queued.fetch_sub(decisions, Ordering::Relaxed);
+        self.gauges.live.store(self.committer.live(), Ordering::Relaxed);
+        self.unlink()
+    }
+
+    /// Removes files that nothing names, unless a tap may still have to read them.
+    fn unlink(&mut self) -> io::Result<()> {
+        if self.taps.is_empty() { self.committer.unlink() } else { Ok(()) }
+    }
+
+    fn live_decision(&mut self) -> Decision {
+        self.live_known = self.committer.live();
+        let value = self.live_known.to_string().into_bytes();
+        Decision { ops: vec![Op::Put { key: LIVE_KEY.to_vec(), value }], answer: None }
+    }
+
+    fn look(&self, weight: u64) {
+        match self.reserve.look(weight) {
+            Ok(space) => {
+                if space.tight != self.gauges.tight.load(Ordering::Relaxed) {
+                    tracing::warn!(free = space.free, reserve = space.held, tight = space.tight, "disk space");
+                }
+                self.gauges.show(space);
+            }
+            Err(why) => tracing::warn!(%why, "cannot look at the free space"),
+        }
+    }
+
+    /// Writes the estimate down, so that the next start knows it exactly.
+    fn close(&mut self) -> io::Result<()> {
+        if self.committer.live() != self.live_known {
+            let decision = self.live_decision();
+            self.committer.commit(vec![decision], false)?;
+        }
+        self.backend.sync()
+    }
+}
