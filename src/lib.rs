@@ -1,4 +1,5 @@
 //! # hostler — the map
+pub mod admin;
 pub mod auth;
 pub mod base;
 pub mod http;

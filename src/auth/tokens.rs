@@ -16,7 +16,7 @@
 use super::caller::{Caller, Denied, TokenHolder};
 use super::scope::Scope;
 use crate::base::{Now, Secret, Wall};
-use crate::store::{Batch, CommitError, Kind, ReadError, Record, Store};
+use crate::store::{Batch, CommitError, Kind, ReadError, Record, Store, Table};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -143,11 +143,11 @@ pub struct Tokens(Arc<Inner>);
 struct Inner {
     store: Store,
     /// Held from a decision until it is with the store, so that both see the same order.
-    table: RwLock<Table>,
+    table: RwLock<Known>,
 }
 
 #[derive(Default)]
-struct Table {
+struct Known {
     by_hash: HashMap<Hash, Held>,
     by_id: BTreeMap<u64, Hash>,
     last_id: u64,
@@ -171,7 +171,7 @@ impl Held {
     }
 }
 
-impl Table {
+impl Known {
     fn insert(&mut self, hash: Hash, token: Token) {
         self.last_id = self.last_id.max(token.id);
         self.by_id.insert(token.id, hash);
@@ -231,7 +231,7 @@ impl Tokens {
     /// The store's.
     pub fn load(store: Store) -> Result<Tokens, ReadError> {
         let reader = store.reader();
-        let mut table = Table { last_id: reader.get::<LastId>(&())?.map_or(0, |last| last.0), ..Table::default() };
+        let mut table = Known { last_id: reader.get::<LastId>(&())?.map_or(0, |last| last.0), ..Known::default() };
         for record in reader.scan::<Stored>(..) {
             let (id, stored) = record?;
             if let Some((hash, token)) = stored.read(id) {
@@ -362,6 +362,9 @@ fn is_name(name: &str) -> bool {
 fn hash(text: &str) -> Hash {
     Sha256::digest(text.as_bytes()).into()
 }
+
+/// The kinds of records that tokens are kept as.
+pub const TABLES: [Table; 2] = [Table::of::<Stored>(), Table::of::<LastId>()];
 
 /// A token as it is written down.
 #[derive(Serialize, Deserialize)]
