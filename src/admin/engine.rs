@@ -118,7 +118,8 @@ impl Handle {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    fn alone(&self) -> Result<OwnedSemaphorePermit, Busy> {
+    /// The turn to read through the whole store; given back when it is dropped.
+    pub(super) fn alone(&self) -> Result<OwnedSemaphorePermit, Busy> {
         self.0.reading.clone().try_acquire_owned().map_err(|_| Busy)
     }
 
@@ -130,16 +131,16 @@ impl Handle {
         let alone = self.alone()?;
         let store = self.0.services.store.clone();
         let tables = self.0.services.tables.clone();
-        let (name, produce): (_, Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<u64> + Send>) = match what {
-            Out::Backup => ("backup", Box::new(move |out| store.backup(out).map_err(io::Error::other))),
-            Out::Export => ("export", Box::new(move |out| store.export(&tables, out).map_err(io::Error::other))),
+        let name = match what {
+            Out::Backup => "backup",
+            Out::Export => "export",
         };
-        let produce = move |out: &mut dyn io::Write| match produce(out) {
-            Ok(_) => Ok(()),
-            Err(why) => {
-                tracing::error!(%why, "a {name} was not finished");
-                Err(why)
-            }
+        let produce = move |out: &mut dyn io::Write| {
+            let written = match what {
+                Out::Backup => store.backup(out).map_err(io::Error::other),
+                Out::Export => store.export(&tables, out).map_err(io::Error::other),
+            };
+            written.map(drop).inspect_err(|why| tracing::warn!(%why, "the {name} was not finished"))
         };
         stream::stream(name, alone, produce).map_err(|why| UpkeepError::Failed(why.into()))
     }

@@ -338,11 +338,16 @@ async fn a_backup_taken_over_http_restores_the_tokens() {
 #[tokio::test]
 async fn only_one_at_a_time_reads_through_the_store() {
     let world = World::new().await;
-    let reading = world.handle.stream(engine::Out::Export).unwrap();
-    let (status, refusal) = world.post(As::Operator, "check", Value::Null).await;
-    assert_eq!((status, &refusal["code"]), (409, &json!("busy")));
-    reading.map(Result::unwrap).collect::<Vec<_>>().await;
-    assert_eq!(world.post(As::Operator, "check", Value::Null).await.0, 200);
+    let turn = world.handle.alone().unwrap();
+    let routes = [(Method::POST, "check"), (Method::GET, "backup"), (Method::GET, "export")];
+    for (method, path) in &routes {
+        let (status, refusal) = world.json(As::Operator, method.clone(), path, Value::Null).await;
+        assert_eq!((status, &refusal["code"]), (409, &json!("busy")), "{path}");
+    }
+    drop(turn);
+    for (method, path) in routes {
+        assert_eq!(world.send(As::Operator, method, path, Value::Null).await.0, 200, "{path} gives the turn back");
+    }
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     settings: Settings,
     tokens: Tokens,
-    kernel: Option<Mutex<SockDiag>>,
+    /// Or why it is not asked about TCP connections: a fragment for a 401.
+    kernel: Result<Mutex<SockDiag>, String>,
     known: Mutex<HashMap<u32, Known>>,
 }
 
@@ -57,13 +58,14 @@ struct Known {
 impl Gate {
     /// Opens the gate. Without socket diagnostics in the kernel it opens too; loopback TCP is then anonymous.
     pub fn new(settings: Settings, tokens: Tokens) -> Gate {
-        let kernel = settings.loopback_uid.then(SockDiag::open).and_then(|opened| match opened {
-            Ok(kernel) => Some(Mutex::new(kernel)),
-            Err(why) => {
+        let kernel = match settings.loopback_uid.then(SockDiag::open) {
+            None => Err("users are not recognised over TCP here (auth.loopback_uid is off)".to_owned()),
+            Some(Ok(kernel)) => Ok(Mutex::new(kernel)),
+            Some(Err(why)) => {
                 tracing::warn!(%why, "the kernel has no socket diagnostics: nobody is recognised over TCP");
-                None
+                Err(format!("the kernel cannot be asked who is connecting: {why}"))
             }
-        });
+        };
         Gate(Arc::new(Inner { settings, tokens, kernel, known: Mutex::default() }))
     }
 
@@ -81,8 +83,10 @@ impl Gate {
     /// Call it right after `accept`, before anything else: microseconds later the client may be gone, and with it its
     /// uid.
     pub fn arrived_tcp(&self, client: SocketAddr, server: SocketAddr) -> Arrival {
-        let mut kernel = self.0.kernel.as_ref().map(|kernel| kernel.lock().unwrap_or_else(PoisonError::into_inner));
-        Arrival::tcp(client, server, kernel.as_deref_mut())
+        match &self.0.kernel {
+            Ok(kernel) => Arrival::tcp(client, server, Ok(&mut kernel.lock().unwrap_or_else(PoisonError::into_inner))),
+            Err(why) => Arrival::tcp(client, server, Err(why)),
+        }
     }
 
     /// Finds name and groups of the one who arrived. Asks the user database off this thread, at most once a minute

@@ -71,15 +71,15 @@ impl Arrival {
         }
     }
 
-    /// Over TCP: on loopback, the uid that owns the client's end.
-    pub(super) fn tcp(client: SocketAddr, server: SocketAddr, kernel: Option<&mut SockDiag>) -> Arrival {
+    /// Over TCP: on loopback, the uid that owns the client's end, unless the kernel is not to be asked.
+    pub(super) fn tcp(client: SocketAddr, server: SocketAddr, kernel: Result<&mut SockDiag, &str>) -> Arrival {
         let plain = SocketAddr::new(client.ip().to_canonical(), client.port());
         let who = match kernel {
             _ if !plain.ip().is_loopback() || !server.ip().to_canonical().is_loopback() => {
                 Err("the connection does not come over this host's loopback address".to_owned())
             }
-            None => Err("users are not recognised over TCP here (auth.loopback_uid)".to_owned()),
-            Some(kernel) => kernel.owner(client, server).map(|uid| Credentials { uid, gid: None }).map_err(|why| {
+            Err(why) => Err(why.to_owned()),
+            Ok(kernel) => kernel.owner(client, server).map(|uid| Credentials { uid, gid: None }).map_err(|why| {
                 if let Unnamed::Unanswered(cause) = &why {
                     tracing::warn!(%cause, client = %plain, "{why}");
                 }
