@@ -116,7 +116,8 @@ impl Filter {
     }
 }
 
-/// The log. Clones write to the same file; when the last one is dropped the rest is written and synced.
+/// The log. Clones write to the same file. When the last one is dropped the rest is written and synced, but nobody waits
+/// for that: a process that is about to end calls [`Audit::settle`] first.
 #[derive(Clone)]
 pub struct Audit {
     writer: SyncSender<Message>,
