@@ -1,0 +1,49 @@
+//! # http — one listener, five APIs
+//!
+//! Listens, reads requests within limits, learns who asks, finds the route, and answers in the shape the path's
+//! family expects. Rooms bring routes; this room brings everything around them, and `/healthz`, `/readyz`,
+//! `/metrics`, `/events`, `/openapi.json`.
+//!
+//!     accept --> who is it? --> seat --> [TLS] --> head --> table: which family?
+//!                                                             |
+//!     answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
+//!
+//! `table.rs` says how each family treats slashes, HEAD, OPTIONS and wrong methods; `failure.rs` how each says no;
+//! `life.rs` is the order of the steps; `conn.rs` is what a slow or vanished client can cost.
+//!
+//! What cannot be parsed as HTTP never becomes a request: hyper answers it with an empty 400, 414 or 431 and closes.
+//!
+//! **Absent:** what any family does; the store (a closure says whether writes may start); passwords and cookies;
+//! threads, files and name look-ups on the runtime's thread.
+
+mod body;
+mod builtin;
+mod conn;
+mod events;
+pub mod failure;
+mod health;
+mod life;
+mod openapi;
+mod origin;
+mod path;
+mod reply;
+mod route;
+mod router;
+mod server;
+mod settings;
+pub mod table;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use failure::{ErrorStatus, Failure};
+pub use health::{Health, State};
+pub use path::Query;
+pub use reply::{Reply, Sse};
+pub use route::{Access, BODY_LIMIT, Cx, Doc, Handler, Params, Route, handler};
+pub use router::RouteError;
+pub use server::{Admits, Bound, Listener, Server, Services, StartError};
+pub use settings::Settings;
+pub use table::Family;
+pub use tls::{TlsError, TlsFiles};

@@ -1,0 +1,161 @@
+//! What a room offers: a route with its right, its limits, its words for the API description, and its handler.
+
+use crate::auth::{Caller, Denied, Scope, Source};
+use crate::http::failure::{ErrorStatus, Failure};
+use crate::http::path::Query;
+use crate::http::reply::Reply;
+use crate::http::table::Family;
+use bytes::Bytes;
+use hyper::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// The largest body a route takes unless it says otherwise: 1 MiB.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// Bodies from this size on are parsed on the blocking pool: about a millisecond's work.
+const BIG: usize = 128 << 10;
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, as `matchit` reads it: `/v1/dagrun/{run}`. Parameters arrive decoded.
+    pub path: &'static str,
+    /// Whose clients call it.
+    pub family: Family,
+    /// The right it takes.
+    pub access: Access,
+    /// Whether it changes anything: then the `Origin` rule applies, the store must admit writes, and it is audited.
+    pub changes: bool,
+    /// The largest body in bytes; [`BODY_LIMIT`] for most.
+    pub body_limit: usize,
+    /// What `/openapi.json` says.
+    pub doc: Doc,
+    /// What answers.
+    pub handler: Handler,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody. Also routes of families that know people by credentials of their own: their handlers ask.
+    Public,
+    /// Anybody who is known.
+    Caller,
+    /// Who holds the scope.
+    Scope(Scope),
+    /// Operators.
+    Operator,
+}
+
+impl Access {
+    /// Checks the right.
+    ///
+    /// # Errors
+    /// 401 or 403, with what is missing.
+    pub fn check(self, caller: &Caller) -> Result<(), Denied> {
+        match self {
+            Access::Public => Ok(()),
+            Access::Caller => caller.require_known(),
+            Access::Scope(scope) => caller.require(scope),
+            Access::Operator => caller.require_operator(),
+        }
+    }
+}
+
+/// A route in words.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doc {
+    /// One line.
+    pub summary: &'static str,
+    /// Query parameters: name and meaning.
+    pub query: &'static [(&'static str, &'static str)],
+    /// What the body is, where there is one.
+    pub body: Option<&'static str>,
+    /// Answers: status and meaning.
+    pub answers: &'static [(u16, &'static str)],
+}
+
+/// What answers a request.
+pub type Handler = Arc<dyn Fn(Cx) -> Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>> + Send + Sync>;
+
+/// Makes a handler of an async function or closure.
+pub fn handler<F, Answer>(function: F) -> Handler
+where
+    F: Fn(Cx) -> Answer + Send + Sync + 'static,
+    Answer: Future<Output = Result<Reply, Failure>> + Send + 'static,
+{
+    Arc::new(move |cx| Box::pin(function(cx)))
+}
+
+/// A request that has passed limits, rights and rules.
+pub struct Cx {
+    /// Who asks.
+    pub caller: Caller,
+    /// From where, for logs.
+    pub from: Source,
+    /// The method; GET where HEAD is answered as GET.
+    pub method: Method,
+    /// The path's parameters.
+    pub params: Params,
+    /// The query.
+    pub query: Query,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Cx {
+    /// The parameter `name` of the route's path, decoded; empty when the path has none of that name.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
+
+    /// The body as JSON, whatever the `Content-Type`. Big ones are parsed on the blocking pool.
+    ///
+    /// # Errors
+    /// The parser's, fit for the caller; what the family answers is the room's to say.
+    pub async fn json<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, serde_json::Error> {
+        if self.body.len() < BIG {
+            return serde_json::from_slice(&self.body);
+        }
+        let body = self.body.clone();
+        let parsed = tokio::task::spawn_blocking(move || serde_json::from_slice(&body)).await;
+        parsed.unwrap_or_else(|_| Err(serde::de::Error::custom("the parser was interrupted")))
+    }
+
+    /// A number in the query; none where it is not given.
+    ///
+    /// # Errors
+    /// 400 that names the parameter, when it is no such number.
+    pub fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, Failure> {
+        let parse = |text: &str| {
+            let refuse = || format!("{name} must be a number, not \"{}\"", text.escape_debug());
+            text.parse().map_err(|_| Failure::public(ErrorStatus::BAD_REQUEST, "bad_query", refuse()))
+        };
+        self.query.get(name).map(parse).transpose()
+    }
+}
+
+/// What the `{…}` of a route's path stood for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params(pub Vec<(String, String)>);
+
+impl Params {
+    /// The value of `{name}`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Failure {
+        match denied.status {
+            401 => Failure::public(ErrorStatus::UNAUTHORIZED, "unauthorized", denied.message),
+            _ => Failure::public(ErrorStatus::FORBIDDEN, "forbidden", denied.message),
+        }
+    }
+}

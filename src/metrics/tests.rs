@@ -1,0 +1,36 @@
+use super::Metrics;
+use std::time::Duration;
+
+fn line<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(start)).map(str::trim)
+}
+
+#[test]
+fn what_happened_is_in_the_text() {
+    let metrics = Metrics::new("1.2.3");
+    metrics.request("proc", 200, Duration::from_millis(3));
+    metrics.request("proc", 200, Duration::from_millis(30));
+    metrics.request("proc", 404, Duration::ZERO);
+    metrics.connection_opened();
+    metrics.connection_opened();
+    metrics.connection_closed();
+    metrics.connection_refused("peer");
+    metrics.committed(7, Duration::from_millis(2));
+    metrics.run_started("proc");
+    metrics.run_ended("proc", "signalled");
+    metrics.tasks_up("proc", 4);
+    let text = metrics.clone().text();
+    let value = |start| line(&text, start);
+    assert_eq!(value("hostler_build_info{version=\"1.2.3\"}"), Some("1"));
+    assert_eq!(value("hostler_http_requests_total{family=\"proc\",status=\"200\"}"), Some("2"));
+    assert_eq!(value("hostler_http_requests_total{family=\"proc\",status=\"404\"}"), Some("1"));
+    assert_eq!(value("hostler_http_request_seconds_bucket{le=\"0.005\",family=\"proc\"}"), Some("2"));
+    assert_eq!(value("hostler_http_request_seconds_count{family=\"proc\"}"), Some("3"));
+    assert_eq!(value("hostler_http_connections "), Some("1"));
+    assert_eq!(value("hostler_http_connections_refused_total{reason=\"peer\"}"), Some("1"));
+    assert_eq!(value("hostler_store_operations_total"), Some("7"));
+    assert_eq!(value("hostler_runs_started_total{room=\"proc\"}"), Some("1"));
+    assert_eq!(value("hostler_runs_ended_total{room=\"proc\",outcome=\"signalled\"}"), Some("1"));
+    assert_eq!(value("hostler_tasks_up{room=\"proc\"}"), Some("4"));
+    assert!(text.ends_with("# EOF\n"), "an exposition ends with its mark");
+}
