@@ -36,6 +36,17 @@ impl Bound {
         }
     }
 
+    /// The name under which the keeper holds it: one name may resolve to several addresses.
+    pub fn key(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(listener) => {
+                let kind = listener.local_addr().map_or("?", |at| if at.is_ipv4() { "tcp4" } else { "tcp6" });
+                format!("{kind}:{}", self.name)
+            }
+            Socket::Unix(_) => format!("unix:{}", self.name),
+        }
+    }
+
     /// For the keeper's copy.
     pub fn fd(&self) -> BorrowedFd<'_> {
         match &self.socket {
@@ -112,7 +123,9 @@ fn recognised(name: String, fd: OwnedFd) -> Option<(String, Socket)> {
 /// A held TCP socket of that name, or of exactly that address (as systemd gives them).
 fn take_tcp(held: &mut Vec<(String, Socket)>, name: &str, address: SocketAddr) -> Option<TcpListener> {
     let position = held.iter().position(|(known, socket)| match socket {
-        Socket::Tcp(listener) => known == name || listener.local_addr().is_ok_and(|local| local == address),
+        Socket::Tcp(listener) => listener.local_addr().is_ok_and(|local| {
+            local == address || (local.is_ipv4() == address.is_ipv4() && known.split_once(':').is_some_and(|(_, known)| known == name))
+        }),
         Socket::Unix(_) => false,
     })?;
     match held.swap_remove(position).1 {

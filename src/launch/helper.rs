@@ -5,8 +5,8 @@
 //! nothing to the next one and are ended by it.
 
 use crate::auth::users::Account;
-use crate::keeper::link::{Link, Owner, Welcome};
-use crate::keeper::model::{HeldState, News, Scope, Spawn, Status, Stdio};
+use crate::keeper::{Link, Owner, Welcome};
+use crate::keeper::{HeldState, News, Scope, Spawn, Status, Stdio};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::HashMap;
 use std::fs::File;

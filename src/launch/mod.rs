@@ -18,7 +18,7 @@ pub use environment::Base;
 pub use helper::{Helpers, Outcome};
 
 use crate::auth::users::{self, Account};
-use crate::keeper::model::{Cgroup, Rlimit, Spawn, Stdio};
+use crate::keeper::{Cgroup, Rlimit, Spawn, Stdio};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -45,8 +45,11 @@ pub enum NotFound {
         path: String,
     },
     /// A directory of the path does not answer.
-    #[error("looking for \"{0}\": a directory of PATH did not answer within {} s", LIMIT.as_secs())]
-    Slow(String),
+    #[error("looking for \"{name}\": a directory of PATH did not answer within {} s", LIMIT.as_secs())]
+    Slow {
+        /// What was looked for.
+        name: String,
+    },
 }
 
 /// Looks a program up as a shell would: with a slash it is a path, relative to `cwd`; without one it is searched.
@@ -60,7 +63,7 @@ pub async fn find(name: &str, path: &str, cwd: &Path) -> Result<Found, NotFound>
         Ok(Ok(found)) => found,
         // Somebody named a file on a mount that hangs: the child shall find out, and only it shall wait.
         Err(_) if name.contains('/') => Ok(Found { program: PathBuf::from(name), is_local: false }),
-        Err(_) | Ok(Err(_)) => Err(NotFound::Slow(name.to_owned())),
+        Err(_) | Ok(Err(_)) => Err(NotFound::Slow { name: name.to_owned() }),
     }
 }
 

@@ -476,6 +476,11 @@ const UNTILS: [(&str, Until); 5] = [
     ("succeeded", Until::Succeeded),
 ];
 
+/// The word for what a dependency waits for.
+pub fn until_word(until: Until) -> &'static str {
+    word_for(&UNTILS, &until)
+}
+
 fn until_named(word: &str) -> Option<Until> {
     UNTILS.iter().find(|(known, _)| *known == word).map(|(_, until)| *until)
 }

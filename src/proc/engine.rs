@@ -13,25 +13,32 @@
 //! **Absent:** decisions. They are the machine's.
 
 use super::launch::{self, Place};
-use super::machine::{Ask, Asker, Change, Difference, Effect, Event, Exit, Held, Probing, Room, Scope, Verdict, What};
+use super::machine::{
+    self, Ask, Asker, Change, Difference, Effect, Event, Exit, Found, Held, LiveRun, Plan, Probing, Room, Scope, Stored,
+    Verdict, What,
+};
 use super::model::*;
 use super::notify::Notify;
 use super::{probes, records, wire};
 use crate::base::{Bus, Now, RunId, Wall};
-use crate::keeper::link::{Link, Owner as KeptFor};
-use crate::keeper::model as kept;
+use crate::keeper::{Link, Owner as KeptFor};
+use crate::keeper as kept;
 use crate::launch::{Launcher, Refused};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::schedule::Clock;
-use crate::store::{Batch, Store, Ticket};
+use crate::store::{Batch, Reader, Store, Ticket};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
+
+/// The room's name in metrics.
+const ROOM: &str = "proc";
 
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
@@ -76,6 +83,7 @@ pub struct Tools {
 pub struct Handle {
     mailbox: UnboundedSender<Message>,
     done: watch::Receiver<bool>,
+    children: Arc<AtomicUsize>,
     pub(super) tools: Tools,
     pub(super) settings: Arc<Settings>,
 }
@@ -129,6 +137,11 @@ impl Handle {
         answered.await.map_err(|_| Gone)
     }
 
+    /// How many runs the keeper has or is about to get.
+    pub fn children(&self) -> usize {
+        self.children.load(Ordering::Relaxed)
+    }
+
     /// Ends everything, in order or at once, and returns when nothing runs any more.
     pub async fn shutdown(&self, now: bool) {
         let _ = self.mailbox.send(Message::Shutdown { now });
@@ -177,6 +190,8 @@ pub struct Engine {
     news: UnboundedReceiver<kept::News>,
     clock: Clock,
     known: HashMap<RunId, Known>,
+    /// How many are known, for others to see.
+    children: Arc<AtomicUsize>,
     leaders: HashMap<i32, RunId>,
     /// How many runs write to the files of a place.
     watched: HashMap<Place, u32>,
@@ -203,42 +218,17 @@ struct Closing {
 pub async fn start(
     tools: Tools,
     settings: Settings,
-    held: Vec<kept::Held>,
-    boot: String,
+    host: Host,
 ) -> Result<(Handle, Engine), StartError> {
     let reader = tools.store.reader();
-    let (stored, held) = {
-        let logs = tools.logs.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
-            let stored = records::load(&reader)?;
-            let intents: Vec<_> = held
-                .into_iter()
-                .filter_map(|held| match records::read_intent(&held.intent) {
-                    Ok(intent) => Some((held, intent)),
-                    Err(why) => {
-                        tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}");
-                        None
-                    }
-                })
-                .collect();
-            let recorded: HashSet<RunId> = intents
-                .iter()
-                .filter(|(_, intent)| records::is_recorded(&reader, intent.incarnation, intent.run).unwrap_or(false))
-                .map(|(_, intent)| intent.run)
-                .collect();
-            Ok::<_, records::LoadError>((stored, intents, recorded))
-        });
-        let (stored, intents, recorded) = loaded.await.map_err(io::Error::other)??;
-        let mut helds = Vec::with_capacity(intents.len());
-        for (held, intent) in intents {
-            let recorded = recorded.contains(&intent.run);
-            helds.push(translate_held(&logs, held, intent, recorded).await);
-        }
-        (stored, helds)
-    };
+    let read = tokio::task::spawn_blocking(move || read_back(&reader, host));
+    let ReadBack { stored, kept, mut found, batch } = read.await.map_err(io::Error::other)??;
+    for (held, intent, recorded) in kept {
+        found.held.push(translate_held(&tools.logs, held, intent, recorded).await);
+    }
 
-    let machine_settings = super::machine::Settings { max_replicas: settings.max_replicas };
-    let known = known_runs(&stored, &held);
+    let machine_settings = machine::Settings { max_replicas: settings.max_replicas };
+    let known = known_runs(&stored, &found.held);
     let leaders = known.iter().filter_map(|(run, known)| Some((known.leader?, *run))).collect();
     let (own, mailbox) = unbounded_channel();
     let (closing, closed) = unbounded_channel();
@@ -249,11 +239,12 @@ pub async fn start(
     let handle = Handle {
         mailbox: own.clone(),
         done: done.subscribe(),
+        children: Arc::default(),
         tools: tools.clone(),
         settings: settings.clone(),
     };
     let now = Now::read();
-    let (room, plan) = Room::recover(machine_settings, stored, held, boot, now);
+    let (room, plan) = Room::recover(machine_settings, stored, found, now);
     let mut engine = Engine {
         room,
         news: tools.link.subscribe(KeptFor::PROC),
@@ -263,6 +254,7 @@ pub async fn start(
         own,
         clock: Clock::new()?,
         known,
+        children: handle.children.clone(),
         leaders,
         watched: HashMap::new(),
         probes: HashMap::new(),
@@ -274,8 +266,47 @@ pub async fn start(
     for (run, place) in live {
         engine.watch_logs(run, &place);
     }
-    engine.carry_out(plan, now, None);
+    engine.carry_out(plan, now, None, batch);
     Ok((handle, engine))
+}
+
+/// What the start finds beside the store.
+#[derive(Debug)]
+pub struct Host {
+    /// What the keeper holds of this room.
+    pub held: Vec<kept::Held>,
+    /// The keeper, by a name no other keeper of this boot has.
+    pub keeper: String,
+    /// The host's boot, by the kernel's name for it.
+    pub boot: String,
+    /// Whether the keeper was already told to stop everything.
+    pub stopping: bool,
+}
+
+/// The store's part of the start, and what goes into its first batch.
+struct ReadBack {
+    stored: Stored,
+    kept: Vec<(kept::Held, LiveRun, bool)>,
+    found: Found,
+    batch: Batch,
+}
+
+fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
+    let stored = records::load(reader)?;
+    let mut batch = Batch::new();
+    let new_keeper = records::meet_keeper(reader, &host.keeper, &mut batch)?;
+    let mut kept = Vec::with_capacity(host.held.len());
+    for held in host.held {
+        match records::read_intent(&held.intent) {
+            Ok(intent) => {
+                let recorded = records::is_recorded(reader, intent.incarnation, intent.run)?;
+                kept.push((held, intent, recorded));
+            }
+            Err(why) => tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}"),
+        }
+    }
+    let found = Found { held: Vec::new(), new_keeper, stopping: host.stopping, boot: host.boot };
+    Ok(ReadBack { stored, kept, found, batch })
 }
 
 /// Why the room cannot begin.
@@ -290,7 +321,7 @@ pub enum StartError {
 }
 
 /// What the keeper holds, in the machine's words.
-async fn translate_held(logs: &Logs, held: kept::Held, mut intent: super::machine::LiveRun, recorded: bool) -> Held {
+async fn translate_held(logs: &Logs, held: kept::Held, mut intent: LiveRun, recorded: bool) -> Held {
     if held.pid > 0 {
         intent.leader = Some((held.pid, held.start_ticks));
     }
@@ -314,7 +345,7 @@ async fn translate_held(logs: &Logs, held: kept::Held, mut intent: super::machin
     Held { intent, exit, tree_empty: held.tree_empty, recorded }
 }
 
-fn known_runs(stored: &super::machine::Stored, held: &[Held]) -> HashMap<RunId, Known> {
+fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
     let definition = |incarnation| {
         let mut tasks = stored.tasks.iter();
         tasks.find(|(task, _)| task.incarnation == incarnation).map(|(task, _)| task.definition.clone())
@@ -378,7 +409,7 @@ impl Engine {
     fn step(&mut self, event: Event, asked: Option<(bool, oneshot::Sender<Answer>)>) {
         let now = Now::read();
         let plan = self.room.step(event, now);
-        self.carry_out(plan, now, asked);
+        self.carry_out(plan, now, asked, Batch::new());
     }
 
     fn hear(&mut self, news: kept::News) {
@@ -390,7 +421,7 @@ impl Engine {
                     known.leader = Some(pid);
                     known.offsets
                 });
-                self.tools.metrics.run_started();
+                self.tools.metrics.run_started(ROOM);
                 self.step(Event::Spawned { run, pid, start_ticks, log }, None);
             }
             kept::News::Failed { slot, stage, errno } => {
@@ -462,11 +493,11 @@ impl Engine {
     /// Submits, acts, publishes, and leaves answer and acknowledgement to [`close`].
     fn carry_out(
         &mut self,
-        plan: super::machine::Plan,
+        plan: Plan,
         now: Now,
         asked: Option<(bool, oneshot::Sender<Answer>)>,
+        mut batch: Batch,
     ) {
-        let mut batch = Batch::new();
         records::write(plan.writes, now.wall, &mut batch);
         let nothing_written = batch.is_empty();
         if asked.is_some() || !plan.heard.is_empty() || !nothing_written {
@@ -484,6 +515,7 @@ impl Engine {
         for change in plan.changes {
             self.publish(change, now.wall);
         }
+        self.children.store(self.known.len(), Ordering::Relaxed);
     }
 
     /// Resolves when none of these runs is left.
@@ -594,7 +626,7 @@ impl Engine {
 
     fn publish(&mut self, change: Change, at: Wall) {
         match &change.what {
-            What::RunEnded(record) => self.tools.metrics.run_ended(record.state.word()),
+            What::RunEnded(record) => self.tools.metrics.run_ended(ROOM, record.state.word()),
             What::RunGone { run, .. } => self.forget(*run),
             _ => {}
         }

@@ -125,7 +125,7 @@ fn page(
 }
 
 /// Reads the store off the HTTP thread.
-async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+pub(super) async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
 where
     T: Send + 'static,
     E: std::error::Error + Send + Sync + 'static,

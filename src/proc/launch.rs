@@ -4,7 +4,7 @@ use super::engine::{Message, Settings, Tools};
 use super::machine::Launch;
 use super::model::*;
 use crate::base::{RunId, Wall};
-use crate::keeper::model::{Cgroup, Rlimit as KeptLimit, Stdio};
+use crate::keeper::{Cgroup, Rlimit as KeptLimit, Stdio};
 use crate::launch::{Command as Order0, Order, User};
 use crate::logs::{Logs, Stem};
 use std::sync::Arc;

@@ -803,6 +803,31 @@ pub enum RunState {
     NotStarted,
 }
 
+/// The words for the states of runs.
+const RUN_STATES: [(&str, RunState); 9] = [
+    ("starting", RunState::Starting),
+    ("unready", RunState::Unready),
+    ("running", RunState::Running),
+    ("stopping", RunState::Stopping),
+    ("succeeded", RunState::Succeeded),
+    ("failed", RunState::Failed),
+    ("stopped", RunState::Stopped),
+    ("interrupted", RunState::Interrupted),
+    ("not_started", RunState::NotStarted),
+];
+
+impl RunState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        RUN_STATES.iter().find(|(_, state)| *state == self).map_or("", |(word, _)| word)
+    }
+
+    /// The state of this word.
+    pub fn named(word: &str) -> Option<RunState> {
+        RUN_STATES.iter().find(|(known, _)| *known == word).map(|(_, state)| *state)
+    }
+}
+
 /// What is known of a run that has ended: one line of the history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
@@ -869,4 +894,24 @@ pub enum NotRun {
     Stopped,
     /// Missed: nobody was there, or the clock jumped over it.
     Missed,
+}
+
+/// The words for the reasons.
+const NOT_RUNS: [(&str, NotRun); 4] = [
+    ("still running", NotRun::StillRunning),
+    ("still queued", NotRun::StillQueued),
+    ("stopped", NotRun::Stopped),
+    ("missed", NotRun::Missed),
+];
+
+impl NotRun {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        NOT_RUNS.iter().find(|(_, why)| *why == self).map_or("", |(word, _)| word)
+    }
+
+    /// The reason of this word.
+    pub fn named(word: &str) -> Option<NotRun> {
+        NOT_RUNS.iter().find(|(known, _)| *known == word).map(|(_, why)| *why)
+    }
 }

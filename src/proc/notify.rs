@@ -5,17 +5,14 @@
 
 use super::engine::Message;
 use nix::cmsg_space;
-use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials, bind, recvmsg,
-    setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixCredentials, recvmsg, setsockopt, sockopt};
 use nix::unistd::{Pid, getsid};
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The longest datagram that is read; longer ones are cut, and what matters comes first.
@@ -31,19 +28,16 @@ impl Notify {
     /// # Errors
     /// The socket cannot be made or bound.
     pub fn listen(path: &Path, driver: UnboundedSender<Message>) -> io::Result<()> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-        setsockopt(&fd, sockopt::PassCred, &true)?;
         match std::fs::remove_file(path) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
             _ => {}
         }
-        bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        let socket = UnixDatagram::bind(path)?;
+        setsockopt(&socket, sockopt::PassCred, &true)?;
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))?;
-        let socket = AsyncFd::with_interest(fd, Interest::READABLE)?;
         tokio::spawn(async move {
             loop {
-                let message = socket.async_io(Interest::READABLE, receive).await;
+                let message = socket.async_io(Interest::READABLE, || receive(&socket)).await;
                 let Ok(message) = message else { return };
                 let Some(leader) = message else { continue };
                 if driver.send(Message::Ready { leader }).is_err() {
@@ -56,12 +50,12 @@ impl Notify {
 }
 
 /// The leader of the sender's session, when it says that it is ready.
-fn receive(fd: &OwnedFd) -> io::Result<Option<i32>> {
+fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
     let mut text = [0; MESSAGE_MAX];
     let mut control = cmsg_space!(UnixCredentials);
     let (length, sender) = {
         let mut pieces = [IoSliceMut::new(&mut text)];
-        let message = recvmsg::<()>(fd.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT)?;
         let sender = message.cmsgs()?.find_map(|one| match one {
             ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
             _ => None,

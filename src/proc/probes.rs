@@ -6,7 +6,7 @@ use super::launch::{self, Place};
 use super::machine::Probing;
 use super::model::*;
 use crate::base::RunId;
-use crate::keeper::model::Status;
+use crate::keeper::Status;
 use crate::launch::Command as Line;
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,15 +10,19 @@
 //! | `proc.run` | incarnation, run | history: a run that has ended |
 //! | `proc.firing` | incarnation, microsecond | history: firings that did not run |
 //! | `proc.past` | incarnation | a deleted task whose history is still kept |
-//! | `proc.ceiling`, `proc.boot` | – | numbers handed out; the boot the live runs belong to |
+//! | `proc.ceiling` | – | numbers handed out |
+//! | `proc.boot`, `proc.keeper` | – | the boot and the keeper that the live runs belong to |
 
 use super::document;
-use super::machine::*;
+use super::machine::{
+    Cursor, LiveRun, Owed, Queued, Seats, Standing, Stored, StoredRest, StoredTask, Write,
+};
 use super::model::*;
 use crate::base::{Mono, RunId, Wall};
-use crate::store::{Batch, Kind, ReadError, Reader, Record};
+use crate::store::{Batch, Kind, ReadError, Reader, Record, Rule, Table};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +46,56 @@ record!(NotFired, 0x15, "proc.firing", (u64, u64));
 record!(Past, 0x16, "proc.past", u64);
 record!(Ceiling, 0x17, "proc.ceiling", ());
 record!(Boot, 0x18, "proc.boot", ());
+record!(Keeper, 0x19, "proc.keeper", ());
+
+/// All of them, for the store.
+pub const TABLES: [Table; 10] = [
+    Table::of::<Task>(),
+    Table::of::<StandingRecord>(),
+    Table::of::<Seat>(),
+    Table::of::<Live>(),
+    Table::of::<Run>(),
+    Table::of::<NotFired>(),
+    Table::of::<Past>(),
+    Table::of::<Ceiling>(),
+    Table::of::<Boot>(),
+    Table::of::<Keeper>(),
+];
+
+/// What must hold between the records, for a check of the whole store.
+pub fn rules() -> Vec<Rule> {
+    let orphans: Rule = Box::new(|reader, report| {
+        let mut known: HashSet<u64> = HashSet::new();
+        for entry in reader.scan::<Task>(..) {
+            known.insert(entry?.0);
+        }
+        for entry in reader.scan::<Seat>(..) {
+            let ((incarnation, replica), _) = entry?;
+            if !known.contains(&incarnation) {
+                report(format!("proc.seat {incarnation}:{replica} belongs to no task"));
+            }
+        }
+        for entry in reader.scan::<Past>(..) {
+            known.insert(entry?.0);
+        }
+        for entry in reader.scan::<Live>(..) {
+            let (run, live) = entry?;
+            if !known.contains(&live.incarnation) {
+                report(format!("proc.live {run} belongs to no task"));
+            }
+        }
+        let mut last = None;
+        for entry in reader.scan::<Run>(..) {
+            let ((incarnation, _), _) = entry?;
+            if last != Some(incarnation) && !known.contains(&incarnation) {
+                report(format!("the history of task {incarnation} belongs to no task"));
+            }
+            last = Some(incarnation);
+        }
+        Ok(())
+    });
+    vec![orphans]
+}
 
 /// A task as stored: the definition is the document that clients see.
 #[derive(Serialize, Deserialize)]
@@ -59,9 +113,11 @@ pub struct StandingRecord {
     stopped: bool,
     last_time: Option<Wall>,
     start_time: Option<Wall>,
+    /// What for, and whether only replicas that were cut short are meant.
     queued: Option<(Started, bool)>,
-    accounted: Option<Wall>,
-    owed: Option<Wall>,
+    decided: Option<Wall>,
+    /// Stretches: after, through.
+    owed: Vec<(Wall, Wall)>,
 }
 
 /// See [`StoredRest`].
@@ -163,8 +219,6 @@ pub struct Past {
     pub runs_as: u32,
     /// When it was deleted.
     pub deleted: Wall,
-    /// How many replicas it had, whose files are to be removed.
-    pub replicas: u32,
 }
 
 /// Numbers below this one may have been handed out.
@@ -174,6 +228,20 @@ pub struct Ceiling(u64);
 /// The boot that the live runs belong to.
 #[derive(Serialize, Deserialize)]
 pub struct Boot(String);
+
+/// The keeper that the live runs belong to, by a name no other keeper of this boot has.
+#[derive(Serialize, Deserialize)]
+pub struct Keeper(String);
+
+/// Whether the live runs belong to another keeper than this one. Notes this one from now on.
+///
+/// # Errors
+/// The store's.
+pub fn meet_keeper(reader: &Reader, keeper: &str, batch: &mut Batch) -> Result<bool, ReadError> {
+    let known = reader.get::<Keeper>(&())?;
+    batch.put::<Keeper>(&(), &Keeper(keeper.to_owned()));
+    Ok(known.is_none_or(|known| known.0 != keeper))
+}
 
 /// A stored record says something that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -205,11 +273,11 @@ pub fn write(writes: Vec<Write>, now: Wall, batch: &mut Batch) {
             Write::PutStanding { incarnation, standing } => {
                 batch.put::<StandingRecord>(&incarnation.0, &standing.into());
             }
-            Write::DeleteTask { incarnation, name, runs_as, replicas } => {
+            Write::DeleteTask { incarnation, name, runs_as } => {
                 batch.delete::<Task>(&incarnation.0);
                 batch.delete::<StandingRecord>(&incarnation.0);
                 batch.delete_range::<Seat>((incarnation.0, 0)..=(incarnation.0, u32::MAX));
-                let past = Past { name: name.to_string(), runs_as, deleted: now, replicas };
+                let past = Past { name: name.to_string(), runs_as, deleted: now };
                 batch.put::<Past>(&incarnation.0, &past);
             }
             Write::PutSeat { incarnation, replica, rest } => {
@@ -380,22 +448,25 @@ impl From<Standing> for StandingRecord {
             stopped: standing.stopped,
             last_time: standing.last_time,
             start_time: standing.start_time,
-            queued: standing.queued.map(|queued| ((&queued.by).into(), queued.seats == Seats::Unfinished)),
-            accounted: standing.cursor.map(|cursor| cursor.accounted),
-            owed: standing.cursor.and_then(|cursor| cursor.owed),
+            queued: standing.queued.map(|queued| ((&queued.by).into(), queued.seats == Seats::Again)),
+            decided: standing.cursor.as_ref().map(|cursor| cursor.decided),
+            owed: standing.cursor.map_or_else(Vec::new, |cursor| {
+                cursor.owed.into_iter().map(|owed| (owed.after, owed.through)).collect()
+            }),
         }
     }
 }
 
 impl From<StandingRecord> for Standing {
     fn from(record: StandingRecord) -> Standing {
-        let seats = |unfinished| if unfinished { Seats::Unfinished } else { Seats::Idle };
+        let seats = |again| if again { Seats::Again } else { Seats::Idle };
+        let owed = record.owed.into_iter().map(|(after, through)| Owed { after, through }).collect();
         Standing {
             stopped: record.stopped,
             last_time: record.last_time,
             start_time: record.start_time,
-            queued: record.queued.map(|(by, unfinished)| Queued { by: by.into(), seats: seats(unfinished) }),
-            cursor: record.accounted.map(|accounted| Cursor { accounted, owed: record.owed }),
+            queued: record.queued.map(|(by, again)| Queued { by: by.into(), seats: seats(again) }),
+            cursor: record.decided.map(|decided| Cursor { decided, owed }),
         }
     }
 }

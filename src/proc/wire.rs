@@ -4,7 +4,7 @@ use super::document;
 use super::machine::{Difference, Room, Run, Task, TaskState, What};
 use super::model::*;
 use crate::base::{Wall, duration};
-use crate::keeper::model as kept;
+use crate::keeper as kept;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
@@ -147,6 +147,11 @@ pub fn task_state(state: TaskState) -> &'static str {
         TaskState::Failed => "failed",
         TaskState::New => "new",
     }
+}
+
+/// The word for what a dependency waits for.
+pub fn until(until: Until) -> &'static str {
+    document::until_word(until)
 }
 
 /// A command as one line: the shell's, or the words, quoted where a shell would need it.

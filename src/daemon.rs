@@ -1,0 +1,476 @@
+//! The core of the daemon, from its first breath to its last: the only place that knows every room.
+//!
+//! ```text
+//! connected ──> listening ──> opened ──> recovered ──> serving ──> drained
+//!                               │ the store cannot be opened
+//!                               └──> degraded: every route says so; again every second
+//! ```
+//!
+//! Clients that come before it serves wait in the listeners' queues, which the keeper holds open all the while.
+//! When the keeper hangs up (an upgrade, or its death) the core answers what it has in hand and ends; when it says
+//! stop, everything is stopped first.
+
+mod house;
+mod listeners;
+mod log;
+
+use crate::auth::tokens::Tokens;
+use crate::auth::{Audit, Gate, audit};
+use crate::base::Bus;
+use crate::config::{Config, Listen, LogFormat};
+use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
+use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
+use crate::launch::{Base, Helpers, Launcher};
+use crate::logs::Logs;
+use crate::metrics::Metrics;
+use crate::store::{self, Batch, OpenError, Store, Table};
+use crate::{admin, auth, logs, proc};
+use chrono::Utc;
+use house::Mansion;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+/// Between two tries to open a store that could not be opened.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long requests in hand may take when the core ends.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How much longer than asked systemd is told to wait while tasks stop.
+const EXTENSION: Duration = Duration::from_secs(30);
+/// A start that cannot succeed: the same call would fail again.
+const MISUSE: u8 = 100;
+
+/// What `serve` can be told beside the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    /// The only configuration file to read.
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    pub data_dir: Option<PathBuf>,
+    /// The TCP addresses, in place of the configured ones.
+    pub listen: Vec<String>,
+    /// The Unix socket.
+    pub socket: Option<PathBuf>,
+    /// How the daemon's own log is written.
+    pub log_format: Option<LogFormat>,
+}
+
+impl Arguments {
+    /// The configuration with these arguments over it.
+    ///
+    /// # Errors
+    /// The configuration's.
+    pub fn configuration(&self) -> Result<Config, crate::config::ConfigError> {
+        let mut config = crate::config::load(self.config.as_deref())?;
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        if let Some(dir) = &self.data_dir {
+            config.data_dir = absolute(dir);
+        }
+        if let Some(socket) = &self.socket {
+            config.socket = absolute(socket);
+        }
+        if let Some(format) = self.log_format {
+            config.log.format = format;
+        }
+        if !self.listen.is_empty() {
+            let plain = |address: &String| Listen { address: address.clone(), tls: None, plaintext: false };
+            config.listen = self.listen.iter().map(plain).collect();
+        }
+        Ok(config)
+    }
+}
+
+/// All kinds of records, of every room.
+pub fn tables() -> Vec<Table> {
+    auth::tokens::TABLES.into_iter().chain(proc::TABLES).collect()
+}
+
+/// How the store of this configuration is opened.
+pub fn store_settings(config: &Config) -> store::Settings {
+    store::Settings {
+        cache_bytes: config.store.cache.as_u64(),
+        most_dead_bytes: config.store.compact_over.as_u64(),
+        tables: tables(),
+        ..store::Settings::new(&config.data_dir)
+    }
+}
+
+/// Checks whether this binary could take over from the running one: configuration, store format, carried state.
+///
+/// # Errors
+/// Why it could not.
+pub fn self_check(arguments: &Arguments) -> Result<(), String> {
+    let config = arguments.configuration().map_err(|why| why.to_string())?;
+    crate::keeper::check_carried_state().map_err(|why| why.to_string())?;
+    store::check_format(&config.data_dir).map_err(|why| why.to_string())
+}
+
+/// Runs the core until it has to end.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let started = arguments.configuration().map_err(|why| why.to_string()).and_then(|config| {
+        log::start(&config.log)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok((config, runtime.map_err(|why| why.to_string())?))
+    });
+    let (config, runtime) = match started {
+        Ok(started) => started,
+        Err(why) => {
+            eprintln!("hostler: {why}");
+            return ExitCode::from(MISUSE);
+        }
+    };
+    let code = runtime.block_on(Box::pin(core(config)));
+    runtime.shutdown_background(); // a name look-up that hangs must not hold up the end
+    code
+}
+
+async fn core(config: Config) -> ExitCode {
+    let connected = match connect(&config).await {
+        Ok(connected) => connected,
+        Err(why) => {
+            tracing::error!("no keeper: {}", chain(&*why));
+            return ExitCode::from(MISUSE);
+        }
+    };
+    let link = connected.link.clone();
+    match connected.serve(config).await {
+        Ok(code) => code,
+        Err(End::HungUp) => ExitCode::SUCCESS,
+        Err(End::Hopeless(why)) => {
+            tracing::error!("{why}");
+            link.done(i32::from(MISUSE));
+            link.closed().await;
+            ExitCode::from(MISUSE)
+        }
+        Err(End::Failed(why)) => {
+            tracing::error!("{}", chain(&*why));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The causes, outermost first.
+fn chain(why: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(why), |why| why.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Why the core ends before its time.
+enum End {
+    /// The keeper is gone or wants another core.
+    HungUp,
+    /// The next core would fail in the same way, and nothing runs that needs one.
+    Hopeless(String),
+    /// The next core may do better.
+    Failed(Box<dyn Error>),
+}
+
+impl<E: Error + 'static> From<E> for End {
+    fn from(why: E) -> End {
+        End::Failed(Box::new(why))
+    }
+}
+
+/// A core that knows its keeper.
+struct Connected {
+    link: Link,
+    welcome: Welcome,
+    news: UnboundedReceiver<News>,
+}
+
+async fn connect(config: &Config) -> Result<Connected, Box<dyn Error>> {
+    let socket = crate::keeper::socket_from_env()?;
+    let root = Some(config.cgroup.root.clone()).filter(|root| !root.as_os_str().is_empty());
+    let hello = Hello { max_slots: Some(config.keeper.max_slots as u64), cgroup_root: root };
+    let (link, welcome) = Link::connect(socket, hello).await?;
+    let news = link.subscribe(Owner::DAEMON);
+    Ok(Connected { link, welcome, news })
+}
+
+impl Connected {
+    /// Every phase up to the end.
+    async fn serve(mut self, config: Config) -> Result<ExitCode, End> {
+        let held = std::mem::take(&mut self.welcome.listeners);
+        let known: Vec<_> = held.iter().map(|(name, _)| name.clone()).collect();
+        let sockets = listeners::open(&config, held).map_err(|why| match self.welcome.highest_slot() {
+            None => End::Hopeless(why.to_string()),
+            Some(_) => End::Failed(Box::new(why)),
+        })?;
+        for socket in &sockets {
+            self.link.hold_listener(&socket.key(), socket.fd())?;
+        }
+        for name in known.iter().filter(|name| sockets.iter().all(|socket| socket.key() != **name)) {
+            self.link.drop_listener(name);
+        }
+        let store = self.open_store(&config, &sockets).await?;
+        Box::pin(self.recovered(config, sockets, store)).await
+    }
+
+    /// Opens the store, trying again for as long as it takes, and says meanwhile what is wrong.
+    async fn open_store(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Store, End> {
+        let mut degraded: Option<(Server, Health)> = None;
+        loop {
+            let settings = store_settings(config);
+            let opened = tokio::task::spawn_blocking(move || Store::open(settings)).await?;
+            let why = match opened {
+                Ok(store) => {
+                    if let Some((server, _)) = degraded {
+                        server.drain(DRAIN).await;
+                        tracing::info!("the store is open: serving again");
+                    }
+                    return Ok(store);
+                }
+                Err(why) => chain(&why),
+            };
+            match &degraded {
+                None => {
+                    tracing::error!("the store cannot be opened: {why}");
+                    degraded = Some(serve_degraded(config, sockets, why).await?);
+                    // Connections are answered, so the keeper need not replace this core.
+                    self.link.ready();
+                }
+                Some((_, health)) => health.set(State::Degraded { cause: why }),
+            }
+            tokio::select! {
+                () = self.link.closed() => return Err(End::HungUp),
+                news = self.news.recv() => self.stop_degraded(news)?,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// Without a store nothing can be stopped in order, and nothing can be promised: what runs is left to the next start.
+    fn stop_degraded(&self, news: Option<News>) -> Result<(), End> {
+        match news {
+            Some(News::Stop | News::StopNow) => Err(End::Hopeless("stopped while the store could not be opened".into())),
+            None => Err(End::HungUp),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The store is open: everything is read back, and the daemon serves until it is told to stop.
+    async fn recovered(
+        mut self,
+        config: Config,
+        sockets: Vec<listeners::Bound>,
+        store: Store,
+    ) -> Result<ExitCode, End> {
+        let bus = Bus::new(Utc::now());
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let health = Health::new(State::Starting);
+        let audit = Audit::open(&config.data_dir.join("audit"), audit_settings(&config))?;
+        let reading = store.clone();
+        let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
+        let gate = Gate::new(gate_settings(&config), tokens.clone());
+        let logs = Logs::open(config.data_dir.join("logs"), logs::Settings::default())?;
+        let helpers = Helpers::start(&self.link, &self.welcome);
+        let launcher = Launcher::new(Base::of_this_process(&config.proc.pass_env), helpers);
+        let tools = proc::Tools {
+            store: store.clone(),
+            link: self.link.clone(),
+            logs,
+            launcher,
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+        };
+        let host = proc::Host {
+            held: self.welcome.held_by(Owner::PROC),
+            keeper: house::keeper_name()?,
+            boot: house::boot_id()?,
+            stopping: self.welcome.stopping != Stopping::No,
+        };
+        let (tasks, engine) = proc::start(tools, proc_settings(&config)?, host).await?;
+        tokio::spawn(async move {
+            if let Err(why) = engine.run().await {
+                tracing::error!("supervised processes: {why}");
+                std::process::exit(70); // EX_SOFTWARE: the keeper starts a core that can
+            }
+        });
+        tokio::spawn(proc::keep_bounds(tasks.clone()));
+
+        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone()));
+        let administration = admin::Handle::new(admin::Services {
+            tokens,
+            audit: audit.clone(),
+            store: store.clone(),
+            tables: tables(),
+            bus: bus.clone(),
+            house: house.clone(),
+            rooms: vec![Arc::new(house::ProcRoom(tasks.clone()))],
+        });
+        let mut routes = proc::routes(tasks.clone());
+        routes.extend(admin::routes(administration));
+        let admitting = store.clone();
+        let admits: Admits = Arc::new(move || admitting.admits().map_err(|full| full.to_string()));
+        let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
+        let server = serve_on(&config, &sockets, routes, services).await?;
+        health.set(State::Ready);
+        self.link.ready();
+        self.link.notify("READY=1\nSTATUS=serving");
+        for socket in &sockets {
+            tracing::info!("listening on {}", socket.address());
+        }
+        if !self.welcome.cgroup.remark.is_empty() {
+            tracing::info!("{}", self.welcome.cgroup.remark);
+        }
+        let code = self.live(&server, &tasks, &health, &house).await;
+        server.drain(DRAIN).await;
+        // An empty decision is durable when all earlier ones are.
+        drop(store.submit(Batch::new()).durable().await);
+        tokio::task::spawn_blocking(move || audit.settle()).await?;
+        if let Some(code) = code {
+            self.link.done(code);
+            self.link.closed().await;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Serves. The answer is the code to end with when everything was stopped; none when the keeper hung up.
+    async fn live(
+        &mut self,
+        server: &Server,
+        tasks: &proc::Handle,
+        health: &Health,
+        house: &Mansion,
+    ) -> Option<i32> {
+        let stopped = watch::Sender::new(false);
+        let stop = |now| {
+            health.set(State::Stopping);
+            let (tasks, stopped) = (tasks.clone(), stopped.clone());
+            tokio::spawn(async move {
+                tasks.shutdown(now).await;
+                stopped.send_replace(true);
+            });
+        };
+        match self.welcome.stopping {
+            Stopping::No => {}
+            Stopping::Yes => stop(false),
+            Stopping::Now => stop(true),
+        }
+        let mut over = stopped.subscribe();
+        let mut extend = tokio::time::interval(EXTENSION / 2);
+        loop {
+            let stopping = health.state() == State::Stopping;
+            tokio::select! {
+                () = self.link.closed() => return None,
+                _ = over.wait_for(|over| *over) => return Some(0),
+                _ = extend.tick(), if stopping => {
+                    self.link.notify(&format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
+                }
+                () = house.stop_asked() => {
+                    tracing::info!("stopping: an operator asked for it");
+                    self.link.notify("STOPPING=1\nSTATUS=stopping");
+                    stop(false);
+                }
+                news = self.news.recv() => match news {
+                    Some(News::Stop) => {
+                        tracing::info!("stopping");
+                        self.link.notify("STOPPING=1\nSTATUS=stopping");
+                        stop(false);
+                    }
+                    Some(News::StopNow) => {
+                        tracing::info!("stopping at once");
+                        stop(true);
+                    }
+                    Some(News::UpgradeRefused { reason }) => {
+                        tracing::warn!("the upgrade was refused, everything goes on: {reason}");
+                        house.refused(reason);
+                        if let Err(why) = server.reload().await {
+                            tracing::warn!("certificates: {}", chain(&why));
+                        }
+                    }
+                    Some(News::Stray { pid, session, command }) => {
+                        tracing::warn!(pid, session, command, "a stray process: it left its session and its environment");
+                    }
+                    Some(_) => {}
+                    None => return None,
+                },
+            }
+        }
+    }
+}
+
+/// Says on every route what is wrong with the store.
+async fn serve_degraded(
+    config: &Config,
+    sockets: &[listeners::Bound],
+    cause: String,
+) -> Result<(Server, Health), End> {
+    let health = Health::new(State::Degraded { cause });
+    // No store, no tokens: only the kernel's word counts, and nothing but refusals is given.
+    let tokens = Tokens::load(Store::in_memory())?;
+    let services = Services {
+        gate: Gate::new(gate_settings(config), tokens),
+        audit: Audit::to_nowhere(),
+        bus: Bus::new(Utc::now()),
+        metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
+        health: health.clone(),
+        admits: Arc::new(|| Err("the store is not open".to_owned())),
+    };
+    Ok((serve_on(config, sockets, Vec::new(), services).await?, health))
+}
+
+async fn serve_on(
+    config: &Config,
+    sockets: &[listeners::Bound],
+    routes: Vec<Route>,
+    services: Services,
+) -> Result<Server, End> {
+    let listeners = sockets.iter().map(|socket| {
+        let bound = match (&socket.socket, &socket.tls) {
+            (listeners::Socket::Unix(listener), _) => Bound::Unix(listener.try_clone()?),
+            (listeners::Socket::Tcp(listener), None) => Bound::Tcp(listener.try_clone()?),
+            (listeners::Socket::Tcp(listener), Some((certificate, key))) => {
+                let files = TlsFiles { certificate: certificate.clone(), key: key.clone() };
+                Bound::Tls(listener.try_clone()?, files)
+            }
+        };
+        Ok(Listener { name: socket.name.clone(), bound })
+    });
+    let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+    Ok(Server::start(routes, http_settings(config), services, listeners).await?)
+}
+
+fn http_settings(config: &Config) -> http::Settings {
+    http::Settings {
+        connections: config.http.max_connections,
+        connections_per_peer: config.http.max_connections_per_uid,
+        head_limit: usize::try_from(config.http.max_head.as_u64()).unwrap_or(usize::MAX),
+        head_timeout: config.http.head_timeout,
+        body_pause: config.http.body_timeout,
+        idle_timeout: config.http.idle_timeout,
+        hosts: config.http.hosts.clone(),
+        cors_origins: config.http.cors_origins.clone(),
+        ..http::Settings::default()
+    }
+}
+
+fn gate_settings(config: &Config) -> auth::Settings {
+    auth::Settings {
+        daemon_uid: nix::unistd::geteuid().as_raw(),
+        operator_group: config.auth.operator_group.clone(),
+        loopback_uid: config.auth.loopback_uid,
+        own_pids: vec![nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw()],
+    }
+}
+
+fn audit_settings(config: &Config) -> audit::Settings {
+    audit::Settings { max_bytes: config.audit.max_size.as_u64(), files: config.audit.keep }
+}
+
+fn proc_settings(config: &Config) -> std::io::Result<proc::Settings> {
+    Ok(proc::Settings {
+        max_replicas: config.proc.max_replicas,
+        log_max: config.proc.log_max.as_u64(),
+        keep_runs: config.proc.keep_runs,
+        keep_for: config.proc.keep_for,
+        keep_deleted: config.proc.keep_deleted,
+        program: std::env::current_exe()?,
+        notify: config.socket.with_extension("notify"),
+        own_uid: nix::unistd::geteuid().as_raw(),
+    })
+}

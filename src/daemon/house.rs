@@ -1,0 +1,152 @@
+//! What the administration may ask of the daemon, and of the room of processes.
+
+use super::listeners::Bound;
+use crate::admin::{Facts, House, Listener, Room, Why};
+use crate::auth::Caller;
+use crate::base::Wall;
+use crate::config::Config;
+use crate::keeper::{CgroupFacts, Link, Welcome};
+use crate::proc;
+use crate::store::Rule;
+use chrono::{TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use nix::unistd::{SysconfVar, geteuid, getpid, getppid, sysconf};
+use std::io;
+use std::path::PathBuf;
+use tokio::sync::{Notify, watch};
+
+/// The kernel's name for this boot.
+///
+/// # Errors
+/// `/proc` is not there.
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// A name for the keeper that no other process of this boot has: its pid and when it was born. It keeps both over an
+/// upgrade, because it stays the same process.
+///
+/// # Errors
+/// `/proc` is not there.
+pub fn keeper_name() -> io::Result<String> {
+    let keeper = getppid().as_raw();
+    Ok(format!("{keeper}/{}", start_ticks(keeper)?))
+}
+
+/// Field 22 of `/proc/<pid>/stat` (proc(5)): clock ticks from boot to the birth of the process. The command's name,
+/// field 2, may hold anything, so fields are counted from the last parenthesis.
+fn start_ticks(pid: i32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = after.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok());
+    ticks.ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not as expected")))
+}
+
+/// When a process was born.
+fn born(pid: i32) -> Option<Wall> {
+    let ticks = start_ticks(pid).ok()?;
+    let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    let age = uptime - ticks as f64 / per_second as f64;
+    Utc::now().checked_sub_signed(TimeDelta::milliseconds((age * 1000.0) as i64))
+}
+
+/// The daemon, as its administration sees it.
+pub struct Mansion {
+    link: Link,
+    data_dir: PathBuf,
+    listeners: Vec<Listener>,
+    cgroup: CgroupFacts,
+    started: Wall,
+    core_started: Wall,
+    tasks: proc::Handle,
+    refusals: watch::Sender<String>,
+    stop: Notify,
+}
+
+impl Mansion {
+    /// Gathers what does not change.
+    pub fn new(config: &Config, link: &Link, welcome: &Welcome, sockets: &[Bound], tasks: proc::Handle) -> Mansion {
+        let listener = |socket: &Bound| Listener { address: socket.address(), tls: socket.tls.is_some() };
+        let now = Utc::now();
+        Mansion {
+            link: link.clone(),
+            data_dir: config.data_dir.clone(),
+            listeners: sockets.iter().map(listener).collect(),
+            cgroup: welcome.cgroup.clone(),
+            started: born(getppid().as_raw()).unwrap_or(now),
+            core_started: born(getpid().as_raw()).unwrap_or(now),
+            tasks,
+            refusals: watch::Sender::new(String::new()),
+            stop: Notify::new(),
+        }
+    }
+
+    /// The keeper has refused an upgrade.
+    pub fn refused(&self, reason: String) {
+        self.refusals.send_replace(reason);
+    }
+
+    /// Returns when an operator wants the daemon to stop.
+    pub async fn stop_asked(&self) {
+        self.stop.notified().await;
+    }
+}
+
+impl House for Mansion {
+    fn facts(&self) -> Facts {
+        Facts {
+            keeper_pid: getppid().as_raw(),
+            core_pid: getpid().as_raw(),
+            started: self.started,
+            core_started: self.core_started,
+            uid: geteuid().as_raw(),
+            listeners: self.listeners.clone(),
+            data_dir: self.data_dir.clone(),
+            cgroup: self.cgroup.root.clone().ok_or_else(|| self.cgroup.remark.clone()),
+            children: self.tasks.children(),
+            degraded: None, // a degraded daemon does not get as far as answering this
+        }
+    }
+
+    fn upgrade(&self, binary: Option<PathBuf>) -> BoxFuture<'_, Result<(), String>> {
+        let mut refusals = self.refusals.subscribe();
+        refusals.mark_unchanged();
+        self.link.upgrade(binary);
+        async move {
+            tokio::select! {
+                // The keeper hangs up on this core once it has become the new binary.
+                () = self.link.closed() => Ok(()),
+                _ = refusals.changed() => Err(refusals.borrow().clone()),
+            }
+        }
+        .boxed()
+    }
+
+    fn stop(&self) {
+        self.stop.notify_one();
+    }
+}
+
+/// The room of processes, asked by the administration.
+pub struct ProcRoom(pub proc::Handle);
+
+impl Room for ProcRoom {
+    fn name(&self) -> &'static str {
+        "proc"
+    }
+
+    fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
+        async move {
+            let proc::Why { sentences, facts } = self.0.why(caller, name).await?;
+            Some(Why { sentences, facts })
+        }
+        .boxed()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        proc::rules()
+    }
+}
