@@ -1,2 +1,3 @@
 //! # hostler — the map
 pub mod base;
+pub mod cli;
