@@ -10,6 +10,7 @@
 //! When the keeper hangs up (an upgrade, or its death) the core answers what it has in hand and ends; when it says
 //! stop, everything is stopped first.
 
+mod formats;
 mod house;
 mod listeners;
 mod log;
@@ -23,7 +24,7 @@ use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
 use crate::launch::{Base, Helpers, Launcher};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
-use crate::store::{self, Batch, OpenError, Store, Table};
+use crate::store::{self, Batch, Store, Table};
 use crate::{admin, auth, logs, proc};
 use chrono::Utc;
 use house::Mansion;
@@ -106,7 +107,7 @@ pub fn store_settings(config: &Config) -> store::Settings {
 pub fn self_check(arguments: &Arguments) -> Result<(), String> {
     let config = arguments.configuration().map_err(|why| why.to_string())?;
     crate::keeper::check_carried_state().map_err(|why| why.to_string())?;
-    store::check_format(&config.data_dir).map_err(|why| why.to_string())
+    formats::check(&config.data_dir, &tables())
 }
 
 /// Runs the core until it has to end.
@@ -155,7 +156,7 @@ async fn core(config: Config) -> ExitCode {
 
 /// The causes, outermost first.
 fn chain(why: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(why), |why| why.source());
+    let causes = std::iter::successors(Some(why), |why| (*why).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
@@ -183,7 +184,7 @@ struct Connected {
 }
 
 async fn connect(config: &Config) -> Result<Connected, Box<dyn Error>> {
-    let socket = crate::keeper::socket_from_env()?;
+    let socket = crate::keeper::socket_from_env().ok_or("this process was not started by a keeper; run `hostler serve`")?;
     let root = Some(config.cgroup.root.clone()).filter(|root| !root.as_os_str().is_empty());
     let hello = Hello { max_slots: Some(config.keeper.max_slots as u64), cgroup_root: root };
     let (link, welcome) = Link::connect(socket, hello).await?;
@@ -259,6 +260,7 @@ impl Connected {
         sockets: Vec<listeners::Bound>,
         store: Store,
     ) -> Result<ExitCode, End> {
+        formats::note(&config.data_dir, &tables())?;
         let bus = Bus::new(Utc::now());
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let health = Health::new(State::Starting);
@@ -405,7 +407,7 @@ async fn serve_degraded(
     let tokens = Tokens::load(Store::in_memory())?;
     let services = Services {
         gate: Gate::new(gate_settings(config), tokens),
-        audit: Audit::to_nowhere(),
+        audit: Audit::discarding(),
         bus: Bus::new(Utc::now()),
         metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
         health: health.clone(),

@@ -2,7 +2,9 @@
 pub mod admin;
 pub mod auth;
 pub mod base;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod http;
 pub mod keeper;
 pub mod launch;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::io;
 
 /// The number of the store's own shape.
-pub(super) const STORE_FORMAT: u32 = 1;
+pub const STORE_FORMAT: u32 = 1;
 
 /// Where the store's number is: decimal text.
 const STORE_KEY: &[u8] = b"\0format";

@@ -59,7 +59,7 @@ pub use batch::Batch;
 pub use check::{Report, Rule};
 pub use compact::{Compacted, compact};
 pub use export::ExportError;
-pub use formats::Table;
+pub use formats::{STORE_FORMAT as FORMAT, Table};
 pub use handle::{Full, Stats, Store};
 pub use open::{MOST_LIVE, OpenError, Settings};
 pub use reader::{ReadError, Reader, Scan};

@@ -1,0 +1,47 @@
+//! `check`: verifies everything the daemon keeps.
+
+use crate::cli::client::Call;
+use crate::cli::exit::{Exit, Problem};
+use crate::cli::offline::{Files, Offline, Work};
+use crate::cli::{Session, out};
+use clap::Args;
+use serde_json::Value;
+
+/// Verify checksums, references between records, and that every file the store names exists
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hostler check
+  hostler check --offline --data-dir /var/lib/hostler")]
+pub(super) struct Check {
+    /// Work on the files of a daemon that does not run
+    #[arg(long)]
+    pub(super) offline: bool,
+    #[command(flatten)]
+    files: Files,
+}
+
+impl Check {
+    pub(super) fn offline(self, json: bool) -> Offline {
+        Offline { work: Work::Check(self.files), json }
+    }
+
+    pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
+        self.files.refuse_online()?;
+        let found = at.client.ask(Call::post("/hostler/v1/check").patient()).await?;
+        let problems = found.get("problems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let exit = if problems.is_empty() { Exit::Done } else { Exit::Unhealthy };
+        if at.out.json() {
+            at.out.value(&found)?;
+            return Ok(exit);
+        }
+        let mut facts = found.clone();
+        facts.as_object_mut().and_then(|facts| facts.remove("problems"));
+        at.out.table(&["WHAT", "FOUND"], &out::fields(&facts))?;
+        for problem in problems {
+            at.out.line(&format!("PROBLEM  {}", out::plain(&out::word(problem))))?;
+        }
+        at.out.line(if problems.is_empty() { "all is well" } else { "see the problems above" })?;
+        Ok(exit)
+    }
+}

@@ -1,0 +1,108 @@
+//! `doctor`: looks for what is not as it should be, and says what to do.
+
+use crate::cli::Session;
+use crate::cli::client::Call;
+use crate::cli::exit::{Exit, Problem};
+use crate::cli::offline::{Offline, Work};
+use crate::cli::out::{fields, plain};
+use crate::cli::tasks::{self, Task};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Look for what is not as it should be
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hostler doctor
+  hostler doctor --config /etc/hostler/hostler.toml
+
+With --config only that file is checked; no daemon is asked.")]
+pub(super) struct Doctor {
+    /// Check this configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// The configuration is main.rs's to read.
+pub(super) fn offline(file: PathBuf, json: bool) -> Offline {
+    Offline { work: Work::Config(file), json }
+}
+
+/// One thing that was looked at.
+struct Look {
+    what: &'static str,
+    well: bool,
+    told: String,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
+        let place = at.client.place().to_string();
+        let mut looks = Vec::new();
+        let ready = at.client.ask(Call::get("/healthz")).await;
+        // Plain text means that it answers; anything but a good status is a refusal before that.
+        let answers = match ready {
+            Ok(_) | Err(crate::cli::client::CallError::Strange { .. }) => Ok(format!("answers on {place}")),
+            Err(error) => Err(error),
+        };
+        let answers = match answers {
+            Ok(told) => told,
+            Err(error) if error.is_passing() => {
+                looks.push(Look { what: "daemon", well: false, told: error.to_string() });
+                return tell(at, &looks, &Value::Null, error.exit());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        looks.push(Look { what: "daemon", well: true, told: answers });
+        let status = at.client.ask(Call::get("/hostler/v1/status")).await?;
+        looks.push(version(&status));
+        looks.push(supervised(at).await?);
+        let exit = if looks.iter().all(|look| look.well) { Exit::Done } else { Exit::Unhealthy };
+        tell(at, &looks, &status, exit)
+    }
+}
+
+fn version(status: &Value) -> Look {
+    let ours = env!("CARGO_PKG_VERSION");
+    let theirs = status.get("version").and_then(Value::as_str).unwrap_or("unknown");
+    let well = theirs == ours;
+    let told = match well {
+        true => format!("{ours}, as this program"),
+        false => format!("the daemon is {theirs}, this program {ours}: `hostler upgrade` puts the new one in place"),
+    };
+    Look { what: "version", well, told }
+}
+
+async fn supervised(at: &mut Session) -> Result<Look, Problem> {
+    let mut down = Vec::new();
+    let names: Vec<String> = tasks::all(&mut at.client).await?.into_iter().map(|(name, _)| name).collect();
+    for name in &names {
+        if Task::get(&mut at.client, name).await?.is_some_and(|task| task.is_down()) {
+            down.push(name.as_str());
+        }
+    }
+    let told = match down.as_slice() {
+        [] => format!("{} known, none down", names.len()),
+        [first, ..] => format!("{} of {} down: {}; see `hostler why {first}`", down.len(), names.len(), down.join(" ")),
+    };
+    Ok(Look { what: "tasks", well: down.is_empty(), told })
+}
+
+fn tell(at: &Session, looks: &[Look], status: &Value, exit: Exit) -> Result<Exit, Problem> {
+    if at.out.json() {
+        let looks: Vec<Value> =
+            looks.iter().map(|look| json!({ "what": look.what, "well": look.well, "told": look.told })).collect();
+        at.out.value(&json!({ "looks": looks, "status": status }))?;
+        return Ok(exit);
+    }
+    for look in looks {
+        at.out.line(&format!("{}  {:8} {}", if look.well { "ok  " } else { "LOOK" }, look.what, plain(&look.told)))?;
+    }
+    let facts = fields(status);
+    if !facts.is_empty() {
+        at.out.line("")?;
+        at.out.table(&["DAEMON", ""], &facts)?;
+    }
+    Ok(exit)
+}
