@@ -8,5 +8,9 @@ mod damage;
 mod full;
 #[path = "store/kill.rs"]
 mod kill;
+#[path = "store/replay.rs"]
+mod replay;
 #[path = "store/story.rs"]
 mod story;
+#[path = "store/trace.rs"]
+mod trace;
