@@ -1,9 +1,9 @@
 //! Giving space back: sled's file hardly shrinks, so the live pairs are written into a new one that takes its place.
 
 use super::backend::{Backend, Changes, MOST_CHANGES};
+use super::committer::weigh;
 use super::formats::LIVE_KEY;
 use super::layout::{Layout, sync_dir, write_file};
-use super::objects::Reference;
 use super::open::{MOST_LIVE, OpenError, Opened, Settings, open};
 use super::swap;
 use super::tree::{Tree, TreeError};
@@ -72,9 +72,9 @@ pub(super) fn rewrite(opened: &Opened, settings: &Settings) -> io::Result<()> {
     let mut changes = Changes::new();
     for pair in opened.tree.scan(&[0], &[u8::MAX], false) {
         let (key, value) = pair?;
-        let object = Reference::in_value(&value).map_or(0, |object| object.len);
-        live += (key.len() + value.len()) as u64 + object;
-        changes.insert(key, Some(value));
+        let value = Some(value);
+        live += weigh(&key, value.as_ref());
+        changes.insert(key, value);
         if changes.len() == MOST_CHANGES {
             tree.apply(std::mem::take(&mut changes))?;
         }

@@ -123,7 +123,7 @@ pub(super) fn kind_marks(backend: &dyn Backend) -> io::Result<Vec<(u8, u8)>> {
 }
 
 /// The estimate of live bytes; 0 when there is none.
-pub(super) fn live_bytes(backend: &dyn Backend) -> io::Result<u64> {
+pub(super) fn live_bytes(backend: &dyn Backend) -> io::Result<i64> {
     let value = backend.get(LIVE_KEY)?.unwrap_or_default();
     Ok(std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).unwrap_or(0))
 }
