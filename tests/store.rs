@@ -4,6 +4,8 @@
 
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/format.rs"]
+mod format;
 #[path = "store/full.rs"]
 mod full;
 #[path = "store/kill.rs"]

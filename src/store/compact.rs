@@ -54,10 +54,10 @@ pub(super) fn due(opened: &Opened, settings: &Settings) -> Result<bool, OpenErro
     if opened.space.tight {
         return Ok(false);
     }
-    // A tree freshly written takes up to twice what is in it.
-    let needed = opened.live.saturating_mul(2);
+    let live = opened.live.saturating_sub(opened.objects.bytes());
+    let needed = live.saturating_mul(2); // what a tree takes that is freshly written
     let dead = opened.tree.size().map_err(OpenError::reading)?.saturating_sub(needed);
-    let worth_it = dead > settings.most_dead_bytes && opened.live <= MOST_LIVE;
+    let worth_it = dead > settings.most_dead_bytes && live <= MOST_LIVE;
     Ok((worth_it || opened.layout.compact_wanted().exists()) && opened.space.free > needed)
 }
 

@@ -209,6 +209,55 @@ fn a_record_that_cannot_be_migrated_keeps_the_old_store() {
     assert_eq!(texts(&open(dir.path())).len(), 601);
 }
 
+/// Commits an operation of the store's own, past the handle.
+fn commit_own(dir: &Path, op: batch::Op) {
+    let mut opened = open::open(&settings(dir)).unwrap();
+    opened.committer.commit(vec![committer::Decision { ops: vec![op], answer: None }], false).unwrap();
+}
+
+#[test]
+fn a_store_from_the_future_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path()));
+    let mark = |number: &str| batch::Op::Put { key: b"\0format".to_vec(), value: number.into() };
+    commit_own(dir.path(), mark("2"));
+    for _ in 0..2 {
+        let refused = Store::open(settings(dir.path())).err().unwrap();
+        assert_eq!(refused.to_string(), "the store has format 2, from the future: this version knows up to 1");
+    }
+}
+
+/// Writes `tests/data/store-1`, which later versions must open for ever: run it by hand when format 1 is still the
+/// present one, never after. It holds an object, and a decision that was committed but not yet applied.
+#[test]
+#[ignore = "writes the sample anew"]
+fn write_the_sample() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/store-1");
+    assert!(!dir.exists(), "remove it first, if that is what you mean");
+    let small = Settings { reserve_bytes: 0, ..settings(&dir) };
+    let store = Store::open(small.clone()).unwrap();
+    for n in 0..20 {
+        put(&store, n, &format!("text {n}")).wait().unwrap();
+    }
+    put(&store, 20, &"long ".repeat(1000)).wait().unwrap();
+    drop(store);
+    let opened = open::open(&small).unwrap();
+    let ops = (100..400).map(|n| {
+        let mut batch = Batch::new();
+        batch.put(&key(n, "redo"), &note(&format!("redone {n}")));
+        batch.ops.remove(0)
+    });
+    let written = redo::Redo::open(opened.layout.redo()).write(&ops.collect::<Vec<_>>()).unwrap();
+    use backend::Backend;
+    opened.tree.apply([(written.key, Some(written.value))].into()).unwrap();
+    opened.tree.sync().unwrap();
+    drop(opened);
+    for file in ["lock", "reserve"] {
+        // Made anew by every start.
+        fs::remove_file(dir.join(file)).unwrap();
+    }
+}
+
 #[test]
 fn two_kinds_with_one_prefix_are_refused() {
     let dir = tempfile::tempdir().unwrap();
