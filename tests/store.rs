@@ -8,6 +8,8 @@ mod damage;
 mod format;
 #[path = "store/full.rs"]
 mod full;
+#[path = "store/idle.rs"]
+mod idle;
 #[path = "store/kill.rs"]
 mod kill;
 #[path = "store/replay.rs"]

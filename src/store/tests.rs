@@ -87,8 +87,8 @@ fn decisions_are_visible_once_durable_and_in_order() {
         put(&store, n, "last").wait().unwrap();
         assert_eq!(store.reader().get::<Note>(&key(n, "n")).unwrap(), Some(note("last")));
     }
-    assert_eq!(store.stats().commits, 150);
     store.close();
+    assert_eq!(store.stats().commits, 150);
     assert_eq!(put(&store, 0, "late").wait(), Err(CommitError::Stopped));
 }
 
@@ -222,5 +222,27 @@ proptest! {
         prop_assert_eq!(texts(&disk), texts(&memory));
         prop_assert_eq!(disk.check(&[]).findings, Vec::<String>::new());
         prop_assert_eq!(disk.stats().live_bytes, live);
+    }
+}
+
+#[test]
+#[ignore]
+fn bench_one() {
+    let dir = tempfile::tempdir_in("/work").unwrap();
+    let store = open(dir.path());
+    for _ in 0..5 {
+        let began = std::time::Instant::now();
+        for n in 0..2000 {
+            put(&store, n, "some text").wait().unwrap();
+        }
+        let a = began.elapsed();
+        use std::os::unix::fs::FileExt;
+        let f = std::fs::File::create(dir.path().join("bare")).unwrap();
+        let began = std::time::Instant::now();
+        for n in 0..2000u64 {
+            f.write_all_at(&[7; 300], n * 300).unwrap();
+            f.sync_data().unwrap();
+        }
+        eprintln!("{a:?} bare {:?}", began.elapsed());
     }
 }

@@ -91,7 +91,7 @@ fn a_backup_is_consistent_while_the_store_is_written_to() {
     // One decision always sets both ends of the scan, with and without objects: no backup may see one without the other.
     let both = |n: u64| {
         let mut batch = Batch::new();
-        let text = format!("both {n} ").repeat(if n % 2 == 0 { 1 } else { 900 });
+        let text = format!("both {n} ").repeat(if n.is_multiple_of(2) { 1 } else { 900 });
         batch.put(&key(0, "first"), &note(&text));
         batch.put(&key(u64::MAX, "last"), &note(&text));
         batch
