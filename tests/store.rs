@@ -4,9 +4,17 @@
 
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/format.rs"]
+mod format;
 #[path = "store/full.rs"]
 mod full;
+#[path = "store/idle.rs"]
+mod idle;
 #[path = "store/kill.rs"]
 mod kill;
+#[path = "store/replay.rs"]
+mod replay;
 #[path = "store/story.rs"]
 mod story;
+#[path = "store/trace.rs"]
+mod trace;

@@ -11,6 +11,7 @@ use super::disk::{Disk, DiskView};
 use super::formats::{STORE_FORMAT, kind_marks};
 use super::layout::{Layout, sync_dir};
 use super::reader::{ReadError, View};
+use super::record::FIRST_KIND;
 use super::tap::{Backlog, Heard, Tap};
 use super::writer::Message;
 use std::fs::OpenOptions;
@@ -22,7 +23,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
 
 /// The records of all rooms: the bytes from the first kind to the last.
-pub(super) const RECORDS: (u8, u8) = (0x10, u8::MAX);
+pub(super) const RECORDS: (u8, u8) = (FIRST_KIND, u8::MAX);
 
 /// Why a backup was not made.
 #[derive(Debug, thiserror::Error)]

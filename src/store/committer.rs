@@ -14,6 +14,7 @@
 use super::backend::{Backend, Changes, MOST_CHANGES};
 use super::batch::Op;
 use super::objects::{LONGEST_INLINE, Objects, Reference, index_key};
+use super::record::FIRST_KIND;
 use super::redo::Redo;
 use super::ticket::{Answer, CommitError};
 use std::io;
@@ -39,7 +40,7 @@ pub(super) struct Committer {
     waiting: Vec<Answer>,
     /// Objects that lose their name with the next sync.
     unnamed: Vec<u64>,
-    /// Bytes of live keys and values, those of objects included.
+    /// Bytes of live records, those of objects included.
     live: i64,
     /// Whether anything was applied since the last sync.
     dirty: bool,
@@ -182,12 +183,7 @@ impl Committer {
                 draft.changes.insert(index_key(new.id), Some(key.to_vec()));
             }
         }
-        let weight = |value: Option<&Vec<u8>>, reference: Option<Reference>| match (value, reference) {
-            (None, _) => 0,
-            (Some(value), None) => (key.len() + value.len()) as i64,
-            (Some(value), Some(object)) => (key.len() + value.len()) as i64 + object.len as i64,
-        };
-        draft.live += weight(value, new) - weight(before.as_ref(), old);
+        draft.live += weigh(key, value) - weigh(key, before.as_ref());
         draft.changes.insert(key.to_vec(), value.cloned());
         Ok(())
     }
@@ -277,5 +273,16 @@ impl Committer {
                 self.apply_one(&key, None)?;
             }
         }
+    }
+}
+
+/// What a pair counts as live: records with their objects; the store's own keys are nothing.
+pub(super) fn weigh(key: &[u8], value: Option<&Vec<u8>>) -> i64 {
+    match value {
+        Some(value) if key.first().is_some_and(|kind| *kind >= FIRST_KIND) => {
+            let object = Reference::in_value(value).map_or(0, |object| object.len);
+            (key.len() + value.len()) as i64 + object as i64
+        }
+        _ => 0,
     }
 }

@@ -1,9 +1,9 @@
 //! Giving space back: sled's file hardly shrinks, so the live pairs are written into a new one that takes its place.
 
 use super::backend::{Backend, Changes, MOST_CHANGES};
+use super::committer::weigh;
 use super::formats::LIVE_KEY;
 use super::layout::{Layout, sync_dir, write_file};
-use super::objects::Reference;
 use super::open::{MOST_LIVE, OpenError, Opened, Settings, open};
 use super::swap;
 use super::tree::{Tree, TreeError};
@@ -54,10 +54,10 @@ pub(super) fn due(opened: &Opened, settings: &Settings) -> Result<bool, OpenErro
     if opened.space.tight {
         return Ok(false);
     }
-    // A tree freshly written takes up to twice what is in it.
-    let needed = opened.live.saturating_mul(2);
+    let live = opened.live.saturating_sub(opened.objects.bytes());
+    let needed = live.saturating_mul(2); // what a tree takes that is freshly written
     let dead = opened.tree.size().map_err(OpenError::reading)?.saturating_sub(needed);
-    let worth_it = dead > settings.most_dead_bytes && opened.live <= MOST_LIVE;
+    let worth_it = dead > settings.most_dead_bytes && live <= MOST_LIVE;
     Ok((worth_it || opened.layout.compact_wanted().exists()) && opened.space.free > needed)
 }
 
@@ -72,9 +72,9 @@ pub(super) fn rewrite(opened: &Opened, settings: &Settings) -> io::Result<()> {
     let mut changes = Changes::new();
     for pair in opened.tree.scan(&[0], &[u8::MAX], false) {
         let (key, value) = pair?;
-        let object = Reference::in_value(&value).map_or(0, |object| object.len);
-        live += (key.len() + value.len()) as u64 + object;
-        changes.insert(key, Some(value));
+        let value = Some(value);
+        live += weigh(&key, value.as_ref());
+        changes.insert(key, value);
         if changes.len() == MOST_CHANGES {
             tree.apply(std::mem::take(&mut changes))?;
         }

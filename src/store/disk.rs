@@ -7,6 +7,7 @@ use super::objects::{Objects, Reference};
 use super::open::{OpenError, Opened, Settings, open};
 use super::reader::{Pairs, ReadError, View};
 use super::ticket::Ticket;
+use super::watch::{SLOW, Watch};
 use super::writer::{Gauges, Message, Writer};
 use nix::fcntl::Flock;
 use std::fs::File;
@@ -36,7 +37,9 @@ impl Disk {
         gauges.show(space);
         gauges.live.store(live, Ordering::Relaxed);
         let (queue, inbox) = mpsc::channel();
+        let watch = Watch::start(tree.clone(), settings.on_commit_error.clone(), SLOW);
         let writer = Writer {
+            watch: watch.map_err(OpenError::doing("start the writer's watch"))?,
             inbox,
             committer,
             backend: tree.clone(),

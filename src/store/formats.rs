@@ -23,13 +23,16 @@ pub(super) const LIVE_KEY: &[u8] = b"\0live";
 /// Before the byte of a kind: where the kind's number is, one byte.
 const KIND_PREFIX: &[u8] = b"\0kind";
 
+/// Key and record as JSON.
+type Shown = Result<(Value, Value), DecodeError>;
+
 /// What the store knows of a kind without knowing its type: how to verify, show and migrate its records.
 #[derive(Clone, Copy)]
 pub struct Table {
     kind: Kind,
     format: u8,
     verify: fn(&[u8], &[u8]) -> Result<(), DecodeError>,
-    show: fn(&[u8], &[u8]) -> Result<(Value, Value), DecodeError>,
+    show: fn(&[u8], &[u8]) -> Shown,
     renew: fn(&[u8]) -> Result<Vec<u8>, DecodeError>,
 }
 
@@ -55,7 +58,7 @@ impl Table {
     }
 
     /// A pair as JSON for people: key and record, secrets removed.
-    pub(super) fn show(&self, key: &[u8], value: &[u8]) -> Result<(Value, Value), DecodeError> {
+    pub(super) fn show(&self, key: &[u8], value: &[u8]) -> Shown {
         (self.show)(key, value)
     }
 
@@ -70,7 +73,7 @@ fn verify<R: Record>(key: &[u8], value: &[u8]) -> Result<(), DecodeError> {
     decode::<R>(value).map(drop)
 }
 
-fn show<R: Record>(key: &[u8], value: &[u8]) -> Result<(Value, Value), DecodeError> {
+fn show<R: Record>(key: &[u8], value: &[u8]) -> Shown {
     use super::record::Key;
     let key = own_key::<R>(key)?.to_json();
     let malformed = |why: serde_json::Error| DecodeError::Malformed { kind: R::KIND.name(), why: why.to_string() };
@@ -123,7 +126,7 @@ pub(super) fn kind_marks(backend: &dyn Backend) -> io::Result<Vec<(u8, u8)>> {
 }
 
 /// The estimate of live bytes; 0 when there is none.
-pub(super) fn live_bytes(backend: &dyn Backend) -> io::Result<u64> {
+pub(super) fn live_bytes(backend: &dyn Backend) -> io::Result<i64> {
     let value = backend.get(LIVE_KEY)?.unwrap_or_default();
     Ok(std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).unwrap_or(0))
 }

@@ -47,11 +47,13 @@ mod reserve;
 mod restore;
 mod swap;
 mod tap;
-#[cfg(test)]
-mod tests;
 mod ticket;
 mod tree;
+mod watch;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use archive::ArchiveError;
 pub use backup::BackupError;

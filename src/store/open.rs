@@ -196,15 +196,14 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let objects = Objects::open(layout.objects()).map_err(OpenError::doing("list the objects"))?;
     let objects = Arc::new(objects);
     let live = formats::live_bytes(&*tree).map_err(OpenError::reading)?;
-    let signed = i64::try_from(live).unwrap_or(i64::MAX);
-    let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), signed);
+    let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
     recover(&*tree, &mut committer, &objects).map_err(OpenError::doing("recover what a crash interrupted"))?;
     if !known {
         commit_own(&mut committer, vec![formats::store_mark()])?;
     }
     let view = DiskView { backend: tree.clone(), objects: objects.clone(), lock: None };
     migrate(&view, &mut committer, layout, &settings.tables)?;
-    let layout = layout.clone();
+    let (layout, live) = (layout.clone(), committer.live());
     Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired })
 }
 

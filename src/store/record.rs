@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::ops::{Bound, RangeBounds};
 
 /// Bytes below this one belong to the store itself.
-const FIRST_KIND: u8 = 0x10;
+pub(super) const FIRST_KIND: u8 = 0x10;
 
 /// One kind of record: its place in the tree and its name in messages, exports and findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

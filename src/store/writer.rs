@@ -13,6 +13,7 @@ use super::formats::LIVE_KEY;
 use super::reserve::{Reserve, Space};
 use super::tap::Tap;
 use super::ticket::{Answer, CommitError};
+use super::watch::Watch;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -75,6 +76,7 @@ pub(super) struct Writer {
     pub(super) reserve: Reserve,
     pub(super) gauges: Arc<Gauges>,
     pub(super) hook: Hook,
+    pub(super) watch: Watch,
     pub(super) taps: Vec<Tap>,
     /// The live bytes as last written down.
     pub(super) live_known: u64,
@@ -156,7 +158,9 @@ impl Writer {
         let began = Instant::now();
         let listening = !self.taps.is_empty();
         // sled panics on some kinds of damage: a commit that panicked has failed like any other.
+        self.watch.begin();
         let committed = catch_unwind(AssertUnwindSafe(|| self.committer.commit(group, listening)));
+        self.watch.end();
         let heard = committed.unwrap_or_else(|_| Err(io::Error::other("the database panicked")))?;
         self.taps.iter().for_each(|tap| tap.hear(&heard));
         let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -66,7 +66,7 @@ pub fn batch(decision: &[Change]) -> Batch {
 pub fn decision(n: u64) -> Vec<Change> {
     use Change::{Delete, DeleteRange, Put};
     let mut changes = match n % 10 {
-        3 => (0..6).map(|k| Put(1000 + (n + k) % 12, format!("{n}").repeat(2000))).collect(), // objects
+        3 => (0..6).map(|k| Put(1000 + (n + k) % 12, format!("{n} ").repeat(2000))).collect(), // objects
         4 => vec![Put(1000 + n % 12, "y".repeat(4000)), Delete(1000 + (n + 1) % 12)],
         5 => (0..300).map(|k| Put(2000 + k, format!("all {n}"))).collect(), // a redo file
         7 => vec![DeleteRange(2000, 2290)],                                 // a redo marker
