@@ -205,8 +205,10 @@ async fn a_line_is_awaited_across_pieces() {
 #[tokio::test]
 async fn a_growing_file_stays_within_its_cap_and_keeps_its_offsets() {
     let cap = 256 * 1024;
-    for base in ["/tmp", "/dev/shm"] {
+    // What the host builds on, and memory; where the latter is missing the former counts.
+    for base in [std::env::temp_dir(), "/dev/shm".into()].iter().filter(|base| base.is_dir()) {
         let dir = tempfile::tempdir_in(base).unwrap();
+        let base = base.display();
         let logs = open(&dir);
         let stem = Stem::new("capped.out").unwrap();
         logs.mark_run(&stem, at(1)).await.unwrap();
