@@ -143,15 +143,15 @@ impl Logs {
         .await
     }
 
-    /// All logs whose stems begin with the directory `below` (`proc/17`; empty for all), for retention.
+    /// All logs in the directory `below` (`proc/17`, say; by default all there are) and those below it, for retention.
     ///
     /// # Errors
     /// The file system's. What vanishes while this looks is left out.
-    pub async fn usage(&self, below: &str) -> io::Result<Vec<Usage>> {
-        let (root, below) = (self.inner.dir.clone(), below.to_owned());
+    pub async fn usage(&self, below: Option<&Stem>) -> io::Result<Vec<Usage>> {
+        let root = self.inner.dir.clone();
+        let start = below.map_or(root.clone(), |below| self.path(below));
         blocking(move || {
             let mut found = Vec::new();
-            let start = if below.is_empty() { root.clone() } else { root.join(below) };
             walk(&root, &start, &mut found)?;
             found.sort_by(|one, other| one.stem.cmp(&other.stem));
             Ok(found)
