@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -62,6 +62,14 @@ struct Inner {
     files: Mutex<HashMap<Stem, Weak<Mutex<LogFile>>>>,
     watcher: Watcher,
     counters: Arc<Counters>,
+    /// Held while directories come or go: none is removed as empty just before its first file is created.
+    dirs: Mutex<()>,
+}
+
+impl Inner {
+    fn directories(&self) -> MutexGuard<'_, ()> {
+        self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Logs {
@@ -75,7 +83,7 @@ impl Logs {
         let counters = Arc::new(Counters::default());
         let pace = Pace { mark: settings.mark_every, follow: settings.follow_every };
         let watcher = Watcher::start(pace, counters.clone())?;
-        Ok(Logs { inner: Arc::new(Inner { dir, files: Mutex::default(), watcher, counters }) })
+        Ok(Logs { inner: Arc::new(Inner { dir, files: Mutex::default(), watcher, counters, dirs: Mutex::default() }) })
     }
 
     /// Where the file is, for the keeper to open. Its directory exists after [`Logs::mark_run`].
@@ -105,11 +113,12 @@ impl Logs {
     /// # Errors
     /// The directory cannot be created, or something that is no file is in the way.
     pub async fn mark_run(&self, stem: &Stem, at: Wall) -> io::Result<u64> {
-        let file = self.file(stem);
+        let (inner, file) = (self.inner.clone(), self.file(stem));
         blocking(move || {
+            let _directories = inner.directories();
             let mut file = lock(&file);
             file.prepare()?;
-            file.mark(Some(at))
+            file.mark(Some(at)) // leaves a sidecar, so the directory is not empty
         })
         .await
     }
@@ -131,11 +140,12 @@ impl Logs {
         self.inner.watcher.ask(Command::Remove { stem: stem.clone() });
         let file = self.file(stem);
         table(&self.inner).remove(stem);
-        let dir = self.inner.dir.clone();
+        let inner = self.inner.clone();
         blocking(move || {
+            let _directories = inner.directories();
             let file = lock(&file);
             file.remove()?;
-            let parents = file.path().ancestors().skip(1).take_while(|parent| *parent != dir);
+            let parents = file.path().ancestors().skip(1).take_while(|parent| *parent != inner.dir);
             // The first that is not empty ends this, and so does one that another file was just put into.
             let _ = parents.map(std::fs::remove_dir).take_while(Result::is_ok).count();
             Ok(())
@@ -143,15 +153,15 @@ impl Logs {
         .await
     }
 
-    /// All logs whose stems begin with the directory `below` (`proc/17`; empty for all), for retention.
+    /// All logs in the directory `below` (`proc/17`, say; by default all there are) and those below it, for retention.
     ///
     /// # Errors
     /// The file system's. What vanishes while this looks is left out.
-    pub async fn usage(&self, below: &str) -> io::Result<Vec<Usage>> {
-        let (root, below) = (self.inner.dir.clone(), below.to_owned());
+    pub async fn usage(&self, below: Option<&Stem>) -> io::Result<Vec<Usage>> {
+        let root = self.inner.dir.clone();
+        let start = below.map_or(root.clone(), |below| self.path(below));
         blocking(move || {
             let mut found = Vec::new();
-            let start = if below.is_empty() { root.clone() } else { root.join(below) };
             walk(&root, &start, &mut found)?;
             found.sort_by(|one, other| one.stem.cmp(&other.stem));
             Ok(found)
@@ -199,7 +209,7 @@ impl Logs {
     }
 }
 
-fn table(inner: &Inner) -> std::sync::MutexGuard<'_, HashMap<Stem, Weak<Mutex<LogFile>>>> {
+fn table(inner: &Inner) -> MutexGuard<'_, HashMap<Stem, Weak<Mutex<LogFile>>>> {
     inner.files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -123,9 +123,9 @@ impl LogFile {
         }
     }
 
-    /// Deletes both files.
+    /// Deletes both files, and a draft that a dying process left.
     pub(super) fn remove(&self) -> io::Result<()> {
-        for path in [&self.path, &self.sidecar] {
+        for path in [&self.path, &self.sidecar, &self.draft()] {
             match fs::remove_file(path) {
                 Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
                 _ => {}
@@ -168,12 +168,16 @@ impl LogFile {
         if durable { file.sync_data() } else { Ok(()) }
     }
 
+    fn draft(&self) -> PathBuf {
+        self.sidecar.with_extension("marks.new")
+    }
+
     /// Writes the sidecar anew, thinned out.
     fn rewrite(&mut self, record: Record) -> io::Result<()> {
         let mut all = records(&self.sidecar);
         all.push(record);
         let thinned = thin(&all);
-        let draft = self.sidecar.with_extension("marks.new");
+        let draft = self.draft();
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600).custom_flags(CAREFULLY);
         let mut file = options.open(&draft)?;

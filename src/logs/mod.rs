@@ -7,9 +7,9 @@
 //!   child ──append──> <stem>          the bytes, holes where old ones were released
 //!                        │ inotify, one-shot
 //!                        v
-//!   Armed ──it grew──> Hot ──a second without growth──> Armed       (the thread of `watch`)
-//!                       │ at most once a second
-//!                       └──> <stem>.marks   at 12:00:01 it was 7,340 bytes long; kept from 4,096 on
+//!   quiet ──it grew──> growing ──a second without growth──> quiet     (the thread of `watch`)
+//!                        │ at most once a second
+//!                        └──> <stem>.marks   at 12:00:01 it was 7,340 bytes long; kept from 4,096 on
 //! ```
 //!
 //! **Offsets are logical and never change**: releasing old bytes punches a hole, and after a truncation by the child

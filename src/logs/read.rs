@@ -33,8 +33,8 @@ pub struct Selection {
     pub last_lines: Option<usize>,
     /// Then go on with what is written later.
     pub follow: bool,
-    /// Ends a follow: holds the offset behind the run's last byte as soon as the run is over. All bytes before it are
-    /// still given. A sender that is dropped ends it at the length then.
+    /// Ends a follow: holds the offset behind the run's last byte as soon as the run is over, told before another run
+    /// writes to the file. All bytes before it are still given. A sender that is dropped ends it at the length then.
     pub done: Option<watch::Receiver<Option<u64>>>,
 }
 
@@ -151,7 +151,12 @@ impl Reading {
         while going.at < going.end {
             let (file, at, end) = (going.file.clone(), going.at, going.end);
             match blocking(move || take(&file, at, end)).await? {
-                Taken::Piece(piece) => {
+                Taken::Piece(mut piece) => {
+                    going.heed_done();
+                    if piece.offset >= going.end {
+                        return Ok(None);
+                    }
+                    piece.bytes.truncate(usize::try_from(going.end - piece.offset).unwrap_or(usize::MAX));
                     going.at = piece.offset + piece.bytes.len() as u64;
                     return Ok(Some((piece, Reading::Going(going))));
                 }
@@ -172,6 +177,14 @@ impl Going {
         let (at, length) = blocking(move || begin(&this, &asked)).await?;
         let end = if selection.follow { selection.end() } else { selection.end().min(length) };
         Ok(Going { file, at, end, following, done: selection.done })
+    }
+
+    /// Looks whether the run is over. After a look at the file, so that none of the next run's bytes is taken for
+    /// this one's: they were written after its end was told.
+    fn heed_done(&mut self) {
+        if let Some(end) = self.done.as_ref().and_then(|done| *done.borrow()) {
+            self.end = self.end.min(end);
+        }
     }
 
     /// Everything there is was given: waits for more. False when there will be none.

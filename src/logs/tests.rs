@@ -205,8 +205,10 @@ async fn a_line_is_awaited_across_pieces() {
 #[tokio::test]
 async fn a_growing_file_stays_within_its_cap_and_keeps_its_offsets() {
     let cap = 256 * 1024;
-    for base in ["/tmp", "/dev/shm"] {
+    // What the host builds on, and memory; where the latter is missing the former counts.
+    for base in [std::env::temp_dir(), "/dev/shm".into()].iter().filter(|base| base.is_dir()) {
         let dir = tempfile::tempdir_in(base).unwrap();
+        let base = base.display();
         let logs = open(&dir);
         let stem = Stem::new("capped.out").unwrap();
         logs.mark_run(&stem, at(1)).await.unwrap();
@@ -284,11 +286,11 @@ async fn removal_takes_the_sidecar_and_empty_directories() {
         logs.mark_run(stem, at(1)).await.unwrap();
         append(&logs.path(stem), &[b'x'; 5000]);
     }
-    let usage = logs.usage("").await.unwrap();
+    let usage = logs.usage(None).await.unwrap();
     assert_eq!(usage.iter().map(|found| found.stem.as_str()).collect::<Vec<_>>(), ["proc/1/0.out", "proc/2/0.out"]);
     assert!(usage.iter().all(|found| found.bytes >= 5000 && found.modified > at(0)));
-    assert_eq!(logs.usage("proc/1").await.unwrap().len(), 1);
-    assert_eq!(logs.usage("nowhere").await.unwrap(), []);
+    assert_eq!(logs.usage(Stem::new("proc/1").ok().as_ref()).await.unwrap().len(), 1);
+    assert_eq!(logs.usage(Stem::new("nowhere").ok().as_ref()).await.unwrap(), []);
     logs.remove(&stem).await.unwrap();
     assert!(!dir.path().join("logs/proc/1").exists());
     assert!(logs.path(&other).exists());

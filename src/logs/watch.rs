@@ -19,7 +19,7 @@ use chrono::{Days, NaiveTime, TimeDelta};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -88,7 +88,7 @@ impl Watcher {
         rung.set_nonblocking(true)?;
         let (commands, asked) = channel();
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        let files = Files { inotify, entries: HashMap::new(), watches: HashMap::new(), pace, counters };
+        let files = Files::new(inotify, pace, counters);
         std::thread::Builder::new().name("logs".to_owned()).spawn(move || run(files, &asked, &rung))?;
         Ok(Watcher { commands, bell })
     }
@@ -156,6 +156,8 @@ struct Entry {
     /// When it was last marked, and when the mark is owed that came too soon after.
     marked: Option<Instant>,
     owed: Option<Instant>,
+    /// Where it is in the order of [`Files::timers`].
+    timer: Option<Instant>,
 }
 
 struct Files {
@@ -163,35 +165,45 @@ struct Files {
     entries: HashMap<Stem, Entry>,
     /// Several files wait for one directory.
     watches: HashMap<WatchDescriptor, Vec<Stem>>,
+    /// The earlier of `due` and `owed` of each entry that has one: what a wake-up costs does not grow with the files.
+    timers: BTreeSet<(Instant, Stem)>,
     pace: Pace,
     counters: Arc<Counters>,
 }
 
 impl Files {
+    fn new(inotify: Inotify, pace: Pace, counters: Arc<Counters>) -> Files {
+        let (entries, watches, timers) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        Files { inotify, entries, watches, timers, pace, counters }
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Watch { stem, file, cap } => {
                 if let Err(why) = lock(&file).prepare() {
                     tracing::warn!(log = %stem, %why, "could not create the directory of a log");
                 }
-                let entry = self.entries.entry(stem).or_insert_with(|| Entry::new(file));
+                let entry = self.entries.entry(stem.clone()).or_insert_with(|| Entry::new(file));
                 entry.cap = Some(cap);
                 // A core that starts anew does not know when what it finds was written: before now.
                 mark(&entry.file, None);
                 entry.due = Some(Instant::now());
+                self.retime(&stem);
             }
             Command::Forget { stem } => {
                 if let Some(entry) = self.entries.get_mut(&stem) {
                     (entry.cap, entry.owed) = (None, None);
                 }
+                self.retime(&stem);
                 self.tidy(&stem);
             }
             Command::Mark { file, at } => mark(&file, Some(at)),
             Command::Follow { stem, file, follower } => {
-                let entry = self.entries.entry(stem).or_insert_with(|| Entry::new(file));
+                let entry = self.entries.entry(stem.clone()).or_insert_with(|| Entry::new(file));
                 entry.followers.push(follower);
                 entry.due = Some(Instant::now());
                 entry.seen = u64::MAX; // unlike any length: this look wakes whoever is here
+                self.retime(&stem);
             }
             Command::Unfollow { stem } => {
                 if let Some(entry) = self.entries.get_mut(&stem) {
@@ -217,7 +229,10 @@ impl Files {
         if !self.entries.get(stem).is_some_and(|entry| entry.cap.is_none() && entry.followers.is_empty()) {
             return;
         }
-        let watch = self.entries.remove(stem).and_then(|entry| entry.watch);
+        let Some(Entry { watch, timer, .. }) = self.entries.remove(stem) else { return };
+        if let Some(timer) = timer {
+            self.timers.remove(&(timer, stem.clone()));
+        }
         if let Some(watch) = watch
             && let Some(stems) = self.watches.get_mut(&watch)
         {
@@ -227,6 +242,20 @@ impl Files {
                 let _ = self.inotify.rm_watch(watch); // gone with its file, perhaps
             }
         }
+    }
+
+    /// Puts the entry where it belongs in the order of time, after a change of `due` or `owed`.
+    fn retime(&mut self, stem: &Stem) {
+        let Some(entry) = self.entries.get_mut(stem) else { return };
+        let next = [entry.due, entry.owed].into_iter().flatten().min();
+        let last = std::mem::replace(&mut entry.timer, next);
+        if last == next {
+            return;
+        }
+        if let Some(last) = last {
+            self.timers.remove(&(last, stem.clone()));
+        }
+        self.timers.extend(next.map(|next| (next, stem.clone())));
     }
 
     /// The kernel's news.
@@ -249,6 +278,7 @@ impl Files {
             if let Some(entry) = self.entries.get_mut(&stem) {
                 (entry.watch, entry.due) = (None, Some(Instant::now()));
             }
+            self.retime(&stem);
         }
     }
 
@@ -260,25 +290,31 @@ impl Files {
 
     /// How long nothing is due: for ever when every file is quiet.
     fn pause(&self, to_eve: TimeDelta) -> Option<Duration> {
-        let next = self.entries.values().flat_map(|entry| [entry.due, entry.owed]).flatten().min()?;
+        let (next, _) = self.timers.first()?;
         Some(next.saturating_duration_since(Instant::now()).min(to_eve.to_std().unwrap_or_default()))
     }
 
     fn look_at_due(&mut self) {
         let now = Instant::now();
         let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        for entry in self.entries.values_mut().filter(|entry| past(entry.owed)) {
-            entry.mark(now, self.pace);
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<Stem> = due.map(|(_, stem)| stem.clone()).collect();
+        for stem in due {
+            let Some(entry) = self.entries.get_mut(&stem) else { continue };
+            if past(entry.owed) {
+                entry.mark(now, self.pace);
+            }
+            if past(entry.due) {
+                self.look_at(&stem, now);
+            }
+            self.retime(&stem);
         }
-        let due = self.entries.iter().filter(|(_, entry)| past(entry.due));
-        let due: Vec<Stem> = due.map(|(stem, _)| stem.clone()).collect();
-        due.iter().for_each(|stem| self.look_at(stem, now));
     }
 
     fn look_at(&mut self, stem: &Stem, now: Instant) {
         let Some(entry) = self.entries.get_mut(stem) else { return };
-        if entry.grew() {
-            entry.due = Some(now + entry.act(now, self.pace, &self.counters));
+        if let Some(growth) = entry.growth() {
+            entry.due = Some(now + entry.act(growth, now, self.pace, &self.counters));
             return;
         }
         // The last bytes before the silence get a mark as well.
@@ -302,8 +338,8 @@ impl Files {
             }
         }
         // What came between the look and the watch.
-        if entry.grew() {
-            entry.due = Some(now + entry.act(now, self.pace, &self.counters));
+        if let Some(growth) = entry.growth() {
+            entry.due = Some(now + entry.act(growth, now, self.pace, &self.counters));
         }
     }
 }
@@ -311,17 +347,18 @@ impl Files {
 impl Entry {
     fn new(file: Shared) -> Entry {
         let (cap, followers, watch, due) = (None, Vec::new(), None, None);
-        Entry { file, cap, followers, watch, due, seen: 0, marked: None, owed: None }
+        Entry { file, cap, followers, watch, due, seen: 0, marked: None, owed: None, timer: None }
     }
 
-    /// Whether the file is not as it was when last asked.
-    fn grew(&mut self) -> bool {
+    /// By how much the file is not as it was when last asked.
+    fn growth(&mut self) -> Option<u64> {
         let end = lock(&self.file).look().map_or(self.seen, |ledger| ledger.end);
-        std::mem::replace(&mut self.seen, end) != end
+        let seen = std::mem::replace(&mut self.seen, end);
+        (seen != end).then(|| end.abs_diff(seen))
     }
 
     /// What growth calls for; answers when to look again.
-    fn act(&mut self, now: Instant, pace: Pace, counters: &Counters) -> Duration {
+    fn act(&mut self, growth: u64, now: Instant, pace: Pace, counters: &Counters) -> Duration {
         self.followers.retain(|follower| follower.send(()).is_ok());
         self.mark(now, pace);
         match self.cap.map_or(Ok(Bound::Kept), |cap| lock(&self.file).bound(cap)) {
@@ -330,7 +367,10 @@ impl Entry {
             Ok(Bound::Impossible) => tracing::warn!("this file system cannot punch holes: logs grow over their cap"),
             Err(why) => tracing::warn!(%why, "could not release the oldest part of a log"),
         }
-        if self.followers.is_empty() { pace.mark } else { pace.follow }
+        // One that fills much of its cap between two looks is looked at more often, so that it does not run far ahead.
+        let fast = self.cap.is_some_and(|cap| growth > cap / 8);
+        let pause = if self.followers.is_empty() { pace.mark } else { pace.follow };
+        if fast { pause.min(pace.mark / 16) } else { pause }
     }
 
     /// Marks now, or when the last mark is old enough.
@@ -366,3 +406,6 @@ fn mark(file: &Shared, at: Option<Wall>) {
         tracing::warn!(file = %file.path().display(), %why, "could not look at a log");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,4 +161,20 @@ mod tests {
             assert!(poll_fn(|cx| Poll::Ready(never.poll_unpin(cx))).await.is_pending());
         }
     }
+
+    /// A test cannot set the host's clock; that the kernel was told to cancel the timer then is in `/proc`.
+    #[tokio::test]
+    async fn the_kernel_is_asked_to_tell_when_the_clock_is_set() {
+        let mut clock = Clock::new().unwrap();
+        let far = Now::read().later(Duration::from_secs(3600));
+        assert!(clock.until(Some(far.mono), Some(far.wall)).now_or_never().is_none());
+        let flags = |timer: &Timer| {
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", timer.fd.as_raw_fd())).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("settime flags: ")).unwrap();
+            u32::from_str_radix(flags, 8).unwrap()
+        };
+        let (absolute, cancel_on_set) = (1, 2); // TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET
+        assert_eq!(flags(&clock.boot), absolute);
+        assert_eq!(flags(&clock.real), absolute | cancel_on_set);
+    }
 }

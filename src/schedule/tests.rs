@@ -375,6 +375,11 @@ fn lines(wrap: bool) -> impl Strategy<Value = [String; 5]> {
         .prop_map(|(minute, hour, day, month, weekday)| [minute, hour, day, month, weekday])
 }
 
+/// In a gap or an overlap croner goes its own way with ranges of hours and with questions asked in the midst of it.
+fn steady_zone() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["UTC", "Asia/Kathmandu"][..])
+}
+
 fn moment() -> impl Strategy<Value = Wall> {
     (prop::sample::select(&DAYS[..]), 0..30 * 3600i64)
         .prop_map(|(day, seconds)| wall(day) + TimeDelta::seconds(seconds))
@@ -400,7 +405,7 @@ proptest! {
     }
 
     #[test]
-    fn croner_agrees(line in lines(false), after in moment(), name in prop::sample::select(&ZONES[..])) {
+    fn croner_agrees_where_clocks_do_not_change(line in lines(false), after in moment(), name in steady_zone()) {
         let [_, _, day, _, weekday] = &line;
         // Left alone it takes "or" where crontab says "and".
         let both = day.starts_with('*') || weekday.starts_with('*');
@@ -408,8 +413,9 @@ proptest! {
         let theirs = parser.parse(&line.join(" ")).unwrap();
         let ours = Cron::parse(&line.join(" ")).unwrap().next_after(after, zone(name));
         let local = after.with_timezone(&zone(name).rules());
-        let theirs = theirs.find_next_occurrence(&local, false).ok().map(|next| next.to_utc());
-        prop_assert_eq!(ours, theirs);
+        let theirs = theirs.find_next_occurrence(&local, false).ok();
+        let theirs = theirs.filter(|next| next.year() <= 2100); // our calendar ends there, by local time
+        prop_assert_eq!(ours, theirs.map(|next| next.to_utc()));
     }
 
     #[test]
