@@ -9,7 +9,7 @@
 //!     answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
 //!
 //! `table.rs` says how each family treats slashes, HEAD, OPTIONS and wrong methods; `failure.rs` how each says no;
-//! `life.rs` is the order of the steps; `conn.rs` is what a slow or vanished client can cost.
+//! `life.rs` is the order of the steps; `conn.rs` and `seats.rs` are what slow, vanished or many clients can cost.
 //!
 //! What cannot be parsed as HTTP never becomes a request: hyper answers it with an empty 400, 414 or 431 and closes.
 //!
@@ -29,8 +29,10 @@ mod path;
 mod reply;
 mod route;
 mod router;
+mod seats;
 mod server;
 mod settings;
+mod socket;
 pub mod table;
 mod tls;
 

@@ -5,6 +5,7 @@ use crate::http::conn;
 use crate::http::life::{self, Link};
 use crate::http::path::Segments;
 use crate::http::server::Shared;
+use crate::http::socket::Socket;
 use crate::http::table::{Family, Hints, family_of};
 use hyper::Method;
 use hyper::service::service_fn;
@@ -23,7 +24,7 @@ const CASES: u32 = 5_000;
 async fn exchange(shared: &Arc<Shared>, bytes: &[u8]) -> Vec<u8> {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let peer = shared.gate.recognise(shared.gate.arrived_unix(&theirs)).await;
-    let socket = conn::Socket::Unix(Arc::new(theirs));
+    let socket = Socket::Unix(Arc::new(theirs));
     let (_drain, drain) = watch::channel(false);
     let wire = conn::Wire::new(socket.clone(), drain);
     let link = Arc::new(Link { peer, address: None, tls: false, wire: wire.clone() });

@@ -1,6 +1,6 @@
 //! Answers that go on: event streams, and clients that leave them.
 
-use super::{BOUND, World, head, patient, until};
+use super::{BOUND, World, head, patient, to_end, until};
 use crate::auth::Scope;
 use crate::base::Wall;
 use crate::base::events::KEPT;
@@ -113,11 +113,15 @@ async fn silence_is_broken_by_comments() {
 #[tokio::test]
 async fn a_stream_ends_when_its_reader_leaves() {
     let world = World::new().await;
-    for path in ["/hostler/v1/endless", "/events"] {
+    for (path, politely) in [("/hostler/v1/endless", true), ("/hostler/v1/endless", false), ("/events", true)] {
         let mut stream = world.connect().await;
         stream.write_all(head("GET", path, &[]).as_bytes()).await.unwrap();
         until(&mut stream, "chunked").await;
         assert_eq!(world.server.connections(), 1);
+        if politely {
+            stream.shutdown().await.unwrap();
+            to_end(&mut stream).await;
+        }
         drop(stream);
         let noticed = async {
             while world.server.connections() > 0 {
