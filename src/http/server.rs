@@ -219,13 +219,15 @@ impl Server {
 }
 
 impl Listener {
+    /// The address clients call it by; "any address" is none that anybody calls.
     fn address(&self) -> Option<IpAddr> {
-        match &self.bound {
+        let address = match &self.bound {
             Bound::Tcp(listener) | Bound::Tls(listener, _) => {
                 listener.local_addr().ok().map(|at| at.ip().to_canonical())
             }
             Bound::Unix(_) => None,
-        }
+        };
+        address.filter(|address| !address.is_unspecified())
     }
 }
 

@@ -80,6 +80,7 @@ async fn another_origin_changes_nothing() {
         "Origin: http://localhost.evil.example",
         "Origin: https://pages.example.evil.example",
         "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
     ] {
         assert_eq!(status(foreign).await, 403, "{foreign}");
     }
