@@ -1,6 +1,8 @@
 //! One connection: how long its client may take, what goes out on it, and how it ends.
 //!
-//!     Head --bytes complete--> Busy --answer given--> Idle --first byte--> Head
+//! ```text
+//! Head --bytes complete--> Busy --answer given--> Idle --first byte--> Head
+//! ```
 //!
 //! In *Head* and *Idle* the client owes us something and a clock runs; in *Busy* we owe it an answer. A client that
 //! does not take its answer is watched by a clock of its own. Whatever a slow client does, it costs one task and one

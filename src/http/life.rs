@@ -1,6 +1,8 @@
 //! The life of a request.
 //!
-//!     degraded? -> Host, Origin -> route -> right -> store admits -> body -> handler -> audit, metrics
+//! ```text
+//! degraded? -> Host, Origin -> route -> right -> store admits -> body -> handler -> audit, metrics
+//! ```
 //!
 //! Each step can end it; whatever ends it is answered in the shape of the path's family. Nothing of the body is read
 //! before the right to send it is established.

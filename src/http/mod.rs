@@ -4,9 +4,11 @@
 //! family expects. Rooms bring routes; this room brings everything around them, and `/healthz`, `/readyz`,
 //! `/metrics`, `/events`, `/openapi.json`.
 //!
-//!     accept --> who is it? --> seat --> [TLS] --> head --> table: which family?
-//!                                                             |
-//!     answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
+//! ```text
+//! accept --> who is it? --> seat --> [TLS] --> head --> table: which family?
+//!                                                         |
+//! answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
+//! ```
 //!
 //! `table.rs` says how each family treats slashes, HEAD, OPTIONS and wrong methods; `failure.rs` how each says no;
 //! `life.rs` is the order of the steps; `conn.rs` and `seats.rs` are what slow, vanished or many clients can cost.
@@ -42,7 +44,7 @@ mod tests;
 pub use failure::{ErrorStatus, Failure};
 pub use health::{Health, State};
 pub use path::Query;
-pub use reply::{Reply, Sse};
+pub use reply::{KEEP_ALIVE, Reply, Sse};
 pub use route::{Access, BODY_LIMIT, Cx, Doc, Handler, Params, Route, handler};
 pub use router::RouteError;
 pub use server::{Admits, Bound, Listener, Server, Services, StartError};
