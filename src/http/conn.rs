@@ -1,6 +1,8 @@
-//! One connection: the socket, how long its client may take, and how it ends.
+//! One connection: how long its client may take, what goes out on it, and how it ends.
 //!
-//!     Head --bytes complete--> Busy --answer given--> Idle --first byte--> Head
+//! ```text
+//! Head --bytes complete--> Busy --answer given--> Idle --first byte--> Head
+//! ```
 //!
 //! In *Head* and *Idle* the client owes us something and a clock runs; in *Busy* we owe it an answer. A client that
 //! does not take its answer is watched by a clock of its own. Whatever a slow client does, it costs one task and one
@@ -14,149 +16,24 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use nix::sys::socket::{MsgFlags, recv};
-use std::future::{Future, pending};
+use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::http::reply::{Content, Pieces};
 use crate::http::settings::Settings;
+use crate::http::socket::Socket;
 
 /// How much of what a client still sends is read after the last answer, so that closing does not destroy that
 /// answer on its way (a socket closed with unread data resets the connection).
 const LINGER_BYTES: usize = 256 << 10;
-
-/// The socket. Clones are the same socket: one belongs to the connection, one watches whether the client is there.
-#[derive(Clone)]
-pub enum Socket {
-    /// TCP.
-    Tcp(Arc<TcpStream>),
-    /// The Unix socket.
-    Unix(Arc<UnixStream>),
-}
-
-impl Socket {
-    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        match self {
-            Socket::Tcp(stream) => stream.ready(interest).await,
-            Socket::Unix(stream) => stream.ready(interest).await,
-        }
-    }
-
-    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Socket::Tcp(stream) => stream.poll_read_ready(cx),
-            Socket::Unix(stream) => stream.poll_read_ready(cx),
-        }
-    }
-
-    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Socket::Tcp(stream) => stream.poll_write_ready(cx),
-            Socket::Unix(stream) => stream.poll_write_ready(cx),
-        }
-    }
-
-    fn try_io<R>(&self, interest: Interest, io: impl FnOnce(RawFd) -> io::Result<R>) -> io::Result<R> {
-        match self {
-            Socket::Tcp(stream) => stream.try_io(interest, || io(stream.as_raw_fd())),
-            Socket::Unix(stream) => stream.try_io(interest, || io(stream.as_raw_fd())),
-        }
-    }
-
-    fn try_write_vectored(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => stream.try_write_vectored(pieces),
-            Socket::Unix(stream) => stream.try_write_vectored(pieces),
-        }
-    }
-
-    fn try_read_buf(&self, buffer: &mut ReadBuf<'_>) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => stream.try_read_buf(buffer),
-            Socket::Unix(stream) => stream.try_read_buf(buffer),
-        }
-    }
-
-    /// Waits until the client has closed its end. For answers without an end of their own: nobody would notice that
-    /// their reader has left while there is nothing to write. A client that has sent more requests ahead is not
-    /// watched; writing to it will tell.
-    pub async fn gone(&self) {
-        loop {
-            if self.ready(Interest::READABLE).await.is_err() {
-                return;
-            }
-            let mut byte = [0_u8];
-            let peeked = self.try_io(Interest::READABLE, |fd| {
-                recv(fd, &mut byte, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT).map_err(io::Error::from)
-            });
-            match peeked {
-                Ok(0) => return,
-                Ok(_) => return pending().await,
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll_readable(cx))?;
-            match self.try_read_buf(buffer) {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-                Err(why) => return Poll::Ready(Err(why)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_writable(cx))?;
-            match self.try_write_vectored(pieces) {
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let fd = match &*self {
-            Socket::Tcp(stream) => stream.as_raw_fd(),
-            Socket::Unix(stream) => stream.as_raw_fd(),
-        };
-        Poll::Ready(nix::sys::socket::shutdown(fd, nix::sys::socket::Shutdown::Write).map_err(io::Error::from))
-    }
-}
 
 /// What the connection waits for. Shared by the socket's clock and the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,14 +113,19 @@ impl<S> Timed<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// What a write came to: if it waits, for how long already?
-    fn written<R>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    /// What a write came to.
+    fn written(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if outcome.is_ready() && self.pace.get() == Phase::Idle {
+            // A client that reads its answer slowly is not idle.
+            self.reading = None;
+        }
+        self.watch_writing(cx, outcome)
+    }
+
+    /// If nothing can be written: has the client left its answer untouched for too long?
+    fn watch_writing<R>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
             self.writing = false;
-            // A client that reads its answer slowly is not idle.
-            if self.pace.get() == Phase::Idle {
-                self.reading = None;
-            }
             return outcome;
         }
         if !self.writing {
@@ -292,12 +174,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.inner).poll_flush(cx);
-        self.written(cx, outcome)
+        self.watch_writing(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.written(cx, outcome)
+        self.watch_writing(cx, outcome)
     }
 }
 

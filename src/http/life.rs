@@ -1,6 +1,8 @@
 //! The life of a request.
 //!
-//!     degraded? -> Host, Origin -> route -> right -> store admits -> body -> handler -> audit, metrics
+//! ```text
+//! degraded? -> Host, Origin -> route -> right -> store admits -> body -> handler -> audit, metrics
+//! ```
 //!
 //! Each step can end it; whatever ends it is answered in the shape of the path's family. Nothing of the body is read
 //! before the right to send it is established.
@@ -14,7 +16,7 @@ use crate::http::failure::{ErrorStatus, Failure, METHOD_NOT_ALLOWED};
 use crate::http::origin::{Target, shows_token};
 use crate::http::path::{Query, Segments};
 use crate::http::reply::Reply;
-use crate::http::route::{Access, Cx, Route};
+use crate::http::route::{Access, Cx, Params, Route};
 use crate::http::router::Found;
 use crate::http::server::Shared;
 use crate::http::table::{Family, Hints, Options, WrongMethod, family_of};
@@ -71,7 +73,7 @@ where
     };
     let outcome = match admit(shared, link, &asked, &found) {
         Ok(Admitted::Answered(reply)) => Ok(reply),
-        Ok(Admitted::Route(route)) => handle(shared, link, &asked, route, &found, body).await,
+        Ok(Admitted::Route(route, params)) => handle(shared, link, &asked, route, params, body).await,
         Err(failure) => Err(failure),
     };
     let mut why = None;
@@ -95,8 +97,8 @@ where
 enum Admitted<'r> {
     /// There is nothing more to do.
     Answered(Reply),
-    /// This route may answer.
-    Route(&'r Route),
+    /// This route may answer, its path's parameters being these.
+    Route(&'r Route, Params),
 }
 
 fn admit<'r>(shared: &Shared, link: &Link, asked: &Asked, found: &Found<'r>) -> Result<Admitted<'r>, Failure> {
@@ -106,8 +108,8 @@ fn admit<'r>(shared: &Shared, link: &Link, asked: &Asked, found: &Found<'r>) -> 
     if let Some(reply) = options(shared, asked, found) {
         return Ok(Admitted::Answered(reply));
     }
-    let route = match found {
-        Found::Route(route, _) => *route,
+    let (route, params) = match found {
+        Found::Route(route, params) => (*route, params.clone()),
         Found::Nothing => return Err(Failure::unknown_path()),
         Found::WrongMethod { allowed } => return Err(wrong_method(asked.family, allowed)),
     };
@@ -123,12 +125,14 @@ fn admit<'r>(shared: &Shared, link: &Link, asked: &Asked, found: &Found<'r>) -> 
     {
         return Err(Failure::unavailable(why));
     }
-    Ok(Admitted::Route(route))
+    Ok(Admitted::Route(route, params))
 }
 
 /// The rules on `Host` and `Origin`; see [`crate::http::origin`].
 fn check_origin(shared: &Shared, asked: &Asked, route: &Route, target: Target<'_>) -> Result<(), Failure> {
     let headers = &asked.head.headers;
+    // A header proves intent only where nothing else lends a right: a rebound page may invent one, and some public
+    // routes (the first registration) look at who is connected.
     let worker = asked.family == Family::Tracker && headers.contains_key("x-secret");
     if !asked.caller.is_ambient() && (shows_token(headers) || worker) {
         return Ok(());
@@ -195,7 +199,7 @@ async fn handle<B>(
     link: &Link,
     asked: &Asked,
     route: &Route,
-    found: &Found<'_>,
+    params: Params,
     body: B,
 ) -> Result<Reply, Failure>
 where
@@ -203,10 +207,6 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let body = body::read(body, route.body_limit, &shared.settings).await?;
-    let params = match found {
-        Found::Route(_, params) => params.clone(),
-        Found::WrongMethod { .. } | Found::Nothing => Default::default(),
-    };
     let cx = Cx {
         caller: asked.caller.clone(),
         from: link.peer.from(),

@@ -4,12 +4,14 @@
 //! family expects. Rooms bring routes; this room brings everything around them, and `/healthz`, `/readyz`,
 //! `/metrics`, `/events`, `/openapi.json`.
 //!
-//!     accept --> who is it? --> seat --> [TLS] --> head --> table: which family?
-//!                                                             |
-//!     answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
+//! ```text
+//! accept --> who is it? --> seat --> [TLS] --> head --> table: which family?
+//!                                                         |
+//! answer <-- handler <-- body <-- store admits <-- right <-- route <-- Host, Origin
+//! ```
 //!
 //! `table.rs` says how each family treats slashes, HEAD, OPTIONS and wrong methods; `failure.rs` how each says no;
-//! `life.rs` is the order of the steps; `conn.rs` is what a slow or vanished client can cost.
+//! `life.rs` is the order of the steps; `conn.rs` and `seats.rs` are what slow, vanished or many clients can cost.
 //!
 //! What cannot be parsed as HTTP never becomes a request: hyper answers it with an empty 400, 414 or 431 and closes.
 //!
@@ -29,8 +31,10 @@ mod path;
 mod reply;
 mod route;
 mod router;
+mod seats;
 mod server;
 mod settings;
+mod socket;
 pub mod table;
 mod tls;
 
@@ -40,7 +44,7 @@ mod tests;
 pub use failure::{ErrorStatus, Failure};
 pub use health::{Health, State};
 pub use path::Query;
-pub use reply::{Reply, Sse};
+pub use reply::{KEEP_ALIVE, Reply, Sse};
 pub use route::{Access, BODY_LIMIT, Cx, Doc, Handler, Params, Route, handler};
 pub use router::RouteError;
 pub use server::{Admits, Bound, Listener, Server, Services, StartError};

@@ -60,7 +60,8 @@ impl Names {
             return false;
         }
         let site = headers.get(HeaderName::from_static("sec-fetch-site"));
-        if site.is_some_and(|site| site == "cross-site") {
+        // Another port of this host is the same site and yet somebody else's page.
+        if site.is_some_and(|site| site == "cross-site" || site == "same-site") {
             return true;
         }
         let mut origins = headers.get_all(ORIGIN).iter();

@@ -4,25 +4,26 @@
 //! (the keeper's copies of the listeners keep the clients queued for the next core), idle connections close, requests
 //! in hand are answered, and streams end.
 
-use crate::auth::{Arrival, Audit, Gate, Peer, Source};
+use crate::auth::{Arrival, Audit, Gate};
 use crate::base::Bus;
 use crate::http::builtin;
-use crate::http::conn::{self, Socket, Wire};
+use crate::http::conn::{self, Wire};
 use crate::http::health::Health;
 use crate::http::life::{self, Link};
 use crate::http::openapi;
 use crate::http::origin::Names;
 use crate::http::route::Route;
 use crate::http::router::{RouteError, Router};
+use crate::http::seats::{Seat, Seats};
 use crate::http::settings::Settings;
+use crate::http::socket::Socket;
 use crate::http::tls::{Certificate, TlsError, TlsFiles};
 use crate::metrics::Metrics;
 use hyper::service::service_fn;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -107,7 +108,7 @@ pub struct Shared {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) admits: Admits,
-    seats: Seats,
+    seats: Arc<Seats>,
     refusals: Arc<Semaphore>,
 }
 
@@ -137,14 +138,14 @@ impl Shared {
             metrics,
             health,
             admits,
-            seats: Seats::default(),
+            seats: Arc::new(Seats::new(settings.connections, settings.connections_per_peer)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             settings,
         })
     }
 }
 
-/// The running server. Dropping it leaves the connections to themselves; [`Server::drain`] ends them.
+/// The running server. Dropping it drains it too, without waiting.
 pub struct Server {
     shared: Arc<Shared>,
     certificates: Vec<(String, Arc<Certificate>)>,
@@ -205,27 +206,28 @@ impl Server {
 
     /// Connections open now.
     pub fn connections(&self) -> usize {
-        *self.shared.seats.taken.borrow()
+        self.shared.seats.taken()
     }
 
     /// Accepts nothing more and waits at most `limit` for the connections to end. Answers how many are still open.
     pub async fn drain(&self, limit: Duration) -> usize {
         self.drain.send_replace(true);
-        let mut taken = self.shared.seats.taken.subscribe();
-        // The sender is ours, so that waiting ends with nobody left or with the time.
-        drop(timeout(limit, taken.wait_for(|taken| *taken == 0)).await);
+        // Either nobody is left or the time is over: the number tells.
+        drop(timeout(limit, self.shared.seats.empty()).await);
         self.connections()
     }
 }
 
 impl Listener {
+    /// The address clients call it by; "any address" is none that anybody calls.
     fn address(&self) -> Option<IpAddr> {
-        match &self.bound {
+        let address = match &self.bound {
             Bound::Tcp(listener) | Bound::Tls(listener, _) => {
                 listener.local_addr().ok().map(|at| at.ip().to_canonical())
             }
             Bound::Unix(_) => None,
-        }
+        };
+        address.filter(|address| !address.is_unspecified())
     }
 }
 
@@ -286,8 +288,10 @@ async fn accept(shared: Arc<Shared>, name: String, door: Door, mut drain: watch:
         };
         match accepted {
             Ok(None) => {}
-            Ok(Some(visitor)) => match Seats::take(&shared, SEAT_FOR_ALL) {
-                Some(seat) => drop(tokio::spawn(receive(shared.clone(), visitor, drain.clone(), seat))),
+            Ok(Some(visitor)) => match shared.seats.take() {
+                Some(seat) => {
+                    tokio::spawn(receive(shared.clone(), visitor, drain.clone(), seat));
+                }
                 None => refuse(&shared, visitor, "too many connections"),
             },
             Err(why) => {
@@ -299,11 +303,11 @@ async fn accept(shared: Arc<Shared>, name: String, door: Door, mut drain: watch:
 }
 
 /// One connection from its first byte to its last.
-async fn receive(shared: Arc<Shared>, visitor: Visitor, drain: watch::Receiver<bool>, seat: Seat) {
+async fn receive(shared: Arc<Shared>, visitor: Visitor, drain: watch::Receiver<bool>, _seat: Seat) {
+    let _open = Open::new(&shared.metrics);
     let Visitor { socket, arrival, address, certificate } = visitor;
     let peer = shared.gate.recognise(arrival).await;
-    let Some(_place) = Seats::take(&shared, Some(Guest::of(&peer))) else {
-        drop(seat);
+    let Some(_place) = shared.seats.take_for(&peer) else {
         if certificate.is_none() {
             say_no(&shared, socket, "too many connections of this caller").await;
         }
@@ -321,6 +325,22 @@ async fn receive(shared: Arc<Shared>, visitor: Visitor, drain: watch::Receiver<b
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
+    }
+}
+
+/// Counts an open connection.
+struct Open(Metrics);
+
+impl Open {
+    fn new(metrics: &Metrics) -> Open {
+        metrics.connection_opened();
+        Open(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connection_closed();
     }
 }
 
@@ -357,90 +377,5 @@ async fn say_no(shared: &Shared, mut socket: Socket, why: &'static str) {
     // A fresh socket's buffer holds this; a client that is gone needs no answer.
     if socket.write_all(text.as_bytes()).await.is_ok() {
         conn::linger(socket, shared.settings.linger).await;
-    }
-}
-
-/// The seats of all connections together.
-const SEAT_FOR_ALL: Option<Guest> = None;
-
-/// Whose connections are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Guest {
-    Uid(u32),
-    Address(IpAddr),
-    Unnamed,
-}
-
-impl Guest {
-    fn of(peer: &Peer) -> Guest {
-        match (peer.uid(), peer.from()) {
-            (Some(uid), _) => Guest::Uid(uid),
-            (None, Source::Tcp(from)) => Guest::Address(from.ip()),
-            (None, Source::Unix { .. }) => Guest::Unnamed,
-        }
-    }
-}
-
-/// Who sits where.
-struct Seats {
-    taken: watch::Sender<usize>,
-    guests: Mutex<HashMap<Guest, usize>>,
-}
-
-impl Default for Seats {
-    fn default() -> Seats {
-        Seats { taken: watch::Sender::new(0), guests: Mutex::default() }
-    }
-}
-
-/// A seat; given back when dropped.
-struct Seat {
-    shared: Arc<Shared>,
-    guest: Option<Guest>,
-}
-
-impl Seats {
-    /// A seat among all, or among those of one guest. None when they are taken.
-    fn take(shared: &Arc<Shared>, guest: Option<Guest>) -> Option<Seat> {
-        let (seats, settings) = (&shared.seats, &shared.settings);
-        match guest {
-            None => {
-                if *seats.taken.borrow() >= settings.connections {
-                    return None;
-                }
-                seats.taken.send_modify(|taken| *taken += 1);
-                shared.metrics.connection_opened();
-            }
-            Some(guest) => {
-                let mut guests = seats.guests.lock().unwrap_or_else(PoisonError::into_inner);
-                let taken = guests.entry(guest).or_default();
-                if *taken >= settings.connections_per_peer {
-                    return None;
-                }
-                *taken += 1;
-            }
-        }
-        Some(Seat { shared: shared.clone(), guest })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let seats = &self.shared.seats;
-        match self.guest {
-            None => {
-                seats.taken.send_modify(|taken| *taken = taken.saturating_sub(1));
-                self.shared.metrics.connection_closed();
-            }
-            Some(guest) => {
-                let mut guests = seats.guests.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(taken) = guests.get_mut(&guest) {
-                    *taken = taken.saturating_sub(1);
-                    if *taken == 0 {
-                        guests.remove(&guest);
-                    }
-                }
-            }
-        }
     }
 }
