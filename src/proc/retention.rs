@@ -7,6 +7,7 @@ use super::engine::Handle;
 use super::model::Incarnation;
 use super::records;
 use crate::base::{RunId, Wall};
+use crate::logs::Stem;
 use crate::store::{Batch, Reader};
 use chrono::{TimeDelta, Utc};
 use std::time::Duration;
@@ -81,7 +82,8 @@ async fn forget_deleted(handle: &Handle, since: Wall) {
             continue;
         }
         let logs = &handle.tools.logs;
-        for found in logs.usage(&format!("proc/{}", incarnation.0)).await.unwrap_or_default() {
+        let Ok(all) = Stem::new(&format!("proc/{}", incarnation.0)) else { continue };
+        for found in logs.usage(Some(&all)).await.unwrap_or_default() {
             if let Err(why) = logs.remove(&found.stem).await {
                 tracing::warn!(log = %found.stem, "the output of a deleted task cannot be removed: {why}");
             }
