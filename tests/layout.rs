@@ -20,8 +20,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["base", "metrics"]),
     // The other process knows nothing of ours.
     ("keeper", &[]),
-    ("proc", &["auth", "base", "http", "keeper", "logs", "metrics", "schedule", "store"]),
-    ("dag", &["auth", "base", "cache", "http", "keeper", "logs", "metrics", "proc", "schedule", "store"]),
+    // From what a task says to what the keeper executes: users, program, environment. For proc and dag alike.
+    ("launch", &["auth", "base", "keeper"]),
+    ("proc", &["auth", "base", "http", "keeper", "launch", "logs", "metrics", "schedule", "store"]),
+    ("dag", &["auth", "base", "cache", "http", "keeper", "launch", "logs", "metrics", "proc", "schedule", "store"]),
     ("tracker", &["auth", "base", "http", "metrics", "schedule", "store"]),
     ("cache", &["auth", "base", "http", "metrics", "schedule", "store"]),
     ("hub", &["auth", "base", "cache", "dag", "http", "metrics", "proc", "schedule", "store"]),
@@ -43,7 +45,7 @@ const FILES: &[(&str, &[&str], &[&str])] = &[
     ("routes", &["auth", "base", "http"], &["engine", "machine", "model", "wire"]),
     (
         "engine",
-        &["auth", "base", "cache", "dag", "keeper", "logs", "metrics", "proc", "schedule", "store"],
+        &["auth", "base", "cache", "dag", "keeper", "launch", "logs", "metrics", "proc", "schedule", "store"],
         &["machine", "model", "records"],
     ),
 ];
