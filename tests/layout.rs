@@ -40,13 +40,15 @@ const DOMAINS: &[&str] = &["proc", "dag", "tracker", "cache", "hub"];
 const FILES: &[(&str, &[&str], &[&str])] = &[
     ("model", &["base", "schedule"], &[]),
     ("machine", &["base", "schedule"], &["model"]),
-    ("records", &["base", "store"], &["model"]),
-    ("wire", &["base"], &["model"]),
+    // What is stored and shown is said in the machine's words.
+    ("records", &["base", "store"], &["machine", "model"]),
+    ("wire", &["base"], &["machine", "model"]),
     ("routes", &["auth", "base", "http"], &["engine", "machine", "model", "wire"]),
     (
         "engine",
         &["auth", "base", "cache", "dag", "keeper", "launch", "logs", "metrics", "proc", "schedule", "store"],
-        &["machine", "model", "records"],
+        // Events are published in the form in which clients see them.
+        &["machine", "model", "records", "wire"],
     ),
 ];
 
@@ -59,7 +61,6 @@ const BANNED_IN_MACHINES: &[&str] = &[
     "hyper::",
     "sled::",
     "nix::",
-    "libc::",
     "tracing::",
     "std::fs",
     "std::net",
@@ -79,7 +80,7 @@ const BANNED_IN_MACHINES: &[&str] = &[
 const MAY_BE_UNSAFE: &[&str] = &["keeper/sys.rs", "auth/sockdiag.rs"];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "types", "misc"];
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "types", "misc"];
 
 const LONGEST_FILE: usize = 800;
 
@@ -241,7 +242,9 @@ fn rooms_import_only_whom_they_may_know() {
         };
         for import in source.imports() {
             let to = import.split("::").next().unwrap_or_default();
-            if to != room && !allowed.contains(&to) {
+            // What needs a store to be made at all is tested with the store's twin in memory.
+            let is_twin = source.is_test() && to == "store";
+            if to != room && !allowed.contains(&to) && !is_twin {
                 breaches.push(format!("src/{} imports crate::{import}; {room} may know {allowed:?}", source.path));
             }
         }
@@ -315,6 +318,11 @@ fn machines_only_decide() {
             if source.code.contains(banned) {
                 breaches.push(format!("src/{} mentions {banned}", source.path));
             }
+        }
+        // The numbers of signals and errors (libc::SIGKILL) are words; what is in small letters is a call.
+        let calls = |(at, found): (usize, &str)| source.code[at + found.len()..].starts_with(char::is_lowercase);
+        if source.code.match_indices("libc::").any(calls) {
+            breaches.push(format!("src/{} calls into libc", source.path));
         }
     }
     none(breaches);
