@@ -5,6 +5,7 @@ use crate::proc::model::{
     Definition, Firing, Incarnation, Offsets, Owner, Replicas, RunRecord, Signal, StartedBy, Status, StoppedBy,
     TaskName, Usage,
 };
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -429,17 +430,26 @@ pub struct Queued {
 pub enum Seats {
     /// Those that do not run.
     Idle,
-    /// Those of them that have neither finished nor been given up.
-    Unfinished,
+    /// Those that were cut short when the daemon ended.
+    Again,
 }
 
 /// How far a schedule has been dealt with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// Every firing up to here has run, or the history says why not.
-    pub accounted: Wall,
-    /// Those after that and up to here will run, one after the other.
-    pub owed: Option<Wall>,
+    /// Every firing up to here was decided: it has run, it is owed, or the history says why it did not.
+    pub decided: Wall,
+    /// Firings that will run, one after the other, oldest first.
+    pub owed: VecDeque<Owed>,
+}
+
+/// A stretch of firings that will run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Those after this moment,
+    pub after: Wall,
+    /// up to and with this one.
+    pub through: Wall,
 }
 
 /// Why a replica does not run, where that is not plain from its task.
@@ -515,6 +525,19 @@ pub struct Stored {
     pub ceiling: u64,
     /// See [`Write::PutBoot`]; none in a fresh store.
     pub boot: Option<String>,
+}
+
+/// What is found at start beside the store.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What the keeper holds of this room.
+    pub held: Vec<Held>,
+    /// Whether this keeper has just begun, so that what an earlier one had is lost to us.
+    pub new_keeper: bool,
+    /// Whether the keeper was already told to stop everything.
+    pub stopping: bool,
+    /// The host's boot, by the kernel's random name for it.
+    pub boot: String,
 }
 
 /// A slot of this room that the keeper still holds.

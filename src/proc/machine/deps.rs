@@ -1,0 +1,223 @@
+//! Who waits for whom.
+//!
+//! `until: idle` is Meproc's dependency: a task is not started while one that it depends on, directly or through
+//! others, runs or is itself queued. The other conditions look at the named task alone. A dependency is looked at
+//! when a task is to be launched, never afterwards: neither a daemon's restart nor a stop waits for anybody.
+//!
+//! Tasks that wait for each other are refused when the second is offered, so the existing ones never form a cycle.
+//! A queued task watches every task its launch depends on and is looked at again when one of them changes.
+
+use super::Room;
+use super::task::Task;
+use super::words::{Queued, Refusal, Seats, What};
+use crate::proc::model::{Definition, Dependency, Incarnation, StartedBy, TaskName, Until};
+use std::collections::{BTreeSet, HashMap};
+
+/// What holds a launch back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocker {
+    /// This task runs.
+    Runs(TaskName),
+    /// This task is itself queued.
+    Queued(TaskName),
+    /// This task does not yet fulfil what is waited for.
+    Until(Dependency),
+}
+
+impl Room {
+    /// What holds the launch of a queued task back at the moment.
+    pub fn blocker(&self, incarnation: Incarnation) -> Option<Blocker> {
+        let task = self.tasks.get(&incarnation)?;
+        let deps = &task.stored.definition.deps;
+        let unmet = |dep: &&Dependency| dep.until != Until::Idle && !self.is_met(dep);
+        if let Some(dep) = deps.iter().find(unmet) {
+            return Some(Blocker::Until(dep.clone()));
+        }
+        self.idle_closure(deps).into_iter().find_map(|name| {
+            let other = self.task(name.as_str())?;
+            match () {
+                () if other.live > 0 => Some(Blocker::Runs(name)),
+                () if other.standing.queued.is_some() => Some(Blocker::Queued(name)),
+                () => None,
+            }
+        })
+    }
+
+    /// Whether a condition other than `idle` holds. A task that does not exist fulfils none.
+    fn is_met(&self, dep: &Dependency) -> bool {
+        let Some(other) = self.task(dep.task.as_str()) else { return false };
+        let (tally, all) = (other.tally, other.seats.len());
+        let all = |count: u32| count as usize == all;
+        match dep.until {
+            Until::Idle => other.live == 0,
+            Until::Started => all(tally.spawned),
+            Until::Ready => all(tally.ready),
+            Until::Finished => all(tally.finished + tally.failed),
+            Until::Succeeded => all(tally.succeeded),
+        }
+    }
+
+    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not.
+    fn idle_closure(&self, deps: &[Dependency]) -> BTreeSet<TaskName> {
+        let idle = |deps: &[Dependency]| -> Vec<TaskName> {
+            deps.iter().filter(|dep| dep.until == Until::Idle).map(|dep| dep.task.clone()).collect()
+        };
+        let mut found = BTreeSet::new();
+        let mut open = idle(deps);
+        while let Some(name) = open.pop() {
+            if let Some(task) = self.task(name.as_str()).filter(|_| !found.contains(&name)) {
+                open.extend(idle(&task.stored.definition.deps));
+            }
+            found.insert(name);
+        }
+        found
+    }
+
+    /// Launches a task, or queues it while its dependencies do not allow that.
+    pub(super) fn launch_task(&mut self, incarnation: Incarnation, by: StartedBy, seats: Seats) {
+        let now = self.scratch.now.wall;
+        let blocked = self.blocker(incarnation).is_some();
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        task.standing.stopped = false;
+        task.standing.start_time = Some(now);
+        self.scratch.standings.insert(incarnation);
+        if !blocked {
+            return self.begin_task(incarnation, by, seats);
+        }
+        task.standing.queued = Some(Queued { by, seats });
+        let (name, owner) = (task.name().clone(), task.runs_as());
+        self.watch(incarnation);
+        self.change(&name, owner, What::Queued);
+    }
+
+    /// Gives the replicas meant a run each.
+    fn begin_task(&mut self, incarnation: Incarnation, by: StartedBy, seats: Seats) {
+        self.unqueue(incarnation);
+        let now = self.scratch.now.wall;
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        task.standing.last_time = Some(now);
+        let meant: Vec<u32> =
+            (0..).zip(&task.seats).filter(|(_, seat)| seat.is_meant(seats)).map(|(at, _)| at).collect();
+        for replica in &meant {
+            task.seat_mut(*replica, |seat| seat.reset());
+        }
+        let (name, owner) = (task.name().clone(), task.runs_as());
+        self.scratch.changed.insert(name.clone());
+        self.change(&name, owner, What::Launched(by.clone()));
+        meant.into_iter().for_each(|replica| self.begin_run(incarnation, replica, by.clone()));
+    }
+
+    /// One more run for each replica, beside those that run (`overlap = allow`).
+    pub(super) fn begin_beside(&mut self, incarnation: Incarnation, by: StartedBy) {
+        let now = self.scratch.now.wall;
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        (task.standing.last_time, task.standing.start_time) = (Some(now), Some(now));
+        let replicas = task.stored.definition.replica.get();
+        let (name, owner) = (task.name().clone(), task.runs_as());
+        self.scratch.standings.insert(incarnation);
+        self.change(&name, owner, What::Launched(by.clone()));
+        (0..replicas).for_each(|replica| self.begin_run(incarnation, replica, by.clone()));
+    }
+
+    /// Looks at a queued task again: something it waits for has changed.
+    pub(super) fn reconsider(&mut self, incarnation: Incarnation) {
+        if self.is_ending() {
+            return;
+        }
+        let queued = self.tasks.get(&incarnation).and_then(|task| task.standing.queued.clone());
+        let Some(Queued { by, seats }) = queued else { return };
+        if self.blocker(incarnation).is_none() {
+            if let Some(task) = self.tasks.get_mut(&incarnation) {
+                task.standing.start_time = Some(self.scratch.now.wall);
+            }
+            self.begin_task(incarnation, by, seats);
+        } else {
+            // What it depends on through others may be different now.
+            self.watch(incarnation);
+        }
+    }
+
+    /// Takes a task out of the queue, launched or not.
+    pub(super) fn unqueue(&mut self, incarnation: Incarnation) {
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        self.scratch.standings.insert(incarnation);
+        if task.standing.queued.take().is_some() {
+            self.scratch.changed.insert(task.name().clone());
+        }
+        for name in std::mem::take(&mut task.watching) {
+            unlink(&mut self.watched, &name, incarnation);
+        }
+    }
+
+    /// Registers a queued task with every task whose change may free it.
+    pub(super) fn watch(&mut self, incarnation: Incarnation) {
+        let Some(task) = self.tasks.get(&incarnation) else { return };
+        let deps = &task.stored.definition.deps;
+        let mut names = self.idle_closure(deps);
+        names.extend(deps.iter().map(|dep| dep.task.clone()));
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        for name in std::mem::replace(&mut task.watching, names.iter().cloned().collect()) {
+            unlink(&mut self.watched, &name, incarnation);
+        }
+        names.into_iter().for_each(|name| link(&mut self.watched, name, incarnation));
+    }
+
+    /// Enters a task under the names it depends on.
+    pub(super) fn index_deps(&mut self, incarnation: Incarnation, definition: &Definition) {
+        for dep in &definition.deps {
+            link(&mut self.needed_by, dep.task.clone(), incarnation);
+        }
+    }
+
+    /// The reverse.
+    pub(super) fn unindex_deps(&mut self, incarnation: Incarnation, definition: &Definition) {
+        for dep in &definition.deps {
+            unlink(&mut self.needed_by, &dep.task, incarnation);
+        }
+    }
+
+    /// Refuses definitions that, put among the existing tasks, would wait for themselves.
+    pub(super) fn refuse_cycles(&self, offered: &HashMap<&TaskName, &Definition>) -> Result<(), Refusal> {
+        let names_of = |name: &TaskName| -> Vec<TaskName> {
+            let existing = || self.task(name.as_str()).map(Task::definition).map(AsRef::as_ref);
+            let definition = offered.get(name).copied().or_else(existing);
+            definition.map_or_else(Vec::new, |it| it.deps.iter().map(|dep| dep.task.clone()).collect())
+        };
+        // What has been left without finding a cycle need not be entered again, from wherever.
+        let mut left = BTreeSet::new();
+        let mut starts: Vec<_> = offered.keys().copied().collect();
+        starts.sort();
+        for start in starts {
+            let mut path = vec![(start.clone(), names_of(start))];
+            while let Some((name, rest)) = path.last_mut() {
+                let Some(next) = rest.pop() else {
+                    left.insert(name.clone());
+                    path.pop();
+                    continue;
+                };
+                if let Some(begin) = path.iter().position(|(name, _)| *name == next) {
+                    let mut cycle: Vec<_> = path.into_iter().skip(begin).map(|(name, _)| name).collect();
+                    cycle.push(next);
+                    return Err(Refusal::Cycle(cycle));
+                }
+                if !left.contains(&next) {
+                    path.push((next.clone(), names_of(&next)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn link(index: &mut HashMap<TaskName, BTreeSet<Incarnation>>, name: TaskName, incarnation: Incarnation) {
+    index.entry(name).or_default().insert(incarnation);
+}
+
+fn unlink(index: &mut HashMap<TaskName, BTreeSet<Incarnation>>, name: &TaskName, incarnation: Incarnation) {
+    if let Some(entries) = index.get_mut(name) {
+        entries.remove(&incarnation);
+        if entries.is_empty() {
+            index.remove(name);
+        }
+    }
+}
