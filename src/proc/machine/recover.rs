@@ -188,7 +188,8 @@ impl Room {
     /// Runs that the keeper has not heard of yet: launched now, or ended if that had been asked meanwhile.
     fn wait_again(&mut self) {
         for run in self.runs_in(Phase::Waiting) {
-            let Some(LiveRun { incarnation, replica, stopped_by, .. }) = self.runs.get(&run).map(|known| known.live.clone())
+            let Some(LiveRun { incarnation, replica, stopped_by, .. }) =
+                self.runs.get(&run).map(|known| known.live.clone())
             else {
                 continue;
             };
