@@ -58,7 +58,7 @@ impl Room {
             room.adopt(held, known);
         }
         for lost in live.into_values() {
-            if lost.leader.is_none() && !found.new_keeper {
+            if lost.leader.is_none() && !lost.over && !found.new_keeper {
                 room.insert_run(Run { live: lost, phase: Phase::Waiting, unwell: 0 });
             } else {
                 room.lost(lost, same_boot);

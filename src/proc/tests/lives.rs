@@ -1,13 +1,22 @@
 //! Starting, ending and starting again.
 
 use super::world::{FOREVER, Program, World, daemon, daemon_with, millis, name, once, root, secs};
-use crate::base::Mono;
-use crate::proc::machine::{Ask, Asker, Difference, Event, Offer, Refusal, Rest, Scope, TaskState, Verdict, What};
+use crate::base::{Mono, RunId};
+use crate::proc::machine::{
+    Ask, Asker, Difference, Effect, Event, Exit, Found, Offer, Refusal, Room, Scope, Settings, Stored, TaskState,
+    Verdict, What,
+};
 use crate::proc::model::{
-    Backoff, Command, Health, Owner, Probe, READY_INTERVAL, Ready, ReadyWhen, Replicas, Restart, RestartOn, RunState,
-    Signal, StartedBy, StoppedBy,
+    Backoff, Command, Definition, Health, Owner, Probe, READY_INTERVAL, Ready, ReadyWhen, Replicas, Restart, RestartOn,
+    RunState, Signal, StartedBy, Status, StoppedBy, Usage,
 };
 use std::time::Duration;
+
+fn exit(seq: u64, run: RunId) -> Exit {
+    let ended = World::new().now.wall;
+    let usage = Usage::default();
+    Exit { seq, run, status: Status::Code(0), usage, ended, oom: false, tree_empty: true, log: None }
+}
 
 fn lives(time: Duration, code: i32) -> Program {
     Program { lives: time, code, ..Program::default() }
@@ -82,7 +91,7 @@ fn a_stable_life_clears_the_growth() {
     world.run_for(secs(29 + 3 + 29));
     world.program("d", lives(secs(30), 1));
     world.run_for(secs(30 + 30 + 3 + 30 + 3));
-    assert_eq!(world.gaps("d:0"), [secs(29 + 3), secs(29 + 30), secs(30 + 3),][..]);
+    assert_eq!(world.gaps("d:0"), [secs(29 + 3), secs(29 + 30), secs(30 + 3), secs(30 + 3)]);
 }
 
 #[test]
@@ -244,17 +253,7 @@ fn an_exit_heard_twice_counts_once() {
     world.given(once("t"));
     world.run_for(secs(2));
     let record = world.records("t").next().cloned().unwrap();
-    let again = crate::proc::machine::Exit {
-        seq: 77,
-        run: record.run,
-        status: record.status.unwrap(),
-        usage: record.usage.unwrap(),
-        ended: record.end,
-        oom: false,
-        tree_empty: true,
-        log: None,
-    };
-    let plan = world.room.step(Event::Exited(again), world.now);
+    let plan = world.room.step(Event::Exited(exit(77, record.run)), world.now);
     assert_eq!(plan.heard, [77]);
     assert!(plan.writes.is_empty() && plan.effects.is_empty() && plan.changes.is_empty());
 }
@@ -315,6 +314,7 @@ fn others_cannot_touch_what_does_not_run_as_them() {
     let offers = vec![Offer { definition: once("roots").times(2), runs_as: 1000 }];
     assert_eq!(world.ask_as(Ask::Apply { offers, dry_run: true }, alice.clone()), no);
     assert_eq!(world.ask_as(Ask::Stop(name("hers")), alice), Verdict::Accepted);
+    world.run_for(millis(1));
     assert_eq!(world.alive(), ["roots:0"]);
     assert_eq!(world.ask_as(Ask::Delete(name("hers")), root()), Verdict::Accepted);
 }
@@ -396,34 +396,45 @@ fn a_replica_that_hangs_is_replaced() {
     world.check();
 }
 
+fn recovered(max_replicas: u32) -> Room {
+    let now = World::new().now;
+    Room::recover(Settings { max_replicas }, Stored::default(), Found::default(), now).0
+}
+
+fn creation(definition: Definition) -> Event {
+    Event::Asked { ask: Ask::Create(Box::new(Offer { definition, runs_as: 0 })), by: root() }
+}
+
+#[test]
+fn more_replicas_than_configured_are_refused() {
+    let plan = recovered(5).step(creation(once("t").times(6)), World::new().now);
+    assert_eq!(plan.verdict, Some(Verdict::Refused(Refusal::TooMany { max: 5 })));
+    assert!(plan.writes.is_empty());
+}
+
 #[test]
 fn ten_thousand_replicas_are_one_decision_and_then_one_by_one() {
-    let mut world = World::new();
-    world.given(daemon("many").times(10_000));
-    world.run_for(secs(1));
-    assert_eq!(world.task("many").tally().ready, 10_000);
-    let record = |writes: usize| writes < 8;
-    let run = world.task("many").seats()[5_000].runs()[0];
-    let plan = world.room.step(
-        Event::Exited(crate::proc::machine::Exit {
-            seq: 1,
-            run,
-            status: crate::proc::model::Status::Code(0),
-            usage: Default::default(),
-            ended: world.now.wall,
-            oom: false,
-            tree_empty: true,
-            log: None,
-        }),
-        world.now,
-    );
-    assert!(record(plan.writes.len()), "one exit is a handful of writes: {}", plan.writes.len());
-    assert!(matches!(world.task("many").seats()[5_000].rest(), Rest::Pause(_)));
-    let too_many = Refusal::TooMany { max: 5 };
-    let settings = crate::proc::machine::Settings { max_replicas: 5 };
-    let (mut small, _) =
-        crate::proc::machine::Room::recover(settings, Default::default(), Default::default(), world.now);
-    let offer = Offer { definition: once("t").times(6), runs_as: 0 };
-    let plan = small.step(Event::Asked { ask: Ask::Create(Box::new(offer)), by: root() }, world.now);
-    assert_eq!(plan.verdict, Some(Verdict::Refused(too_many)));
+    let (mut room, now) = (recovered(10_000), World::new().now);
+    let plan = room.step(creation(daemon("many").times(10_000)), now);
+    let run = |effect| match effect {
+        Effect::Launch(launch) => launch.run,
+        other => panic!("{other:?}"),
+    };
+    let launched: Vec<RunId> = plan.effects.into_iter().map(run).collect();
+    assert_eq!(launched.len(), 10_000);
+    for (run, pid) in launched.iter().copied().zip(1..) {
+        let plan = room.step(Event::Spawned { run, pid, start_ticks: 1, log: None }, now);
+        assert_eq!((plan.writes.len(), plan.effects.len()), (1, 0));
+    }
+    assert_eq!(room.task("many").map(|task| task.tally().ready), Some(10_000));
+    for (run, seq) in launched.into_iter().zip(1..) {
+        let plan = room.step(Event::Exited(exit(seq, run)), now);
+        assert_eq!((plan.writes.len(), plan.effects.len()), (3, 0), "history, replica, no longer live");
+    }
+    assert_eq!(room.deadline(), Some(now.mono + secs(3)));
+    let ticks = std::iter::from_fn(|| {
+        let plan = room.step(Event::Tick, now.later(secs(3)));
+        Some(plan.effects.len()).filter(|launches| *launches > 0)
+    });
+    assert_eq!(ticks.collect::<Vec<_>>(), [1_000; 10], "a tick holds nobody up for long");
 }

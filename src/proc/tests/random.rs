@@ -4,6 +4,7 @@ use super::world::{Program, World, cron, daemon_with, name, once, schedule, secs
 use crate::proc::machine::{Ask, Event, Offer, TaskState};
 use crate::proc::model::{CatchUp, Definition, Overlap, Replicas, Restart, Schedule, Signal, Until};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use std::time::Duration;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -88,7 +89,10 @@ fn any_program() -> impl Strategy<Value = Program> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default() // PROPTEST_CASES asks for more of them
+    })]
 
     #[test]
     fn the_laws_hold(

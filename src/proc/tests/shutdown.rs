@@ -120,6 +120,21 @@ fn a_lost_keeper_leaves_interrupted_runs_and_the_wish_stands() {
 }
 
 #[test]
+fn a_launch_lost_with_its_keeper_is_interrupted_once() {
+    let mut world = World::new();
+    world.program("o", Program { launch: secs(5), heeds: Some(secs(4)), ..Program::default() });
+    world.given(once("o"));
+    world.run_for(secs(1));
+    world.keeper_dies();
+    world.core_dies();
+    world.run_for(secs(2));
+    world.core_dies();
+    world.run_for(secs(20));
+    assert_eq!((world.states("o"), world.alive()), (vec![RunState::Interrupted], vec!["o:0".to_owned()]));
+    world.check();
+}
+
+#[test]
 fn a_lost_core_changes_nothing() {
     let mut world = World::new();
     world.program("d", Program { lives: secs(10), ..Program::default() });

@@ -117,7 +117,6 @@ impl Default for Program {
 struct Slot {
     intent: LiveRun,
     program: Program,
-    overlaps: bool,
     born: Mono,
     exit: Option<Exit>,
     /// Whether the leader, and whether anything of the tree, is there.
@@ -352,7 +351,6 @@ impl World {
                 let slot = Slot {
                     intent: LiveRun { stopped_by: None, kill_at: None, ..live },
                     program,
-                    overlaps,
                     born: self.now.mono,
                     exit: None,
                     leads: false,
@@ -394,13 +392,16 @@ impl World {
         before - self.facts.len()
     }
 
-    /// The first law: a replica never has two trees at once, unless its task wants that.
+    /// The first law: a replica never has two trees at once, unless its task wants that of itself.
     fn never_two_trees(&self, live: &LiveRun, overlaps: bool) {
-        let other = self
-            .slots
-            .values()
-            .find(|slot| slot.tree && (&slot.intent.name, slot.intent.replica) == (&live.name, live.replica));
-        assert!(overlaps && other.is_none_or(|other| other.overlaps) || other.is_none(), "{live:?} beside {other:?}");
+        let beside = |slot: &&Slot| {
+            let intent = &slot.intent;
+            slot.tree
+                && (&intent.name, intent.replica) == (&live.name, live.replica)
+                && !(overlaps && intent.incarnation == live.incarnation)
+        };
+        let other = self.slots.values().find(beside);
+        assert!(other.is_none(), "{live:?} beside {other:?}");
     }
 
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope) {
