@@ -1,7 +1,8 @@
 //! What clients want. An ask is refused before anything has changed, or done as a whole.
 
+use super::stored::{Seats, Standing, StoredTask};
 use super::task::{Rest, Task};
-use super::words::{Ask, Asker, Offer, Refusal, Scope, Seats, Standing, StoredTask, Verdict, What, Write};
+use super::words::{Ask, Asker, Offer, Refusal, Scope, Verdict, What, Write};
 use super::{Alarm, Room};
 use crate::base::RunId;
 use crate::proc::model::{

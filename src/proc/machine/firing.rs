@@ -9,8 +9,9 @@
 //! them takes no room.
 
 use super::Room;
+use super::stored::{Cursor, Owed, Seats};
 use super::task::Task;
-use super::words::{Cursor, Owed, Seats, What, Write};
+use super::words::{What, Write};
 use crate::base::Wall;
 use crate::proc::model::{CatchUp, Firing, Incarnation, NotRun, Overlap, Schedule, StartedBy, StoppedBy, TaskName};
 use chrono::TimeDelta;

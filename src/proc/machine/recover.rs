@@ -14,8 +14,9 @@
 //! All of it is one decision, so a crash on the way only means to begin again.
 
 use super::run::{Phase, Run};
+use super::stored::{Found, Held, LiveRun, Queued, Seats, Stored, StoredRest};
 use super::task::{Rest, Task};
-use super::words::{Effect, Exit, Found, Held, LiveRun, Plan, Queued, Seats, Stored, StoredRest, Write};
+use super::words::{Effect, Exit, Plan, Write};
 use super::{Alarm, Numbers, Room, Scratch, Settings, Timers};
 use crate::base::{Now, RunId};
 use crate::proc::model::{Incarnation, Kind, StartedBy, StoppedBy};

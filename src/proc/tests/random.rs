@@ -1,6 +1,6 @@
 //! Whatever happens in whatever order, the laws hold: the world asserts them at every launch and record.
 
-use super::world::{Program, World, cron, daemon_with, name, once, schedule, secs};
+use super::world::{Death, Program, World, cron, daemon_with, name, once, schedule, secs};
 use crate::proc::machine::{Ask, Event, Offer, TaskState};
 use crate::proc::model::{CatchUp, Definition, Overlap, Replicas, Restart, Schedule, Signal, Until};
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ enum Move {
     Ask(Ask),
     Pass(Duration),
     CoreDies,
+    CoreWillDie(Death),
     KeeperDies,
     HostReboots(Duration),
     SetWall(i64),
@@ -66,6 +67,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         8 => any_ask().prop_map(Move::Ask),
         8 => (0..90_000_u64).prop_map(|pass| Move::Pass(Duration::from_millis(pass))),
         2 => Just(Move::CoreDies),
+        1 => (0..8_u32).prop_map(|plans| Move::CoreWillDie(Death::AfterWriting(plans))),
+        1 => (0..8_u32).prop_map(|plans| Move::CoreWillDie(Death::AfterActing(plans))),
         1 => Just(Move::KeeperDies),
         1 => (0..7_200_u64).prop_map(|down| Move::HostReboots(secs(down))),
         1 => (-7_200..7_200_i64).prop_map(Move::SetWall),
@@ -108,6 +111,7 @@ proptest! {
                 Move::Ask(ask) => drop(world.ask(ask)),
                 Move::Pass(time) => world.run_for(time),
                 Move::CoreDies => world.core_dies(),
+                Move::CoreWillDie(death) => world.death = death,
                 Move::KeeperDies => world.keeper_dies(),
                 Move::HostReboots(after) => world.host_reboots(after),
                 Move::SetWall(by) => {
@@ -115,6 +119,14 @@ proptest! {
                     world.step(Event::Tick);
                 }
             }
+        }
+        // A daemon that is wanted runs, or will shortly, or was given up where everybody sees it.
+        world.death = Death::Never;
+        world.run_for(secs(120));
+        for task in world.room.tasks().filter(|task| task.definition().restart().is_some()) {
+            let (tally, standing) = (task.tally(), task.standing());
+            let up = tally.busy + tally.pausing + tally.failed;
+            prop_assert!(standing.stopped || standing.queued.is_some() || up as usize == task.seats().len());
         }
         // Whatever was begun comes to its end, and after that nothing is left.
         world.step(Event::Shutdown);

@@ -210,6 +210,8 @@ pub(super) struct World {
     pub(super) whats: Vec<(TaskName, What)>,
     pub(super) done: bool,
     programs: HashMap<String, Program>,
+    /// Every run that ever was a process.
+    born: BTreeSet<RunId>,
     slots: BTreeMap<RunId, Slot>,
     facts: BTreeMap<(Mono, u64), Fact>,
     serial: u64,
@@ -238,6 +240,7 @@ impl World {
             whats: Vec::new(),
             done: false,
             programs: HashMap::new(),
+            born: BTreeSet::new(),
             slots: BTreeMap::new(),
             facts: BTreeMap::new(),
             serial: 0,
@@ -466,6 +469,7 @@ impl World {
         slot.intent.start = Some(now.wall);
         slot.intent.born = Some(now.mono);
         let program = slot.program;
+        assert!(self.born.insert(run), "{run} was born twice");
         self.starts.push((slot.intent.name.alias(slot.intent.replica), now.mono));
         self.later(program.lives, Fact::Ends(run, Status::Code(program.code)));
         self.step(Event::Spawned { run, pid, start_ticks: 7, log: None });
@@ -586,6 +590,7 @@ impl World {
         slot.intent.leader = Some((i32::try_from(run.0).unwrap(), 7));
         (slot.intent.start, slot.intent.born) = (Some(now.wall), Some(now.mono));
         let program = slot.program;
+        assert!(self.born.insert(run), "{run} was born twice");
         self.starts.push((slot.intent.name.alias(slot.intent.replica), now.mono));
         self.later(program.lives, Fact::Ends(run, Status::Code(program.code)));
     }
@@ -666,6 +671,9 @@ impl World {
         for (run, slot) in &self.slots {
             assert!(slot.exit.is_none() || slot.heard, "exit of {run} was not heard");
             assert_eq!(slot.exit.is_some(), self.disk.history.contains_key(run), "history of {run}");
+        }
+        for run in self.born.iter().filter(|run| self.room.run(**run).is_none()) {
+            assert!(self.disk.history.contains_key(run), "the end of {run} is not in the history");
         }
         let live: BTreeSet<_> = self.disk.live.keys().copied().collect();
         let room: BTreeSet<_> = self.room.runs().map(|run| run.facts().run).collect();
