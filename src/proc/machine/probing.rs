@@ -20,8 +20,8 @@ impl Room {
         let task = self.tasks.get(&known.live.incarnation);
         match task.and_then(|task| task.stored.definition.ready.as_ref()) {
             Some(ready) if !known.live.ready => {
-                let since = known.live.born.unwrap_or(self.scratch.now.mono);
-                let until = since + ready.timeout;
+                // A run that goes on under a new core has its time once more: nobody was looking meanwhile.
+                let until = self.scratch.now.mono + ready.timeout;
                 self.alarms.set(Alarm::Ready(run), until);
                 self.effect(Effect::Probe { run, what: Probing::Ready });
             }

@@ -112,7 +112,11 @@ impl Room {
         if let Some(at) = live.kill_at {
             self.alarms.set(Alarm::Kill(run), at);
         }
-        let phase = if over { Phase::Leftover } else { Phase::Up };
+        let phase = match live.leader {
+            _ if over => Phase::Leftover,
+            None if exit.is_none() => Phase::Launching,
+            _ => Phase::Up,
+        };
         let (incarnation, replica, attached) = (live.incarnation, live.replica, live.attached);
         self.insert_run(Run { live, phase, unwell: 0 });
         if let Some(task) = self.tasks.get_mut(&incarnation).filter(|_| attached) {
@@ -122,6 +126,8 @@ impl Room {
             Some(exit) => self.exited(&Exit { tree_empty, ..exit }),
             None if over && tree_empty => self.gone(run),
             None if over => {}
+            None if phase == Phase::Launching && stopping => return self.effect(Effect::Withdraw { run }),
+            None if phase == Phase::Launching => return,
             None if stopping => return self.stop_again(run),
             None => return self.watch_again(run),
         }
@@ -213,6 +219,7 @@ impl Room {
 
     /// Starts what was running, and takes up what was waiting.
     fn start_again(&mut self, new_keeper: bool, booted: bool) {
+        self.clock_went_back();
         for incarnation in self.tasks.keys().copied().collect::<Vec<_>>() {
             let Some(task) = self.tasks.get_mut(&incarnation).filter(|task| !task.standing.stopped) else { continue };
             let daemon = matches!(task.stored.definition.kind, Kind::Daemon(_));
@@ -253,7 +260,6 @@ impl Room {
         if task.standing.cursor.is_none() {
             return self.schedule_from_now(incarnation);
         }
-        self.clock_went_back();
         self.look_at_schedule(incarnation);
         self.scratch.idle.insert(incarnation);
     }

@@ -379,6 +379,30 @@ fn readiness_is_waited_for_and_its_lack_is_a_failure() {
 }
 
 #[test]
+fn a_run_not_ready_yet_has_its_time_again_under_a_new_core() {
+    let mut world = World::new();
+    let mut task = daemon("d");
+    task.ready = Some(Ready { when: ReadyWhen::Notify, interval: READY_INTERVAL, timeout: secs(10) });
+    world.program("d", Program { ready_after: secs(12), ..Program::default() });
+    world.given(task);
+    world.run_for(secs(9));
+    world.core_dies();
+    world.run_for(secs(3));
+    assert_eq!((world.state("d"), world.starts.len()), (TaskState::Running, 1));
+    world.check();
+}
+
+#[test]
+fn what_has_ended_needs_no_stop() {
+    let mut world = World::new();
+    world.program("t", lives(secs(1), 0));
+    world.given(once("t"));
+    world.run_for(secs(2));
+    assert_eq!(world.ask(Ask::Stop(name("t"))), Verdict::AlreadySo);
+    assert_eq!(world.state("t"), TaskState::Succeeded);
+}
+
+#[test]
 fn a_replica_that_hangs_is_replaced() {
     let mut world = World::new();
     let mut task = daemon_with("d", Restart { on: RestartOn::Failure, ..Restart::default() });
