@@ -161,6 +161,38 @@ fn the_other_conditions_are_waited_for() {
 }
 
 #[test]
+fn a_queued_dependency_holds_back_too() {
+    let mut world = World::new();
+    lasting(&mut world, "b", 5, 0);
+    world.given(once("b").needs("x", Until::Started));
+    world.given(once("c").needs("b", Until::Idle));
+    world.run_for(secs(1));
+    assert_eq!(world.room.blocker(world.task("c").incarnation()), Some(Blocker::Queued(name("b"))));
+    world.given(daemon("x"));
+    world.run_for(secs(4));
+    assert_eq!(world.alive(), ["b:0", "x:0"]);
+    world.run_for(secs(2));
+    assert_eq!(world.alive(), ["c:0", "x:0"]);
+}
+
+#[test]
+fn what_a_dependency_comes_to_depend_on_holds_back_and_frees() {
+    let mut world = World::new();
+    lasting(&mut world, "a", 10, 0);
+    lasting(&mut world, "y", 1, 0);
+    lasting(&mut world, "x", 20, 0);
+    world.given(once("a"));
+    world.given(once("z").needs("a", Until::Idle).needs("y", Until::Idle));
+    world.given(once("y").needs("x", Until::Idle));
+    world.run_for(secs(5));
+    world.given(once("x"));
+    world.run_for(secs(19));
+    assert_eq!(world.room.blocker(world.task("z").incarnation()), Some(Blocker::Runs(name("x"))));
+    world.run_for(secs(2));
+    assert_eq!(world.alive(), ["z:0"]);
+}
+
+#[test]
 fn an_unready_dependency_holds_back_only_those_that_wait_for_it() {
     let mut world = World::new();
     let mut db = daemon("db");

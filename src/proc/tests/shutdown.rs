@@ -7,8 +7,9 @@ use crate::proc::model::{RunState, Signal, StartedBy, StoppedBy, Until};
 #[test]
 fn tasks_end_in_reverse_order_of_dependency() {
     let mut world = World::new();
-    for task in ["db", "app", "web", "side"] {
-        world.program(task, Program { heeds: Some(secs(2)), ..Program::default() });
+    // Were all told at once, what is needed most would be gone first.
+    for (task, heeds) in [("db", 1), ("app", 2), ("web", 3), ("side", 0)] {
+        world.program(task, Program { heeds: Some(secs(heeds)), ..Program::default() });
     }
     world.given(daemon("db"));
     world.given(daemon("app").needs("db", Until::Ready).times(2));
