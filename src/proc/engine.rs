@@ -14,12 +14,10 @@
 
 use super::launch::{self, Place};
 use super::machine::{
-    self, Ask, Asker, Change, Difference, Effect, Event, Exit, Found, Held, LiveRun, Plan, Probing, Room, Scope, Stored,
-    Verdict, What,
+    Ask, Asker, Change, Difference, Effect, Event, Exit, Plan, Probing, Room, Scope, Verdict, What,
 };
 use super::model::*;
-use super::notify::Notify;
-use super::{probes, records, wire};
+use super::{news, probes, records, wire};
 use crate::base::{Bus, Now, RunId, Wall};
 use crate::keeper::{Link, Owner as KeptFor};
 use crate::keeper as kept;
@@ -27,14 +25,14 @@ use crate::launch::{Launcher, Refused};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::schedule::Clock;
-use crate::store::{Batch, Reader, Store, Ticket};
+use crate::store::{Batch, Store, Ticket};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{oneshot, watch};
 
 /// The room's name in metrics.
@@ -81,9 +79,9 @@ pub struct Tools {
 /// The room, as other rooms and its own routes hold it. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    mailbox: UnboundedSender<Message>,
-    done: watch::Receiver<bool>,
-    children: Arc<AtomicUsize>,
+    pub(super) mailbox: UnboundedSender<Message>,
+    pub(super) done: watch::Receiver<bool>,
+    pub(super) children: Arc<AtomicUsize>,
     pub(super) tools: Tools,
     pub(super) settings: Arc<Settings>,
 }
@@ -151,12 +149,12 @@ impl Handle {
 }
 
 /// A run that the keeper has or is about to get.
-struct Known {
-    place: Place,
+pub(super) struct Known {
+    pub place: Place,
     definition: Option<Arc<Definition>>,
     runs_as: u32,
-    leader: Option<i32>,
-    offsets: Option<Offsets>,
+    pub leader: Option<i32>,
+    pub offsets: Option<Offsets>,
     /// No longer wanted; decided while it was being prepared.
     withdrawn: bool,
     /// Its tree was gone before its exit could be told.
@@ -166,7 +164,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(place: Place, definition: Option<Arc<Definition>>, runs_as: u32) -> Known {
+    pub fn new(place: Place, definition: Option<Arc<Definition>>, runs_as: u32) -> Known {
         Known {
             place,
             definition,
@@ -182,28 +180,28 @@ impl Known {
 
 /// The driver's state.
 pub struct Engine {
-    room: Room,
-    tools: Tools,
-    settings: Arc<Settings>,
-    mailbox: UnboundedReceiver<Message>,
-    own: UnboundedSender<Message>,
-    news: UnboundedReceiver<kept::News>,
-    clock: Clock,
-    known: HashMap<RunId, Known>,
+    pub(super) room: Room,
+    pub(super) tools: Tools,
+    pub(super) settings: Arc<Settings>,
+    pub(super) mailbox: UnboundedReceiver<Message>,
+    pub(super) own: UnboundedSender<Message>,
+    pub(super) news: UnboundedReceiver<kept::News>,
+    pub(super) clock: Clock,
+    pub(super) known: HashMap<RunId, Known>,
     /// How many are known, for others to see.
-    children: Arc<AtomicUsize>,
-    leaders: HashMap<i32, RunId>,
+    pub(super) children: Arc<AtomicUsize>,
+    pub(super) leaders: HashMap<i32, RunId>,
     /// How many runs write to the files of a place.
-    watched: HashMap<Place, u32>,
-    probes: HashMap<(RunId, Probing), tokio::task::AbortHandle>,
+    pub(super) watched: HashMap<Place, u32>,
+    pub(super) probes: HashMap<(RunId, Probing), tokio::task::AbortHandle>,
     /// Who waits for the end of which runs.
-    waiting: Vec<(HashSet<RunId>, oneshot::Sender<()>)>,
-    closing: UnboundedSender<Closing>,
-    done: watch::Sender<bool>,
+    pub(super) waiting: Vec<(HashSet<RunId>, oneshot::Sender<()>)>,
+    pub(super) closing: UnboundedSender<Closing>,
+    pub(super) done: watch::Sender<bool>,
 }
 
 /// What is owed once a decision is durable.
-struct Closing {
+pub(super) struct Closing {
     ticket: Ticket,
     heard: Vec<u64>,
     answer: Option<(oneshot::Sender<Answer>, Answer)>,
@@ -211,164 +209,8 @@ struct Closing {
     gone: Option<oneshot::Receiver<()>>,
 }
 
-/// Reads everything back, takes what the keeper holds, and returns the room with its first plan's effects under way.
-///
-/// # Errors
-/// The store cannot be read, or the kernel refuses a timer or a socket.
-pub async fn start(
-    tools: Tools,
-    settings: Settings,
-    host: Host,
-) -> Result<(Handle, Engine), StartError> {
-    let reader = tools.store.reader();
-    let read = tokio::task::spawn_blocking(move || read_back(&reader, host));
-    let ReadBack { stored, kept, mut found, batch } = read.await.map_err(io::Error::other)??;
-    for (held, intent, recorded) in kept {
-        found.held.push(translate_held(&tools.logs, held, intent, recorded).await);
-    }
-
-    let machine_settings = machine::Settings { max_replicas: settings.max_replicas };
-    let known = known_runs(&stored, &found.held);
-    let leaders = known.iter().filter_map(|(run, known)| Some((known.leader?, *run))).collect();
-    let (own, mailbox) = unbounded_channel();
-    let (closing, closed) = unbounded_channel();
-    tokio::spawn(close(closed, tools.link.clone()));
-    Notify::listen(&settings.notify, own.clone())?;
-    let settings = Arc::new(settings);
-    let done = watch::Sender::new(false);
-    let handle = Handle {
-        mailbox: own.clone(),
-        done: done.subscribe(),
-        children: Arc::default(),
-        tools: tools.clone(),
-        settings: settings.clone(),
-    };
-    let now = Now::read();
-    let (room, plan) = Room::recover(machine_settings, stored, found, now);
-    let mut engine = Engine {
-        room,
-        news: tools.link.subscribe(KeptFor::PROC),
-        tools,
-        settings,
-        mailbox,
-        own,
-        clock: Clock::new()?,
-        known,
-        children: handle.children.clone(),
-        leaders,
-        watched: HashMap::new(),
-        probes: HashMap::new(),
-        waiting: Vec::new(),
-        closing,
-        done,
-    };
-    let live: Vec<_> = engine.known.iter().map(|(run, known)| (*run, known.place.clone())).collect();
-    for (run, place) in live {
-        engine.watch_logs(run, &place);
-    }
-    engine.carry_out(plan, now, None, batch);
-    Ok((handle, engine))
-}
-
-/// What the start finds beside the store.
-#[derive(Debug)]
-pub struct Host {
-    /// What the keeper holds of this room.
-    pub held: Vec<kept::Held>,
-    /// The keeper, by a name no other keeper of this boot has.
-    pub keeper: String,
-    /// The host's boot, by the kernel's name for it.
-    pub boot: String,
-    /// Whether the keeper was already told to stop everything.
-    pub stopping: bool,
-}
-
-/// The store's part of the start, and what goes into its first batch.
-struct ReadBack {
-    stored: Stored,
-    kept: Vec<(kept::Held, LiveRun, bool)>,
-    found: Found,
-    batch: Batch,
-}
-
-fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
-    let stored = records::load(reader)?;
-    let mut batch = Batch::new();
-    let new_keeper = records::meet_keeper(reader, &host.keeper, &mut batch)?;
-    let mut kept = Vec::with_capacity(host.held.len());
-    for held in host.held {
-        match records::read_intent(&held.intent) {
-            Ok(intent) => {
-                let recorded = records::is_recorded(reader, intent.incarnation, intent.run)?;
-                kept.push((held, intent, recorded));
-            }
-            Err(why) => tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}"),
-        }
-    }
-    let found = Found { held: Vec::new(), new_keeper, stopping: host.stopping, boot: host.boot };
-    Ok(ReadBack { stored, kept, found, batch })
-}
-
-/// Why the room cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store.
-    #[error("supervised processes cannot be read back")]
-    Load(#[from] records::LoadError),
-    /// The kernel.
-    #[error("supervised processes")]
-    Io(#[from] io::Error),
-}
-
-/// What the keeper holds, in the machine's words.
-async fn translate_held(logs: &Logs, held: kept::Held, mut intent: LiveRun, recorded: bool) -> Held {
-    if held.pid > 0 {
-        intent.leader = Some((held.pid, held.start_ticks));
-    }
-    let exit = match held.state {
-        kept::HeldState::Starting | kept::HeldState::Live => None,
-        kept::HeldState::Exited { seq, status, rusage, ended, oom, .. } => {
-            let split = intent.log_from.is_some_and(|log| log.err.is_some());
-            let place = Place { incarnation: intent.incarnation, replica: intent.replica, split };
-            Some(Exit {
-                seq,
-                run: intent.run,
-                status: wire::status(status),
-                usage: wire::usage(rusage),
-                ended: wall(ended),
-                oom,
-                tree_empty: held.tree_empty,
-                log: launch::lengths(logs, &place).await,
-            })
-        }
-    };
-    Held { intent, exit, tree_empty: held.tree_empty, recorded }
-}
-
-fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
-    let definition = |incarnation| {
-        let mut tasks = stored.tasks.iter();
-        tasks.find(|(task, _)| task.incarnation == incarnation).map(|(task, _)| task.definition.clone())
-    };
-    let lives = stored.live.iter().chain(held.iter().map(|held| &held.intent));
-    lives
-        .map(|live| {
-            let split = live.log_from.is_some_and(|log| log.err.is_some());
-            let place = Place { incarnation: live.incarnation, replica: live.replica, split };
-            let leader = live.leader.map(|(pid, _)| pid);
-            let known = Known::new(place, definition(live.incarnation), live.runs_as);
-            (live.run, Known { leader, offsets: live.log_from, ..known })
-        })
-        .collect()
-}
-
-/// Microseconds since the epoch as a moment.
-fn wall(micros: u64) -> Wall {
-    i64::try_from(micros).ok().and_then(Wall::from_timestamp_micros).unwrap_or(Wall::UNIX_EPOCH)
-}
-
 /// Answers and acknowledges in the order of the decisions, each when it is durable.
-async fn close(mut closed: UnboundedReceiver<Closing>, link: Link) {
+pub(super) async fn close(mut closed: UnboundedReceiver<Closing>, link: Link) {
     while let Some(Closing { ticket, heard, answer, gone }) = closed.recv().await {
         // A failed commit ends the core; nobody is told anything that is not true.
         if ticket.durable().await.is_err() {
@@ -428,18 +270,7 @@ impl Engine {
                 self.step(Event::NotLaunched { run: RunId(slot), why: stage.explain(errno) }, None);
             }
             kept::News::Exited { seq, slot, status, rusage, ended, oom, tree_empty } => {
-                let run = RunId(slot);
-                let exit = Exit {
-                    seq,
-                    run,
-                    status: wire::status(status),
-                    usage: wire::usage(rusage),
-                    ended: wall(ended),
-                    oom,
-                    tree_empty,
-                    log: None,
-                };
-                self.exited(exit);
+                self.exited(news::exit(seq, RunId(slot), status, rusage, ended, oom, tree_empty));
             }
             kept::News::TreeEmpty { slot } => match self.known.get_mut(&RunId(slot)) {
                 Some(known) if known.measuring => known.emptied = true, // told with the exit
@@ -491,7 +322,7 @@ impl Engine {
     }
 
     /// Submits, acts, publishes, and leaves answer and acknowledgement to [`close`].
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         plan: Plan,
         now: Now,
@@ -596,7 +427,7 @@ impl Engine {
         }
     }
 
-    fn watch_logs(&mut self, run: RunId, place: &Place) {
+    pub(super) fn watch_logs(&mut self, run: RunId, place: &Place) {
         *self.watched.entry(place.clone()).or_default() += 1;
         let cap = self.known.get(&run).and_then(|known| known.definition.as_ref()?.log_cap);
         for stem in place.stems() {

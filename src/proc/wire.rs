@@ -1,10 +1,9 @@
-//! What clients see: the envelope, listings, the history, events; and the keeper's numbers as the model's.
+//! What clients see: the envelope, listings, the history, events.
 
 use super::document;
 use super::machine::{Difference, Room, Run, Task, TaskState, What};
 use super::model::*;
 use crate::base::{Wall, duration};
-use crate::keeper as kept;
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
@@ -16,27 +15,6 @@ pub fn ok() -> Value {
 /// The same with `data`.
 pub fn ok_with(data: impl Into<Value>) -> Value {
     json!({ "code": 200, "msg": "OK", "data": data.into() })
-}
-
-/// How the keeper says a process ended.
-pub fn status(status: kept::Status) -> Status {
-    match status {
-        kept::Status::Code(code) => Status::Code(code),
-        kept::Status::Signal { signal, core_dumped } => Status::Signal { signal, core_dumped },
-    }
-}
-
-/// What the keeper counted.
-pub fn usage(usage: kept::Rusage) -> Usage {
-    Usage {
-        user: usage.user,
-        system: usage.system,
-        max_rss_kib: usage.max_rss_kib,
-        minor_faults: usage.minor_faults,
-        major_faults: usage.major_faults,
-        blocks_in: usage.in_blocks,
-        blocks_out: usage.out_blocks,
-    }
 }
 
 /// A moment, in UTC with milliseconds: `2026-03-29T01:30:00.000Z`.

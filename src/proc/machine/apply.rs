@@ -3,7 +3,8 @@
 //! Only what differs is touched. A task whose processes would be the same is adjusted around them; a cron task is
 //! never interrupted, its next firing is the first of the new kind; what an operator had stopped stays stopped.
 
-use super::words::{Asker, Difference, Effect, Offer, Refusal, Seats, Verdict, What, Write};
+use super::stored::Seats;
+use super::words::{Asker, Difference, Effect, Offer, Refusal, Verdict, What, Write};
 use super::{Alarm, Phase, Room};
 use crate::proc::model::{Definition, Incarnation, StartedBy, StoppedBy, TaskName};
 use std::collections::{BTreeSet, HashMap};

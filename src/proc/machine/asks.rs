@@ -1,7 +1,8 @@
 //! What clients want. An ask is refused before anything has changed, or done as a whole.
 
+use super::stored::{Seats, Standing, StoredTask};
 use super::task::{Rest, Task};
-use super::words::{Ask, Asker, Offer, Refusal, Scope, Seats, Standing, StoredTask, Verdict, What, Write};
+use super::words::{Ask, Asker, Offer, Refusal, Scope, Verdict, What, Write};
 use super::{Alarm, Room};
 use crate::base::RunId;
 use crate::proc::model::{
@@ -102,7 +103,11 @@ impl Room {
     fn stop(&mut self, name: &TaskName, by: &Asker) -> Result<Verdict, Refusal> {
         let task = self.touch(name, by)?;
         let (incarnation, owner) = (task.incarnation(), task.runs_as());
-        if task.standing.stopped {
+        let tally = task.tally;
+        let active = tally.busy + tally.pausing > 0 || task.standing.queued.is_some();
+        let scheduled = task.definition().schedule().is_some();
+        // What has ended by itself stays ended, as it ended.
+        if task.standing.stopped || !(active || scheduled) {
             return Ok(Verdict::AlreadySo);
         }
         self.waive(incarnation, true);

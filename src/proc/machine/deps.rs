@@ -8,8 +8,9 @@
 //! A queued task watches every task its launch depends on and is looked at again when one of them changes.
 
 use super::Room;
+use super::stored::{Queued, Seats};
 use super::task::Task;
-use super::words::{Queued, Refusal, Seats, What};
+use super::words::{Refusal, What};
 use crate::proc::model::{Definition, Dependency, Incarnation, StartedBy, TaskName, Until};
 use std::collections::{BTreeSet, HashMap};
 

@@ -9,8 +9,9 @@
 //! them takes no room.
 
 use super::Room;
+use super::stored::{Cursor, Owed, Seats};
 use super::task::Task;
-use super::words::{Cursor, Owed, Seats, What, Write};
+use super::words::{What, Write};
 use crate::base::Wall;
 use crate::proc::model::{CatchUp, Firing, Incarnation, NotRun, Overlap, Schedule, StartedBy, StoppedBy, TaskName};
 use chrono::TimeDelta;
@@ -126,6 +127,7 @@ impl Room {
     pub(super) fn waive(&mut self, incarnation: Incarnation, owed_too: bool) {
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         let mut waived = Vec::new();
+        self.scratch.changed.insert(task.name().clone());
         if let Some(StartedBy::Schedule(at)) = task.standing.queued.take().map(|queued| queued.by) {
             waived.push(Owed { after: just_before(at), through: at });
         }

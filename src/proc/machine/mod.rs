@@ -4,8 +4,8 @@
 //! and never fails; what comes twice or too late changes nothing. [`Room::deadline`] and [`Room::wall_deadline`] say
 //! when a [`Event::Tick`] is owed.
 //!
-//! * `words` the vocabulary; `task` tasks, replicas and their tally; `timers` deadlines
-//! * `run` the life of a run, `asks` what clients want, `apply` the declarative one
+//! * `words` the vocabulary, `stored` the memory; `task` tasks, replicas and their tally; `timers` deadlines
+//! * `run` the life of a run, `probing` its probes, `asks` what clients want, `apply` the declarative one
 //! * `deps` who waits for whom, `firing` cron, `ending` the orderly shutdown, `recover` the start
 //!
 //! An event costs time logarithmic in the number of tasks and runs: a queued task is looked at only when one of the
@@ -16,18 +16,21 @@ mod asks;
 mod deps;
 mod ending;
 mod firing;
+mod probing;
 mod recover;
 mod run;
+mod stored;
 mod task;
 mod timers;
 mod words;
 
 pub use deps::Blocker;
 pub use run::{Phase, Run};
+pub use stored::{Cursor, Found, Held, LiveRun, Owed, Queued, Seats, Standing, Stored, StoredRest, StoredTask};
 pub use task::{Rest, Seat, Tally, Task, TaskState};
 pub use words::{
-    Ask, Asker, Change, Cursor, Difference, Effect, Event, Exit, Found, Held, Launch, LiveRun, Offer, Owed, Plan,
-    Probing, Queued, Refusal, Scope, Seats, Standing, Stored, StoredRest, StoredTask, Verdict, What, Write,
+    Ask, Asker, Change, Difference, Effect, Event, Exit, Launch, Offer, Plan, Probing, Refusal, Scope, Verdict, What,
+    Write,
 };
 
 use crate::base::{Mono, Now, RunId, Wall};

@@ -14,8 +14,9 @@
 //! All of it is one decision, so a crash on the way only means to begin again.
 
 use super::run::{Phase, Run};
+use super::stored::{Found, Held, LiveRun, Queued, Seats, Stored, StoredRest};
 use super::task::{Rest, Task};
-use super::words::{Effect, Exit, Found, Held, LiveRun, Plan, Queued, Seats, Stored, StoredRest, Write};
+use super::words::{Effect, Exit, Plan, Write};
 use super::{Alarm, Numbers, Room, Scratch, Settings, Timers};
 use crate::base::{Now, RunId};
 use crate::proc::model::{Incarnation, Kind, StartedBy, StoppedBy};
@@ -58,7 +59,7 @@ impl Room {
             room.adopt(held, known);
         }
         for lost in live.into_values() {
-            if lost.leader.is_none() && !found.new_keeper {
+            if lost.leader.is_none() && !lost.over && !found.new_keeper {
                 room.insert_run(Run { live: lost, phase: Phase::Waiting, unwell: 0 });
             } else {
                 room.lost(lost, same_boot);
@@ -111,7 +112,11 @@ impl Room {
         if let Some(at) = live.kill_at {
             self.alarms.set(Alarm::Kill(run), at);
         }
-        let phase = if over { Phase::Leftover } else { Phase::Up };
+        let phase = match live.leader {
+            _ if over => Phase::Leftover,
+            None if exit.is_none() => Phase::Launching,
+            _ => Phase::Up,
+        };
         let (incarnation, replica, attached) = (live.incarnation, live.replica, live.attached);
         self.insert_run(Run { live, phase, unwell: 0 });
         if let Some(task) = self.tasks.get_mut(&incarnation).filter(|_| attached) {
@@ -121,6 +126,8 @@ impl Room {
             Some(exit) => self.exited(&Exit { tree_empty, ..exit }),
             None if over && tree_empty => self.gone(run),
             None if over => {}
+            None if phase == Phase::Launching && stopping => return self.effect(Effect::Withdraw { run }),
+            None if phase == Phase::Launching => return,
             None if stopping => return self.stop_again(run),
             None => return self.watch_again(run),
         }
@@ -188,8 +195,13 @@ impl Room {
     /// Runs that the keeper has not heard of yet: launched now, or ended if that had been asked meanwhile.
     fn wait_again(&mut self) {
         for run in self.runs_in(Phase::Waiting) {
-            let stopped = self.runs.get(&run).and_then(|known| known.live.stopped_by.clone());
-            match stopped {
+            let Some(LiveRun { incarnation, replica, stopped_by, .. }) =
+                self.runs.get(&run).map(|known| known.live.clone())
+            else {
+                continue;
+            };
+            let seat = self.tasks.get(&incarnation).and_then(|task| task.seats.get(replica as usize));
+            match stopped_by.or_else(|| seat.is_none().then_some(StoppedBy::Unknown)) {
                 Some(why) => self.stop_run(run, why, false),
                 None => self.launch_if_free(run),
             }
@@ -207,6 +219,7 @@ impl Room {
 
     /// Starts what was running, and takes up what was waiting.
     fn start_again(&mut self, new_keeper: bool, booted: bool) {
+        self.clock_went_back();
         for incarnation in self.tasks.keys().copied().collect::<Vec<_>>() {
             let Some(task) = self.tasks.get_mut(&incarnation).filter(|task| !task.standing.stopped) else { continue };
             let daemon = matches!(task.stored.definition.kind, Kind::Daemon(_));
@@ -247,7 +260,6 @@ impl Room {
         if task.standing.cursor.is_none() {
             return self.schedule_from_now(incarnation);
         }
-        self.clock_went_back();
         self.look_at_schedule(incarnation);
         self.scratch.idle.insert(incarnation);
     }

@@ -10,7 +10,7 @@
 //! The tally is kept along with every change of a seat, so that asking about a whole task costs nothing, however
 //! many replicas it has.
 
-use super::words::{Seats, Standing, StoredRest, StoredTask};
+use super::stored::{Seats, Standing, StoredRest, StoredTask};
 use crate::base::{Mono, RunId};
 use crate::proc::model::{Definition, Incarnation, Kind, Owner, TaskName};
 use std::sync::Arc;

@@ -1,0 +1,144 @@
+//! The start of the room: what is stored and what the keeper holds become one again, and the driver begins.
+
+use super::engine::{Engine, Handle, Known, Settings, Tools, close};
+use super::launch::Place;
+use super::machine::{self, Found, Held, LiveRun, Room, Stored};
+use super::notify::Notify;
+use super::{news, records};
+use crate::base::{Now, RunId};
+use crate::keeper as kept;
+use crate::keeper::Owner as KeptFor;
+use crate::schedule::Clock;
+use crate::store::{Batch, Reader};
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
+
+/// Reads everything back, takes what the keeper holds, and returns the room with its first plan's effects under way.
+///
+/// # Errors
+/// The store cannot be read, or the kernel refuses a timer or a socket.
+pub async fn start(
+    tools: Tools,
+    settings: Settings,
+    host: Host,
+) -> Result<(Handle, Engine), StartError> {
+    let reader = tools.store.reader();
+    let read = tokio::task::spawn_blocking(move || read_back(&reader, host));
+    let ReadBack { stored, kept, mut found, batch } = read.await.map_err(io::Error::other)??;
+    for (held, intent, recorded) in kept {
+        found.held.push(news::held(&tools.logs, held, intent, recorded).await);
+    }
+
+    let machine_settings = machine::Settings { max_replicas: settings.max_replicas };
+    let known = known_runs(&stored, &found.held);
+    let leaders = known.iter().filter_map(|(run, known)| Some((known.leader?, *run))).collect();
+    let (own, mailbox) = unbounded_channel();
+    let (closing, closed) = unbounded_channel();
+    tokio::spawn(close(closed, tools.link.clone()));
+    Notify::listen(&settings.notify, own.clone())?;
+    let settings = Arc::new(settings);
+    let done = watch::Sender::new(false);
+    let handle = Handle {
+        mailbox: own.clone(),
+        done: done.subscribe(),
+        children: Arc::default(),
+        tools: tools.clone(),
+        settings: settings.clone(),
+    };
+    let now = Now::read();
+    let (room, plan) = Room::recover(machine_settings, stored, found, now);
+    let mut engine = Engine {
+        room,
+        news: tools.link.subscribe(KeptFor::PROC),
+        tools,
+        settings,
+        mailbox,
+        own,
+        clock: Clock::new()?,
+        known,
+        children: handle.children.clone(),
+        leaders,
+        watched: HashMap::new(),
+        probes: HashMap::new(),
+        waiting: Vec::new(),
+        closing,
+        done,
+    };
+    let live: Vec<_> = engine.known.iter().map(|(run, known)| (*run, known.place.clone())).collect();
+    for (run, place) in live {
+        engine.watch_logs(run, &place);
+    }
+    engine.carry_out(plan, now, None, batch);
+    Ok((handle, engine))
+}
+
+/// What the start finds beside the store.
+#[derive(Debug)]
+pub struct Host {
+    /// What the keeper holds of this room.
+    pub held: Vec<kept::Held>,
+    /// The keeper, by a name no other keeper of this boot has.
+    pub keeper: String,
+    /// The host's boot, by the kernel's name for it.
+    pub boot: String,
+    /// Whether the keeper was already told to stop everything.
+    pub stopping: bool,
+}
+
+/// The store's part of the start, and what goes into its first batch.
+struct ReadBack {
+    stored: Stored,
+    kept: Vec<(kept::Held, LiveRun, bool)>,
+    found: Found,
+    batch: Batch,
+}
+
+fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
+    let stored = records::load(reader)?;
+    let mut batch = Batch::new();
+    let new_keeper = records::meet_keeper(reader, &host.keeper, &mut batch)?;
+    let mut kept = Vec::with_capacity(host.held.len());
+    for held in host.held {
+        match records::read_intent(&held.intent) {
+            Ok(intent) => {
+                let recorded = records::is_recorded(reader, intent.incarnation, intent.run)?;
+                kept.push((held, intent, recorded));
+            }
+            Err(why) => tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}"),
+        }
+    }
+    let found = Found { held: Vec::new(), new_keeper, stopping: host.stopping, boot: host.boot };
+    Ok(ReadBack { stored, kept, found, batch })
+}
+
+/// Why the room cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store.
+    #[error("supervised processes cannot be read back")]
+    Load(#[from] records::LoadError),
+    /// The kernel.
+    #[error("supervised processes")]
+    Io(#[from] io::Error),
+}
+
+fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
+    let definition = |incarnation| {
+        let mut tasks = stored.tasks.iter();
+        tasks.find(|(task, _)| task.incarnation == incarnation).map(|(task, _)| task.definition.clone())
+    };
+    let lives = stored.live.iter().chain(held.iter().map(|held| &held.intent));
+    lives
+        .map(|live| {
+            let split = live.log_from.is_some_and(|log| log.err.is_some());
+            let place = Place { incarnation: live.incarnation, replica: live.replica, split };
+            let leader = live.leader.map(|(pid, _)| pid);
+            let known = Known::new(place, definition(live.incarnation), live.runs_as);
+            (live.run, Known { leader, offsets: live.log_from, ..known })
+        })
+        .collect()
+}
+

@@ -1,0 +1,10 @@
+//! Stories in a simulated world, whose clock jumps from deadline to deadline.
+
+mod crash;
+mod cron;
+mod deps;
+mod lives;
+mod random;
+mod shutdown;
+mod values;
+mod world;
