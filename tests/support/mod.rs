@@ -1,0 +1,66 @@
+//! # support — what every black-box test stands on
+//!
+//! `daemon` starts the real binary and ends it again, `http` speaks to it byte by byte, `relay` does so as another
+//! user, `process` reads what the kernel knows. Nothing here knows an answer's meaning; that is the tests' business.
+//!
+//! **Absent:** sleeping for luck. [`until`] waits for an event with a bound, [`holds`] watches that nothing happens.
+
+// Every test binary compiles this module for itself and uses its own part of it.
+#![allow(dead_code, unused_imports)]
+
+pub mod daemon;
+pub mod http;
+pub mod process;
+pub mod relay;
+
+pub use daemon::Daemon;
+pub use http::{Answer, Client, Request};
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Between two looks of [`until`]: short beside everything that is measured here, long beside a look.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// Waits until `look` gives something, and gives that; panics naming `what` when `bound` has passed.
+#[track_caller]
+pub fn until<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + bound;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {bound:?} in vain for: {what}");
+        thread::park_timeout(LOOK);
+    }
+}
+
+/// Watches for the whole of `window` that `look` stays true: the only way to see that something does not happen.
+#[track_caller]
+pub fn holds(what: &str, window: Duration, mut look: impl FnMut() -> bool) {
+    let end = Instant::now() + window;
+    while Instant::now() < end {
+        assert!(look(), "no longer true: {what}");
+        thread::park_timeout(LOOK);
+    }
+}
+
+/// A bound generous enough for a loaded machine; reached only by a failing test.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// Shorthand for the many short spans of these tests.
+pub const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Seconds since the epoch.
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    i64::try_from(since.as_secs()).expect("the clock is before the end of time")
+}
+
+/// Most of these tests start processes as other users or read other processes' files.
+#[track_caller]
+pub fn require_root() {
+    assert!(nix::unistd::geteuid().is_root(), "this test needs root: it acts as several users");
+}
