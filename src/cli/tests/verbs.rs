@@ -173,14 +173,12 @@ async fn several_questions_are_asked_in_turn() {
 #[tokio::test]
 async fn why_tells_the_chain_and_no_name_moves_the_cursor() {
     let daemon = Fake::start(|_| {
-        Answer::json(json!({ "name": "web", "lines": [
-            { "at": null, "text": "waits for db to be ready" },
-            { "text": "db said \u{1b}[2Jnothing" },
-        ] }))
+        Answer::json(json!({ "name": "web", "answers": [
+            { "room": "proc", "sentences": ["waits for db to be ready", "db said \u{1b}[2Jnothing"], "facts": {} },
+        ], "lines": [{ "text": "more" }] }))
     });
     let told = daemon.told(&["why", "web/1"]).await.expect(Exit::Done);
-    let blank = " ".repeat(21);
-    assert_eq!(told, format!("{blank}waits for db to be ready\n{blank}db said \u{fffd}[2Jnothing\n"));
+    assert_eq!(told, "waits for db to be ready\ndb said \u{fffd}[2Jnothing\nmore\n");
     assert_eq!(daemon.heard(), ["GET /hostler/v1/why/web%2F1"]);
 }
 
@@ -241,7 +239,9 @@ async fn apply_sends_all_files_and_prunes_what_none_names() {
 
 #[tokio::test]
 async fn a_check_that_finds_something_exits_1() {
-    let daemon = Fake::start(|_| Answer::json(json!({ "records": 7, "problems": ["objects/3 is missing"] })));
+    let daemon = Fake::start(|_| {
+        Answer::json(json!({ "ok": false, "records": 7, "wrong": 1, "findings": ["objects/3 is missing"] }))
+    });
     let told = daemon.told(&["check"]).await.expect(Exit::Unhealthy);
     assert!(told.contains("records  7") && told.contains("PROBLEM  objects/3 is missing"), "{told}");
     let (why, _) = daemon.told(&["check", "--data-dir", "d"]).await.failed();
@@ -355,4 +355,35 @@ async fn completions_and_pages_name_every_verb() {
     let (_, exit) = daemon.told(&["man", "nonsense"]).await.failed();
     assert_eq!(exit, Exit::Misuse);
     assert_eq!(daemon.heard(), [""; 0], "the daemon has nothing to do with it");
+}
+
+/// A daemon that is asked to upgrade: what its events say, and the pids of its cores, one for each look.
+fn upgrading(event: &'static str, pids: &'static [u32]) -> Fake {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    Fake::start(move |asked| match asked.what.as_str() {
+        "POST /hostler/v1/upgrade" => Answer::json(json!({ "upgrading": true })),
+        "GET /hostler/v1/status" => {
+            let look = looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Answer::json(json!({ "version": "7.0", "core_pid": pids[look.min(pids.len() - 1)] }))
+        }
+        _ if event.is_empty() => Answer::pieces([cut()]),
+        _ => Answer::open(&[event]),
+    })
+}
+
+#[tokio::test]
+async fn an_upgrade_is_done_when_another_core_answers() {
+    let daemon = upgrading("", &[7, 7, 8]);
+    assert_eq!(daemon.told(&["upgrade"]).await.expect(Exit::Done), "upgraded to 7.0\n");
+    let (why, exit) = daemon.told(&["upgrade", "--binary", "/nowhere"]).await.failed();
+    assert!(why.starts_with("no binary /nowhere"), "{why}");
+    assert_eq!(exit, Exit::Misuse);
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_says_why() {
+    let event = "event: hostler.upgrade.refused\ndata: {\"data\": {\"reason\": \"the store is newer\"}}\n\n";
+    let (why, exit) = upgrading(event, &[7]).told(&["upgrade"]).await.failed();
+    let expected = "the new binary was refused, the old one goes on: the store is newer";
+    assert_eq!((why.as_str(), exit), (expected, Exit::Unhealthy));
 }
