@@ -29,19 +29,20 @@ impl Check {
     pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
         self.files.refuse_online()?;
         let found = at.client.ask(Call::post("/hostler/v1/check").patient()).await?;
-        let problems = found.get("problems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let exit = if problems.is_empty() { Exit::Done } else { Exit::Unhealthy };
+        let findings = found.get("findings").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let well = found.get("ok") == Some(&Value::Bool(true));
+        let exit = if well { Exit::Done } else { Exit::Unhealthy };
         if at.out.json() {
             at.out.value(&found)?;
             return Ok(exit);
         }
         let mut facts = found.clone();
-        facts.as_object_mut().and_then(|facts| facts.remove("problems"));
+        facts.as_object_mut().and_then(|facts| facts.remove("findings"));
         at.out.table(&["WHAT", "FOUND"], &out::fields(&facts))?;
-        for problem in problems {
-            at.out.line(&format!("PROBLEM  {}", out::plain(&out::word(problem))))?;
+        for finding in findings {
+            at.out.line(&format!("PROBLEM  {}", out::plain(&out::word(finding))))?;
         }
-        at.out.line(if problems.is_empty() { "all is well" } else { "see the problems above" })?;
+        at.out.line(if well { "all is well" } else { "not all is well" })?;
         Ok(exit)
     }
 }

@@ -16,7 +16,7 @@ Examples:
   hostler events --name web
   hostler events --kind proc.run.exited --json | jq .data.exit_code")]
 pub(super) struct Events {
-    /// Only this kind, such as proc.run.exited
+    /// Only these kinds or their beginnings: proc.run, or proc.run.exited
     #[arg(long, value_name = "K")]
     kind: Option<String>,
     /// Only what happens to this task
@@ -29,8 +29,8 @@ impl Events {
         let mut watch = Watch::open(&at.client, self.kind.as_deref(), self.name.as_deref()).await?;
         loop {
             let event = watch.next().await?;
-            // An empty one says only that the connection was made anew.
-            if event != sse::Event::default() {
+            // One that says nothing tells only how far the stream has come, or that it was made anew.
+            if !event.kind.is_empty() || !event.data.is_empty() {
                 show(&at.out, &event)?;
             }
         }

@@ -1,7 +1,7 @@
 //! Standard output: tables on a terminal, aligned text in a pipe, JSON where asked; and how a command's end is told.
 
 use crate::cli::exit::{Exit, Problem};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -25,6 +25,12 @@ impl Out {
     #[cfg(test)]
     pub(super) fn buffer(to: Arc<Mutex<Vec<u8>>>, json: bool, terminal: bool) -> Out {
         Out { to, json, terminal }
+    }
+
+    /// Plain text into anything.
+    #[cfg(test)]
+    pub(super) fn writing(to: Arc<Mutex<dyn Write + Send>>) -> Out {
+        Out { to, json: false, terminal: false }
     }
 
     /// Whether the answer is to be JSON.
@@ -58,7 +64,9 @@ impl Out {
         let rows = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>());
         if self.terminal {
             let mut table = Table::new();
-            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+            table
+                .load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')))
+                .set_content_arrangement(ContentArrangement::Disabled);
             table.set_header(head);
             table.add_rows(rows);
             return self.line(&table.to_string());

@@ -67,19 +67,15 @@ impl Place {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             _ => return Err(expected()),
         };
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(expected)?;
-        let port =
-            match uri.authority().map(|authority| authority.as_str().trim_end_matches(|c: char| c.is_ascii_digit())) {
-                // A port that is not a number of 16 bits must not silently become the default.
-                Some(rest) if rest.ends_with(':') => uri.port_u16().ok_or_else(expected)?,
-                _ => {
-                    if tls {
-                        443
-                    } else {
-                        80
-                    }
-                }
-            };
+        let authority = uri.authority().ok_or_else(expected)?;
+        let host = authority.host();
+        // A port that is not a number must not silently become the default; names and passwords have no place here.
+        let port = match authority.as_str().strip_prefix(host) {
+            _ if host.is_empty() => return Err(expected()),
+            Some("") if tls => 443,
+            Some("") => 80,
+            _ => authority.port_u16().filter(|_| !authority.as_str().contains('@')).ok_or_else(expected)?,
+        };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok((Place::Tcp { host, port, tls }, path))

@@ -26,9 +26,9 @@ Examples:
   hostler run --name nightly --user backup --cwd /srv -- ./dump.sh
   hostler run --wait --rm -- make test && echo passed
 
-With --wait the exit code is the command's own, or 128 and the number of the signal that ended it, or 111 if it could
-not be learned. Interrupting stops the task; interrupting again kills it. Both outputs of the command appear, in their
-order, on standard output.")]
+With --wait the exit code is the command's own, or 128 and the number of the signal that ended it; 100 when it could not
+be started, 111 when its end is not known. Interrupting stops the task; interrupting again kills it. Both outputs of the
+command appear, in their order, on standard output.")]
 pub(super) struct Run {
     /// What the task is called [default: the program's name and four random letters]
     #[arg(short, long)]
@@ -202,10 +202,10 @@ fn outcome(name: &str, run: &Value) -> Result<Exit, Problem> {
     match (number("exit_code"), signal_number(run.get("signal"))) {
         (Some(code), _) => Ok(Exit::Child(code)),
         (None, Some(signal)) => Ok(Exit::Child(signal.saturating_add(128))),
-        (None, None) => {
-            let why = run.get("error").and_then(Value::as_str).map(|why| format!(": {why}")).unwrap_or_default();
-            Err(Problem::Late(format!("\"{name}\" has no exit code, it is {state}{why}")))
-        }
+        (None, None) => Err(match run.get("error").and_then(Value::as_str) {
+            Some(why) => Problem::Misuse(format!("\"{name}\" could not be started: {why}")),
+            None => Problem::Late(format!("how \"{name}\" ended is not known: it is {state}")),
+        }),
     }
 }
 

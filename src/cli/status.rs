@@ -68,8 +68,8 @@ fn summary(name: &str, task: &Task) -> Vec<String> {
     let latest = replicas.iter().filter_map(|replica| tasks::moment(replica.get("since"))).max();
     let since = latest.map(|since| tasks::age(since, Now::read().wall)).unwrap_or_default();
     let restarts: u64 = replicas.iter().filter_map(|replica| replica.get("restarts")?.as_u64()).sum();
-    let reasons = std::iter::once(&task.0).chain(replicas).filter_map(|what| what.get("reason").map(word));
-    let reason = reasons.filter(|reason| !reason.is_empty()).next().unwrap_or_default();
+    let mut reasons = std::iter::once(&task.0).chain(replicas).filter_map(|what| what.get("reason").map(word));
+    let reason = reasons.find(|reason| !reason.is_empty()).unwrap_or_default();
     let ready = format!("{}/{}", task.ready(), replicas.len());
     vec![name.to_owned(), task.state().to_owned(), ready, shown, since, restarts.to_string(), reason]
 }

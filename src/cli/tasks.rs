@@ -8,12 +8,11 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use wildmatch::WildMatch;
 
-/// States in which nothing of a task runs and nothing will by itself, save by its schedule.
+/// States, of a task or a replica, in which nothing runs and nothing will by itself, save by a schedule.
 const AT_REST: &[&str] =
-    &["stopped", "succeeded", "finished", "failed", "interrupted", "not-started", "not_started", "scheduled", "idle"];
-/// States that want the operator's attention.
-const DOWN: &[&str] =
-    &["failed", "interrupted", "not-started", "not_started", "unhealthy", "pausing", "paused", "backoff", "crashed"];
+    &["stopped", "succeeded", "finished", "failed", "interrupted", "not_started", "scheduled", "idle"];
+/// States that want the operator's attention. `pausing` is the time between a daemon's end and its next start.
+const DOWN: &[&str] = &["failed", "interrupted", "not_started", "pausing"];
 
 /// A task as `GET /proc/task` shows it.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,10 +3,17 @@
 use crate::cli::Session;
 use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Problem};
-use crate::cli::out::fields;
+use crate::cli::out::{plain, word};
+use crate::cli::watch::{Watch, patiently};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// The self-check and the start of the new core together take seconds.
+const TAKES_AT_MOST: Duration = Duration::from_secs(60);
+/// The event that says that the new binary has failed its self-check.
+const REFUSED: &str = "hostler.upgrade.refused";
 
 /// Put a new binary in place of the running daemon
 #[derive(Debug, Args)]
@@ -32,11 +39,39 @@ impl Upgrade {
             let text = whole.to_str().ok_or_else(|| Problem::Misuse(format!("{} is not UTF-8", whole.display())))?;
             ask["binary"] = Value::from(text);
         }
-        let answer = at.client.ask(Call::post("/hostler/v1/upgrade").body(&ask).patient()).await?;
+        let mut watch = Watch::open(&at.client, Some("hostler"), None).await?;
+        let before = at.client.ask(status()).await?;
+        at.client.ask(Call::post("/hostler/v1/upgrade").body(&ask)).await?;
+        let taken = tokio::time::timeout(TAKES_AT_MOST, taken_over(at, &mut watch, &before)).await;
+        let late = |_| Problem::Late("the new binary has not taken over in time: the daemon's log says why".to_owned());
+        let after = taken.map_err(late)??;
         match at.out.json() {
-            true => at.out.value(&answer)?,
-            false => at.out.table(&["WHAT", "VALUE"], &fields(&answer))?,
+            true => at.out.value(&after)?,
+            false => {
+                at.out.line(&format!("upgraded to {}", plain(&after.get("version").map(word).unwrap_or_default())))?
+            }
         }
         Ok(Exit::Done)
+    }
+}
+
+fn status() -> Call {
+    Call::get("/hostler/v1/status")
+}
+
+/// Waits for a core of another pid, which the loss of the event stream announces; its status.
+async fn taken_over(at: &mut Session, watch: &mut Watch, before: &Value) -> Result<Value, Problem> {
+    loop {
+        let event = watch.next().await?;
+        if event.kind == REFUSED {
+            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+            let reason = data.get("data").and_then(|data| data.get("reason")).map(word).unwrap_or_default();
+            return Err(Problem::InVain(format!("the new binary was refused, the old one goes on: {reason}")));
+        }
+        let client = &mut at.client;
+        let now = patiently(async || client.ask(status()).await).await?;
+        if now.get("core_pid") != before.get("core_pid") {
+            return Ok(now);
+        }
     }
 }

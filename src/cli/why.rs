@@ -38,8 +38,8 @@ impl Why {
             if many {
                 at.out.line(&format!("{}:", plain(&name)))?;
             }
-            for line in answer.get("lines").and_then(Value::as_array).into_iter().flatten() {
-                at.out.line(&told(line))?;
+            for line in lines(&answer) {
+                at.out.line(&line)?;
             }
         }
         if at.out.json() {
@@ -49,13 +49,19 @@ impl Why {
     }
 }
 
-/// One link of the chain: when, where that is known, and what.
-fn told(line: &Value) -> String {
-    let text = line.get("text").map(word).unwrap_or_default();
-    match tasks::moment(line.get("at")) {
-        Some(at) => format!("{}  {}", clock(at), plain(&text)),
-        None => format!("{:19}  {}", "", plain(&text)),
-    }
+/// The chain, link by link: each room's sentences, and lines with a moment where one is known.
+fn lines(answer: &Value) -> Vec<String> {
+    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let answers = list(answer, "answers");
+    let sentences = answers.iter().flat_map(|one| list(one, "sentences")).map(|sentence| plain(&word(&sentence)));
+    let moments = list(answer, "lines").into_iter().map(|line| {
+        let text = plain(&line.get("text").map(word).unwrap_or_default());
+        match tasks::moment(line.get("at")) {
+            Some(at) => format!("{}  {text}", clock(at)),
+            None => text,
+        }
+    });
+    sentences.chain(moments).collect()
 }
 
 /// A moment in the host's own zone, to the second.

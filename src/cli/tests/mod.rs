@@ -1,0 +1,7 @@
+//! The command line against a scripted daemon: what it asks, what it says, how it ends.
+
+mod fake;
+mod grammar;
+mod parts;
+mod streams;
+mod verbs;
