@@ -12,6 +12,8 @@
 
 use crate::keeper::frames::{Frame, FrameError, Inbox, Outbox};
 use crate::keeper::model::*;
+use crate::keeper::notify::SOCKET;
+use crate::keeper::sys;
 use crate::keeper::wire::{Ask, Malformed, OLDEST, Tell, VERSION};
 use std::collections::HashMap;
 use std::io;
@@ -37,6 +39,13 @@ impl Owner {
     pub const DAG: Owner = Owner(2);
     /// Probes.
     pub const PROBE: Owner = Owner(3);
+}
+
+/// The core's end of the socket, as the keeper has passed it. At most one call in the life of a program; none: this
+/// process was not started by a keeper.
+pub fn socket_from_env() -> Option<OwnedFd> {
+    let number = std::env::var(SOCKET).ok()?.parse().ok()?;
+    sys::inherited(number)
 }
 
 /// Why the core has no keeper to talk to.

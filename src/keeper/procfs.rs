@@ -1,0 +1,166 @@
+//! What `/proc` says about processes.
+//!
+//! Every answer may be outdated when it arrives; only pids of the keeper's own unreaped children are certain.
+
+use crate::keeper::leftovers::Process;
+use crate::keeper::machine::Kin;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The fields of `/proc/<pid>/stat` (proc_pid_stat(5)) that are used here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 2 without its parentheses.
+    pub command: String,
+    /// Field 3: `Z` and `X` are dead.
+    pub state: char,
+    /// Field 4.
+    pub parent: i32,
+    /// Field 5.
+    pub group: i32,
+    /// Field 6.
+    pub session: i32,
+    /// Field 22.
+    pub start_ticks: u64,
+}
+
+impl Stat {
+    /// Reads the text of a stat file. The command may contain anything, also spaces and parentheses.
+    pub fn parse(text: &str) -> Option<Stat> {
+        let (head, tail) = text.rsplit_once(')')?;
+        let command = head.split_once('(')?.1.to_owned();
+        let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+        let number = |field: usize| fields.get(field - 3)?.parse().ok();
+        Some(Stat {
+            command,
+            state: fields.first()?.chars().next()?,
+            parent: number(4)?,
+            group: number(5)?,
+            session: number(6)?,
+            start_ticks: fields.get(22 - 3)?.parse().ok()?,
+        })
+    }
+
+    /// The process as it is now; none: there is no such process.
+    pub fn of(pid: i32) -> Option<Stat> {
+        let bytes = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Stat::parse(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// Whether it still runs, or could.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// `HOSTLER_RUN` in the environment that the process was started with; none also when it cannot be read.
+pub fn run_of(pid: i32) -> Option<u64> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let number = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"HOSTLER_RUN="))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = i32> {
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok())
+}
+
+/// All processes of the host.
+fn all() -> impl Iterator<Item = (i32, Stat)> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: i32| Some((pid, Stat::of(pid)?)))
+}
+
+/// The children of a single-threaded process; by a walk over all processes where the kernel keeps no list
+/// (`CONFIG_PROC_CHILDREN`).
+fn children_of_leader(pid: i32) -> Vec<i32> {
+    match fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
+        Ok(text) => numbers(&text).collect(),
+        Err(_) => all().filter(|(_, stat)| stat.parent == pid).map(|(pid, _)| pid).collect(),
+    }
+}
+
+/// The living children of the keeper (pid `own`) that are not `known`: what it has adopted.
+pub fn kin(own: i32, known: &dyn Fn(i32) -> bool) -> Vec<Kin> {
+    let unknown = children_of_leader(own).into_iter().filter(|pid| !known(*pid));
+    let looked = unknown.filter_map(|pid| {
+        let stat = Stat::of(pid).filter(Stat::lives)?;
+        Some(Kin { pid, session: stat.session, run: run_of(pid), command: stat.command })
+    });
+    looked.collect()
+}
+
+/// A process found below another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descendant {
+    /// Its pid.
+    pub pid: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its start time, to name it by.
+    pub start_ticks: u64,
+}
+
+/// The given processes and all that descend from them, parents first.
+pub fn trees(roots: &[i32]) -> Vec<Descendant> {
+    let mut found = Vec::new();
+    let mut seen: HashSet<i32> = roots.iter().copied().collect();
+    let mut next: Vec<i32> = roots.to_vec();
+    while let Some(pid) = next.pop() {
+        if let Some(stat) = Stat::of(pid).filter(Stat::lives) {
+            found.push(Descendant { pid, group: stat.group, start_ticks: stat.start_ticks });
+        }
+        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            next.extend(numbers(&children).filter(|child| seen.insert(*child)));
+        }
+    }
+    found
+}
+
+/// All living processes, as far as leftovers need them. `groups` names the control group of the processes in one.
+pub fn processes(groups: &HashMap<i32, String>) -> Vec<Process> {
+    let all: HashMap<i32, (Stat, Option<u64>)> = all().map(|(pid, stat)| (pid, (stat, run_of(pid)))).collect();
+    let own = program_of("self");
+    let living = all.iter().filter(|(_, (stat, _))| stat.lives());
+    let processes = living.map(|(pid, (stat, run))| Process {
+        pid: *pid,
+        session: stat.session,
+        start_ticks: stat.start_ticks,
+        run: run.filter(|run| !in_care(*pid, *run, &all, own.as_ref())),
+        group: groups.get(pid).cloned(),
+    });
+    processes.collect()
+}
+
+/// Whether the topmost process that carries this run's number is the child of a daemon like this one.
+fn in_care(pid: i32, run: u64, all: &HashMap<i32, (Stat, Option<u64>)>, own: Option<&OsString>) -> bool {
+    let mut parent = pid;
+    // A parent that changes under our eyes cannot make a ring long enough to matter.
+    for _ in 0..all.len() {
+        let Some((stat, _)) = all.get(&parent) else { return false };
+        parent = stat.parent;
+        if all.get(&parent).is_none_or(|(_, above)| *above != Some(run)) {
+            break;
+        }
+    }
+    own.is_some() && program_of(&parent.to_string()).as_ref() == own
+}
+
+/// The file name of the program a process executes, also when the file was replaced since.
+fn program_of(process: &str) -> Option<OsString> {
+    let exe = fs::read_link(Path::new("/proc").join(process).join("exe")).ok()?;
+    let name = exe.file_name()?.to_string_lossy().into_owned();
+    Some(name.trim_end_matches(" (deleted)").into())
+}
+
+/// The file this process executes, as a path that still works after the file was replaced.
+pub fn own_program(as_started: &Path) -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| fs::metadata(path).map(|data| (data.dev(), data.ino())).ok();
+    let link = Path::new("/proc/self/exe");
+    // The plain path gives the process its proper name in `ps`.
+    if identity(as_started).is_some() && identity(as_started) == identity(link) { as_started } else { link }.to_owned()
+}
