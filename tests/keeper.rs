@@ -177,7 +177,7 @@ impl Keeper {
     /// Ends the keeper as the core would, and answers its code.
     async fn finish(mut self, core: Core) -> i32 {
         core.link.done(7);
-        tokio::task::spawn_blocking(move || bounded(|| self.process.try_wait().unwrap()).code().unwrap()).await.unwrap()
+        until(|| self.process.try_wait().unwrap()).await.code().unwrap()
     }
 }
 
@@ -246,16 +246,18 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(BOUND, future).await.expect("it took too long")
 }
 
-/// Asks for something that the kernel gives no event for, until it is there.
-fn bounded<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + BOUND;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
+/// Asks again and again for something that the kernel gives no event for, until it is there.
+async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let mut pulse = tokio::time::interval(Duration::from_millis(2));
+    let asking = async {
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            pulse.tick().await;
         }
-        assert!(Instant::now() < end, "it took too long");
-        std::thread::yield_now();
-    }
+    };
+    within(asking).await
 }
 
 fn wait_readable(fd: &impl AsFd) {
@@ -348,7 +350,8 @@ async fn a_child_starts_clean() {
     let keeper = Keeper::start();
     let mut core = keeper.core().await;
     for (slot, fork) in [(1, false), (2, true)] {
-        let script = "ls -l /proc/$$/fd | grep -c ' -> '; ls /proc/$$/fd; grep Sig /proc/$$/status; ps -o sid=,pgid= -p $$; env";
+        let script =
+            "ls -l /proc/$$/fd | grep -c ' -> '; ls /proc/$$/fd; grep Sig /proc/$$/status; ps -o sid=,pgid= -p $$; env";
         core.run(Spawn { plain_fork: fork, ..keeper.shell(slot, script) }).await;
         let said = keeper.said(slot);
         assert!(said.starts_with("3\n0\n1\n2\n"), "{said}");
@@ -377,7 +380,8 @@ async fn a_child_is_who_and_where_it_was_asked_to_be() {
     let keeper = Keeper::start();
     let mut core = keeper.core().await;
     let root = nix::unistd::getuid().is_root();
-    let script = "id -u; id -g; id -G; umask; nice; ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; pwd; touch made";
+    let script =
+        "id -u; id -g; id -G; umask; nice; ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; pwd; touch made";
     let home = keeper.file("home");
     fs::create_dir(&home).unwrap();
     let mut spawn = Spawn {
@@ -418,12 +422,13 @@ const HYDRA: &str = "trap '' TERM
     while :; do sleep 1000; done";
 
 /// The pids that the three heads wrote.
-fn heads(keeper: &Keeper, slot: u64) -> Vec<i32> {
-    bounded(|| {
+async fn heads(keeper: &Keeper, slot: u64) -> Vec<i32> {
+    until(|| {
         let text = fs::read_to_string(keeper.output(slot)).unwrap_or_default();
         let pids: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
         (pids.len() == 3).then_some(pids)
     })
+    .await
 }
 
 /// The living processes with `HOSTLER_TEST_DIR` of this keeper, but for the keeper and its core.
@@ -440,7 +445,7 @@ async fn no_head_survives(keeper: &Keeper, core: &mut Core, spawn: Spawn) {
     let slot = spawn.slot;
     core.link.spawn(TEST, spawn);
     core.spawned().await;
-    let heads = heads(keeper, slot);
+    let heads = heads(keeper, slot).await;
     core.link.signal(slot, libc::SIGTERM, Scope::Tree);
     core.link.signal(slot, libc::SIGKILL, Scope::Tree);
     let (status, tree_empty) = core.exited(slot).await;
@@ -468,7 +473,7 @@ async fn what_outlives_its_leader_is_told_and_can_be_ended() {
     let script = "setsid sh -c 'echo $$; exec sleep 1000' & sleep 1000 & wait $!; exit 3";
     core.link.spawn(TEST, keeper.shell(1, script));
     let leader = core.spawned().await;
-    bounded(|| (!keeper.said(1).is_empty()).then_some(()));
+    until(|| (!keeper.said(1).is_empty()).then_some(())).await;
     kill(Pid::from_raw(leader), Signal::SIGKILL).unwrap();
     let (_, tree_empty) = core.exited(1).await;
     assert!(!tree_empty);
@@ -479,11 +484,14 @@ async fn what_outlives_its_leader_is_told_and_can_be_ended() {
     core.die();
     let mut core = keeper.core().await;
     let held = core.welcome.held_by(TEST);
-    assert!(matches!(held[..], [Held { slot: 1, state: HeldState::Exited { acknowledged: true, .. }, tree_empty: false, .. }]));
+    assert!(matches!(
+        held[..],
+        [Held { slot: 1, state: HeldState::Exited { acknowledged: true, .. }, tree_empty: false, .. }]
+    ));
 
     // Its group is what was in the leader's group, which the one with a session of its own has left.
     core.link.signal(1, libc::SIGTERM, Scope::Group);
-    bounded(|| (family(&keeper).len() == 1).then_some(()));
+    until(|| (family(&keeper).len() == 1).then_some(())).await;
     core.link.signal(1, libc::SIGTERM, Scope::Tree);
     assert_eq!(core.next().await, News::TreeEmpty { slot: 1 });
     assert_eq!(family(&keeper), Vec::<i32>::new());
@@ -497,7 +505,7 @@ async fn a_stray_is_told_and_left_alone() {
     let script = format!("(env -i setsid sh -c 'echo $$ > {}; exec sleep 1000' &)", output.display());
     core.link.spawn(TEST, keeper.shell(1, &script));
     core.spawned().await;
-    let pid = bounded(|| fs::read_to_string(&output).ok()?.trim().parse().ok());
+    let pid = until(|| fs::read_to_string(&output).ok()?.trim().parse().ok()).await;
     core.exited(1).await;
     // It is looked for when there is something to decide.
     core.run(keeper.shell(2, "true")).await;
@@ -507,7 +515,7 @@ async fn a_stray_is_told_and_left_alone() {
     }
     assert!(lives(pid));
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    bounded(|| (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    until(|| (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())).await;
 }
 
 #[tokio::test]
@@ -617,7 +625,13 @@ async fn five_hundred_starts_in_flight() {
             News::Spawned { slot, .. } => assert!(started.insert(slot)),
             News::Exited { slot, status, seq, tree_empty, .. } => {
                 assert!(started.contains(&slot) && tree_empty);
-                assert_eq!(u64::try_from(match status { Status::Code(code) => code, other => panic!("{other:?}") }), Ok(slot % 200));
+                assert_eq!(
+                    u64::try_from(match status {
+                        Status::Code(code) => code,
+                        other => panic!("{other:?}"),
+                    }),
+                    Ok(slot % 200)
+                );
                 core.link.acknowledge([seq]);
                 over += 1;
             }
@@ -713,7 +727,7 @@ async fn a_control_group_finds_what_wiped_every_trace() {
     let script = format!("(env -i setsid sh -c 'echo $$ > {}; exec sleep 1000' &)", output.display());
     core.link.spawn(TEST, grouped(keeper.shell(1, &script)));
     core.spawned().await;
-    let pid: i32 = bounded(|| fs::read_to_string(&output).ok()?.trim().parse().ok());
+    let pid: i32 = until(|| fs::read_to_string(&output).ok()?.trim().parse().ok()).await;
     assert_eq!(core.exited(1).await, (Status::Code(0), false));
     assert_eq!(fs::read_to_string(root.0.join("task.1/cgroup.max.depth")).unwrap(), "5\n");
     assert!(lives(pid));
@@ -754,7 +768,7 @@ async fn leave_behind(script: &str, root: Option<&GroupRoot>) -> (Keeper, Vec<Le
         left.push(Leftover { slot, pid, start_ticks, signal: libc::SIGTERM, grace: Duration::from_millis(50), cgroup });
     }
     for slot in [910_001, 910_002] {
-        heads(&keeper, slot);
+        heads(&keeper, slot).await;
     }
     keeper.signal(Signal::SIGKILL);
     within(core.link.closed()).await;
@@ -833,7 +847,8 @@ async fn sockets_of_the_service_manager_are_handed_to_the_core_alone() {
     // systemd puts it at 3 and says the pid, which only a shell knows before the exec.
     let stdin: OwnedFd = socket.try_clone().unwrap().into();
     let keeper = Keeper::start_with(|command| {
-        let argv: Vec<OsString> = std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect();
+        let argv: Vec<OsString> =
+            std::iter::once(command.get_program()).chain(command.get_args()).map(Into::into).collect();
         let control = command.get_envs().find(|(name, _)| *name == CONTROL).unwrap().1.unwrap().to_owned();
         *command = Command::new("sh");
         let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web exec \"$@\"";
@@ -902,17 +917,18 @@ async fn a_keeper_without_core_and_children_ends_when_asked() {
     for _ in 0..2 {
         let (_, pid) = keeper.core_socket();
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        bounded(|| (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+        until(|| (!Path::new(&format!("/proc/{pid}")).exists()).then_some(())).await;
     }
     // Now it pauses, or has just started one more that has not said hello: that one is not waited for the second time.
     keeper.signal(Signal::SIGTERM);
-    let code = bounded(|| {
+    let code = until(|| {
         if let Some(status) = keeper.process.try_wait().unwrap() {
             return Some(status.code());
         }
         keeper.signal(Signal::SIGTERM);
         None
-    });
+    })
+    .await;
     assert_eq!(code, Some(0));
 }
 
@@ -924,7 +940,7 @@ async fn an_upgrade_in_place_is_not_noticed_by_children() {
     let mut core = keeper.core_with(hello.clone()).await;
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     core.link.hold_listener("web", socket.as_fd()).unwrap();
-    let waits = "read line < /dev/stdin; exit 33";
+    let waits = "read line; exit 33";
     let (ours, theirs) = UnixStream::pair().unwrap();
     let asks = Spawn { stdin: Stdio::Fd(0), ..keeper.shell(1, waits) };
     core.link.spawn_with(TEST, asks, vec![theirs.into()]);
@@ -948,7 +964,10 @@ async fn an_upgrade_in_place_is_not_noticed_by_children() {
         assert_eq!(within(core.daemon.recv()).await, Some(News::Reloaded));
         let held = core.welcome.held_by(TEST);
         assert_eq!((held[0].pid, held[0].intent.as_slice()), (pid, &b"intent"[..]));
-        assert!(matches!(held[1], Held { slot: 2, tree_empty: false, state: HeldState::Exited { status: Status::Code(44), .. }, .. }));
+        assert!(matches!(
+            held[1],
+            Held { slot: 2, tree_empty: false, state: HeldState::Exited { status: Status::Code(44), .. }, .. }
+        ));
         assert_eq!(core.welcome.listeners.len(), 1);
         if round < 2 {
             assert_eq!(held[0].state, HeldState::Live);
