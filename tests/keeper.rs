@@ -106,7 +106,7 @@ impl Keeper {
         let (stream, _) = self.control.accept().unwrap();
         let mut inbox = Inbox::default();
         loop {
-            if let Some(mut frame) = inbox.next().unwrap() {
+            if let Some(mut frame) = inbox.take().unwrap() {
                 let pid = i32::from_le_bytes(frame.payload.try_into().unwrap());
                 return (frame.fds.pop().unwrap(), pid);
             }

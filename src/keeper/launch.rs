@@ -46,7 +46,7 @@ pub fn prepare(spawn: &Spawn, fds: Vec<OwnedFd>, common: &Common, groups: &Group
     let stdin = target(&spawn.stdin, None, spawn, &fds, common, &mut files)?;
     let stdout = target(&spawn.stdout, None, spawn, &fds, common, &mut files)?;
     let stderr = target(&spawn.stderr, Some(stdout), spawn, &fds, common, &mut files)?;
-    let mut rlimits = vec![(libc::RLIMIT_NOFILE as u32, common.nofile)];
+    let mut rlimits = vec![(i64::from(libc::RLIMIT_NOFILE), common.nofile)];
     for limit in &spawn.rlimits {
         let unknown = || (Stage::Rlimit(limit.resource.clone()), libc::EINVAL);
         rlimits.push((sys::resource(&limit.resource).ok_or_else(unknown)?, [limit.soft, limit.hard]));

@@ -84,16 +84,16 @@ fn log(text: &str) {
 
 /// The machine, and everything that has a descriptor.
 pub(super) struct Keeper<K> {
-    kernel: K,
+    pub(super) kernel: K,
     machine: Machine,
     settings: Settings,
     /// The path by which the daemon was started: where an upgrade looks for its new binary.
     program: PathBuf,
     common: Common,
-    groups: Groups,
+    pub(super) groups: Groups,
     notify: Notify,
     signals: SignalDelivery<UnixStream, SignalOnly>,
-    channel: Option<Channel>,
+    pub(super) channel: Option<Channel>,
     listeners: Vec<(String, OwnedFd)>,
     /// Forked children on their way to their program.
     pipes: BTreeMap<u64, OwnedFd>,
@@ -108,10 +108,10 @@ pub(super) struct Keeper<K> {
 }
 
 /// The connection to the core.
-struct Channel {
-    socket: UnixStream,
-    inbox: Inbox,
-    outbox: Outbox,
+pub(super) struct Channel {
+    pub(super) socket: UnixStream,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
 }
 
 /// What of the loop's descriptors can be used, after a `poll`.
@@ -147,7 +147,11 @@ impl<K: Kernel> Keeper<K> {
         Ok(keeper)
     }
 
-    fn anew(kernel: K, settings: Settings, signals: SignalDelivery<UnixStream, SignalOnly>) -> io::Result<Keeper<K>> {
+    pub(super) fn anew(
+        kernel: K,
+        settings: Settings,
+        signals: SignalDelivery<UnixStream, SignalOnly>,
+    ) -> io::Result<Keeper<K>> {
         let nofile = raise_open_files()?;
         let first = settings.core_argv.first().map(PathBuf::from).unwrap_or_default();
         Ok(Keeper {
@@ -256,7 +260,7 @@ impl<K: Kernel> Keeper<K> {
         reaped
     }
 
-    fn reap(&mut self) -> bool {
+    pub(super) fn reap(&mut self) -> bool {
         let mut any = false;
         while let Some(mut reaped) = self.kernel.reap() {
             any = true;
@@ -275,7 +279,7 @@ impl<K: Kernel> Keeper<K> {
     }
 
     /// Performs all that follows, until nothing is left to decide.
-    fn settle(&mut self, mut something_was_reaped: bool) {
+    pub(super) fn settle(&mut self, mut something_was_reaped: bool) {
         loop {
             self.step_all();
             if self.machine.wants_kin(std::mem::take(&mut something_was_reaped)) {
@@ -324,7 +328,9 @@ impl<K: Kernel> Keeper<K> {
             },
             Effect::RemoveGroup { group } => self.groups.remove(&group),
             Effect::SetUpGroups(wish) => {
-                if let Some(remark) = self.groups.set_up(wish, self.machine.uses_groups()) {
+                let own: Vec<i32> =
+                    self.machine.core_pid().into_iter().chain([nix::unistd::getpid().as_raw()]).collect();
+                if let Some(remark) = self.groups.set_up(wish, self.machine.uses_groups(), &own) {
                     log(&remark);
                 }
             }
@@ -514,7 +520,7 @@ impl<K: Kernel> Keeper<K> {
         }
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let Some(channel) = &mut self.channel else { return };
         match channel.outbox.flush(channel.socket.as_fd()) {
             Ok(()) => {}
@@ -533,7 +539,7 @@ impl<K: Kernel> Keeper<K> {
             let Some(channel) = &mut self.channel else { return };
             let filled = channel.inbox.fill(channel.socket.as_fd());
             while let Some(channel) = &mut self.channel {
-                let asked = channel.inbox.next().map(|frame| {
+                let asked = channel.inbox.take().map(|frame| {
                     frame.map(|Frame { kind, payload, fds }| Ask::decode(kind, &payload).map(|ask| (ask, fds)))
                 });
                 let lost = match asked {

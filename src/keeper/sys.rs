@@ -73,7 +73,7 @@ pub struct Launch {
     /// The text for `/proc/self/oom_score_adj`.
     pub oom_score_adj: Option<String>,
     /// Limits by `RLIMIT_` number: soft, hard.
-    pub rlimits: Vec<(u32, [u64; 2])>,
+    pub rlimits: Vec<(i64, [u64; 2])>,
     /// `cgroup.procs` of the group to join.
     pub cgroup: Option<OwnedFd>,
     /// What become descriptors 0 to 2. Each is 3 or higher, or already in its place.
@@ -498,7 +498,7 @@ fn rusage(usage: &libc::rusage) -> Rusage {
 }
 
 /// The number of a resource by its name in `prlimit(1)`.
-pub fn resource(name: &str) -> Option<u32> {
+pub fn resource(name: &str) -> Option<i64> {
     let number = match name {
         "as" => libc::RLIMIT_AS,
         "core" => libc::RLIMIT_CORE,
@@ -518,7 +518,7 @@ pub fn resource(name: &str) -> Option<u32> {
         "stack" => libc::RLIMIT_STACK,
         _ => return None,
     };
-    Some(number as u32)
+    Some(i64::from(number))
 }
 
 /// An anonymous file, closed on exec.
