@@ -994,7 +994,7 @@ async fn a_new_binary_that_fails_its_check_changes_nothing() {
     let child = core.spawned().await;
     for (binary, expected) in [
         (None, "its self-check ended with code 1"),
-        (Some("/no/such/file"), "/no/such/file at Exec: No such file or directory (os error 2)"),
+        (Some("/no/such/file"), "exec /no/such/file: No such file or directory"),
         (Some("/bin/false"), "its self-check ended with code 1"),
     ] {
         core.link.upgrade(binary.map(Into::into));

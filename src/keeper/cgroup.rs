@@ -47,7 +47,8 @@ impl Groups {
         &self.facts
     }
 
-    fn path(&self, group: &str) -> Option<PathBuf> {
+    /// The directory of a group.
+    pub fn path(&self, group: &str) -> Option<PathBuf> {
         Some(self.facts.root.as_ref()?.join(group))
     }
 

@@ -14,7 +14,7 @@ use crate::keeper::cgroup::{self, Groups};
 use crate::keeper::frames::{Frame, FrameError, Inbox, Outbox};
 use crate::keeper::launch::{self, Common};
 use crate::keeper::machine::{Effect, Event, Loss, Machine};
-use crate::keeper::model::{News, Spawn, Stage};
+use crate::keeper::model::{Cgroup, News, Spawn, Stage};
 use crate::keeper::notify::{self, Notify};
 use crate::keeper::procfs;
 use crate::keeper::sys::{self, Kernel, Linux, Report, Started};
@@ -103,6 +103,8 @@ pub(super) struct Keeper<K> {
     events: BTreeMap<u64, File>,
     /// A process of each leftover.
     watched: BTreeMap<u64, OwnedFd>,
+    /// The self-check under way: its pid, its pipe, its file.
+    check: Option<(i32, OwnedFd, PathBuf)>,
     todo: VecDeque<Event>,
     exit: Option<i32>,
 }
@@ -144,6 +146,7 @@ impl<K: Kernel> Keeper<K> {
         // Blocked since before the exec, if there was one; what came meanwhile is delivered now.
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&sys::handled()), None)?;
         keeper.reap();
+        keeper.settle(true);
         Ok(keeper)
     }
 
@@ -169,6 +172,7 @@ impl<K: Kernel> Keeper<K> {
             forking: BTreeMap::new(),
             events: BTreeMap::new(),
             watched: BTreeMap::new(),
+            check: None,
             todo: VecDeque::new(),
             exit: None,
         })
@@ -186,7 +190,6 @@ impl<K: Kernel> Keeper<K> {
             self.watch_group(slot, &group);
         }
         self.todo.push_back(Event::TakenOver);
-        self.settle(false);
         log("upgraded in place");
     }
 
@@ -272,7 +275,8 @@ impl<K: Kernel> Keeper<K> {
                 // Its last word is in the pipe, and must come before its exit.
                 self.conclude_fork(slot);
             }
-            self.todo.push_back(Event::Reaped(reaped));
+            let refused = self.check_refused(reaped.pid);
+            self.todo.push_back(refused.unwrap_or(Event::Reaped(reaped)));
             self.step_all();
         }
         any
@@ -385,12 +389,16 @@ impl<K: Kernel> Keeper<K> {
                 }
             }
             Err(failure) => {
-                self.todo.push_back(refuse(launch::stage(failure, &spawn, group.as_deref().map(Path::new))));
+                self.todo.push_back(refuse(launch::stage(failure, &spawn, self.group_path(&spawn).as_deref())));
                 if let Some(group) = group {
                     self.groups.remove(&group);
                 }
             }
         }
+    }
+
+    fn group_path(&self, spawn: &Spawn) -> Option<PathBuf> {
+        self.groups.path(&Cgroup::directory(&spawn.cgroup.as_ref()?.name, spawn.slot)?)
     }
 
     /// A forked child has said what failed, or has said nothing and is its program now.
@@ -400,7 +408,7 @@ impl<K: Kernel> Keeper<K> {
         let event = match (Report::read(&pipe), spawn) {
             (None, _) => Event::Running { slot },
             (Some(failure), Some(spawn)) => {
-                let (stage, errno) = launch::stage(failure, &spawn, None);
+                let (stage, errno) = launch::stage(failure, &spawn, self.group_path(&spawn).as_deref());
                 Event::NotStarted { slot, stage, errno }
             }
             // The request was the keeper's before the upgrade.
@@ -459,7 +467,8 @@ impl<K: Kernel> Keeper<K> {
         let mut env = notify::environment();
         env.push((notify::SOCKET.into(), "3".into()));
         let program = procfs::own_program(Path::new(self.settings.core_argv.first().unwrap_or(&OsString::new())));
-        let pid = self.start_own(&program, self.settings.core_argv.clone(), env, &theirs.into())?;
+        let argv = self.settings.core_argv.clone();
+        let Started { pid, .. } = self.start_own(&program, &argv, env, &theirs.into(), false)?;
         self.channel = Some(Channel { socket: ours, inbox: Inbox::default(), outbox: Outbox::default() });
         Ok(pid)
     }
@@ -467,18 +476,16 @@ impl<K: Kernel> Keeper<K> {
     fn start_own(
         &mut self,
         program: &Path,
-        argv: Vec<OsString>,
+        argv: &[OsString],
         env: Vec<(OsString, OsString)>,
         fd: &OwnedFd,
-    ) -> Result<i32, String> {
+        fork: bool,
+    ) -> Result<Started, String> {
         let extra = sys::out_of_the_way(fd).map_err(|error| error.to_string())?;
-        let launch = launch::own_process(program, &argv, env, extra.as_raw_fd(), &self.common);
-        let launch = launch.map_err(|(stage, errno)| stage.explain(errno))?;
-        let started = self.kernel.launch(&launch).map_err(|failure| {
-            let reason = io::Error::from_raw_os_error(failure.errno);
-            format!("{} at {:?}: {reason}", program.display(), failure.step)
-        })?;
-        Ok(started.pid)
+        let explain = |(stage, errno): (Stage, i32)| stage.explain(errno);
+        let launch = launch::own_process(program, argv, env, (extra.as_raw_fd(), fork), &self.common);
+        let started = self.kernel.launch(&launch.map_err(explain)?);
+        started.map_err(|failure| explain(launch::own_stage(failure, program)))
     }
 
     fn welcome(&mut self) {
@@ -578,7 +585,18 @@ impl<K: Kernel> Keeper<K> {
         let state = self.carried().file().map_err(|error| error.to_string())?;
         let mut env = notify::environment();
         env.push((notify::STATE.into(), "3".into()));
-        self.start_own(&program, self.settings.check_argv.clone(), env, &state)
+        let argv = self.settings.check_argv.clone();
+        // Forked: the file may be anywhere, also where reading it takes for ever.
+        let Started { pid, pipe, .. } = self.start_own(&program, &argv, env, &state, true)?;
+        self.check = pipe.map(|pipe| (pid, pipe, program));
+        Ok(pid)
+    }
+
+    /// What kept the self-check, if this was it, from executing its file.
+    fn check_refused(&mut self, reaped: i32) -> Option<Event> {
+        let (_, pipe, program) = self.check.take_if(|(pid, ..)| *pid == reaped)?;
+        let (stage, errno) = launch::own_stage(Report::read(&pipe)?, &program);
+        Some(Event::UpgradeFailed { reason: stage.explain(errno) })
     }
 
     fn upgrade_program(&self, binary: Option<&Path>) -> PathBuf {
@@ -625,7 +643,8 @@ fn null() -> io::Result<File> {
 /// what it was, for the children.
 fn raise_open_files() -> io::Result<[u64; 2]> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    // Refused where the host's bound (fs.nr_open) is below; then the keeper makes do.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     Ok([soft, hard])
 }
 
