@@ -732,3 +732,69 @@ async fn an_idle_keeper_is_small() {
     // The program's text is this test's, in this build; what the keeper writes to is its own.
     assert!(kib < 2048, "{kib} KiB");
 }
+
+/// What is done to hostler while children come and go.
+#[derive(Clone, Copy)]
+enum Disturbance {
+    CoreDies,
+    Upgrade,
+}
+
+/// Starts 200 children through many cores, and finds every exit once, with the right code, and every child started once.
+async fn nothing_is_lost(disturbance: Disturbance) {
+    let keeper = Keeper::start();
+    let mut random = 12345u32;
+    let mut done = std::collections::BTreeSet::new();
+    let code = |slot: u64| Status::Code(i32::try_from(slot % 100).unwrap());
+    while done.len() < 200 {
+        let mut core = keeper.core().await;
+        core.link.ready();
+        let mut known = std::collections::BTreeSet::new();
+        for held in core.welcome.held_by(TEST) {
+            known.insert(held.slot);
+            if let HeldState::Exited { seq, status, .. } = held.state {
+                assert_eq!(status, code(held.slot));
+                done.insert(held.slot);
+                core.link.acknowledge([seq]);
+            }
+        }
+        for slot in (1..=200).filter(|slot| !known.contains(slot) && !done.contains(slot)) {
+            let script = format!("echo once; read line < /dev/null; exit {}", slot % 100);
+            core.link.spawn(TEST, Spawn { plain_fork: slot % 2 == 0, ..keeper.shell(slot, &script) });
+        }
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // At a different point each time: after so many pieces of news.
+        for _ in 0..(random >> 16) % 60 + 5 {
+            if done.len() == 200 {
+                break;
+            }
+            match core.next().await {
+                News::Spawned { .. } | News::TreeEmpty { .. } => {}
+                News::Exited { slot, status, seq, .. } => {
+                    assert_eq!(status, code(slot));
+                    assert!(done.insert(slot), "an exit was told twice to one core");
+                    core.link.acknowledge([seq]);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        match disturbance {
+            Disturbance::CoreDies => core.die(),
+            Disturbance::Upgrade => keeper.signal(Signal::SIGHUP),
+        }
+        within(core.link.closed()).await;
+    }
+    for slot in 1..=200 {
+        assert_eq!(keeper.said(slot), "once\n", "child {slot}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_cores_die_under_load() {
+    nothing_is_lost(Disturbance::CoreDies).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_keeper_is_upgraded_under_load() {
+    nothing_is_lost(Disturbance::Upgrade).await;
+}

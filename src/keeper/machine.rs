@@ -90,6 +90,11 @@ pub enum Event {
         /// Of which.
         slot: u64,
     },
+    /// A leftover's process could not be watched: it must be looked for again.
+    LeftoverUnwatched {
+        /// Of which.
+        slot: u64,
+    },
     /// The core's process exists.
     CoreStarted {
         /// Its pid.
@@ -433,6 +438,10 @@ impl Machine {
             Event::Scanned(processes) => self.leftovers.scanned(&processes, now),
             Event::LeftoverMoved { slot } => {
                 self.leftovers.moved(slot);
+                Vec::new()
+            }
+            Event::LeftoverUnwatched { slot } => {
+                self.leftovers.unwatched(slot, now);
                 Vec::new()
             }
             Event::CoreStarted { pid } => {

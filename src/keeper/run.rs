@@ -17,7 +17,7 @@ use crate::keeper::machine::{Effect, Event, Loss, Machine};
 use crate::keeper::model::{Cgroup, News, Spawn, Stage};
 use crate::keeper::notify::{self, Notify};
 use crate::keeper::procfs;
-use crate::keeper::sys::{self, Kernel, Linux, Report, Started};
+use crate::keeper::sys::{self, Kernel, Linux, Report, Started, Watch};
 use crate::keeper::wire::{Ask, Tell, VERSION};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -327,8 +327,9 @@ impl<K: Kernel> Keeper<K> {
             Effect::KillExact { pid, start_ticks, signal } => self.kernel.kill_exact(pid, start_ticks, signal),
             Effect::WatchGroup { slot, group } => self.watch_group(slot, &group),
             Effect::WatchProcess { slot, pid, start_ticks } => match self.kernel.watch(pid, start_ticks) {
-                Some(process) => drop(self.watched.insert(slot, process)),
-                None => self.todo.push_back(Event::LeftoverMoved { slot }),
+                Watch::On(process) => drop(self.watched.insert(slot, process)),
+                Watch::Gone => self.todo.push_back(Event::LeftoverMoved { slot }),
+                Watch::Blind => self.todo.push_back(Event::LeftoverUnwatched { slot }),
             },
             Effect::RemoveGroup { group } => self.groups.remove(&group),
             Effect::SetUpGroups(wish) => {

@@ -7,6 +7,7 @@ use super::wire::{Ask, Tell, VERSION};
 use proptest::prelude::*;
 use std::time::Duration;
 
+mod link;
 mod script;
 mod stories;
 mod wire;

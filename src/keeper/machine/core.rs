@@ -179,7 +179,8 @@ impl Machine {
     }
 
     pub(super) fn tick(&mut self, now: Duration) -> Vec<Effect> {
-        let mut effects = self.leftovers.tick(now);
+        self.leftovers.tick(now);
+        let mut effects = Vec::new();
         match &mut self.core {
             Core::Down { start_at } if *start_at <= now => {
                 self.core = Core::Launching;

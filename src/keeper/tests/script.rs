@@ -4,7 +4,7 @@ use super::*;
 use crate::keeper::frames::{Inbox, Outbox};
 use crate::keeper::procfs::{Descendant, Stat};
 use crate::keeper::run::{Channel, Keeper, Settings};
-use crate::keeper::sys::{Failure, Kernel, Launch, Started, Step};
+use crate::keeper::sys::{Failure, Kernel, Launch, Started, Step, Watch};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::collections::{HashMap, VecDeque};
@@ -19,6 +19,7 @@ struct Script {
     pipes: VecDeque<OwnedFd>,
     ended: VecDeque<Reaped>,
     kin: Vec<Kin>,
+    watches: VecDeque<Watch>,
     done: Vec<(i32, i32)>,
 }
 
@@ -38,8 +39,8 @@ impl Kernel for Script {
         assert_eq!(start_ticks, 77);
         self.done.push((pid, signal));
     }
-    fn watch(&mut self, _: i32, _: u64) -> Option<OwnedFd> {
-        None
+    fn watch(&mut self, _: i32, _: u64) -> Watch {
+        self.watches.pop_front().unwrap_or(Watch::Gone)
     }
     fn reap(&mut self) -> Option<Reaped> {
         self.ended.pop_front()

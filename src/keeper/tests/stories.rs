@@ -334,3 +334,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_leftover_that_cannot_be_watched_is_looked_for_again() {
+    let mut world = World::starting();
+    world.hello();
+    let (signal, grace) = (libc::SIGTERM, secs(3600));
+    world.ask(Ask::EndLeftover(Leftover { slot: 7, pid: 30, start_ticks: 500, signal, grace, cgroup: None }));
+    let process = Process { pid: 30, session: 30, start_ticks: 500, run: None, group: None };
+    world.event(Event::Scanned(vec![process]));
+    world.event(Event::LeftoverUnwatched { slot: 7 });
+    assert!(!world.machine.wants_scan(), "that would be a loop without rest");
+    world.pass(secs(1));
+    assert!(world.machine.wants_scan());
+    world.event(Event::Scanned(Vec::new()));
+    assert_eq!(world.told(), [News::LeftoverGone { slot: 7 }]);
+}
