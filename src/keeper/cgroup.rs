@@ -2,8 +2,8 @@
 //!
 //! A directory is ours when it is marked as delegated (systemd's xattrs), belongs to the unprivileged user we run
 //! as, is the root of a cgroup namespace, or was configured. Processes may live only in leaves, so the keeper first
-//! moves everything in its own directory (itself and the core) into [`OWN_GROUP`], then enables what controllers it
-//! can.
+//! moves itself and the core into [`OWN_GROUP`], then enables what controllers it can. Strangers in its directory (a
+//! shell it was started from) stay where they are; they only keep controllers from being enabled.
 //!
 //! **Absent:** version 1. Where it owns the controllers the children get groups without limits, which is enough to
 //! find and kill them.
@@ -29,12 +29,12 @@ pub struct Groups {
 
 impl Groups {
     /// Finds and prepares the root, unless that was done for this wish or children still live below another.
-    /// Answers what to log.
-    pub fn set_up(&mut self, wish: Option<PathBuf>, in_use: bool) -> Option<String> {
+    /// `own` are the processes to move into a leaf. Answers what to log.
+    pub fn set_up(&mut self, wish: Option<PathBuf>, in_use: bool, own: &[i32]) -> Option<String> {
         if self.wish.as_ref() == Some(&wish) || (self.wish.is_some() && in_use) {
             return None;
         }
-        self.facts = match find_root(wish.as_deref()).and_then(|(root, own)| prepare(root, own)) {
+        self.facts = match find_root(wish.as_deref()).and_then(|(root, leaf)| prepare(root, leaf, own)) {
             Ok(facts) => facts,
             Err(remark) => CgroupFacts { root: None, controllers: Vec::new(), remark },
         };
@@ -47,7 +47,8 @@ impl Groups {
         &self.facts
     }
 
-    fn path(&self, group: &str) -> Option<PathBuf> {
+    /// The directory of a group.
+    pub fn path(&self, group: &str) -> Option<PathBuf> {
         Some(self.facts.root.as_ref()?.join(group))
     }
 
@@ -198,18 +199,16 @@ fn own_directory() -> Option<(PathBuf, bool)> {
     Some((Path::new(point).join(below.trim_start_matches('/')), own == "/"))
 }
 
-fn prepare(root: PathBuf, own: Option<PathBuf>) -> Result<CgroupFacts, String> {
+fn prepare(root: PathBuf, own_directory: Option<PathBuf>, own: &[i32]) -> Result<CgroupFacts, String> {
     let explain = |what: &Path, error: io::Error| format!("{}: {error}", what.display());
-    if own.as_ref() == Some(&root) {
+    if own_directory.as_ref() == Some(&root) {
         let leaf = root.join(OWN_GROUP);
         match fs::create_dir(&leaf) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(explain(&leaf, error)),
             Ok(()) | Err(_) => {}
         }
-        let procs = root.join("cgroup.procs");
-        let inside = fs::read_to_string(&procs).map_err(|error| explain(&procs, error))?;
-        for pid in inside.lines() {
-            match fs::write(leaf.join("cgroup.procs"), pid) {
+        for pid in own {
+            match fs::write(leaf.join("cgroup.procs"), pid.to_string()) {
                 // It has ended meanwhile.
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
                 Err(error) => return Err(explain(&leaf, error)),

@@ -92,7 +92,7 @@ impl Inbox {
     ///
     /// # Errors
     /// A frame that cannot be right. The stream is of no use afterwards.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
         let waiting = self.bytes.get(self.taken..).unwrap_or_default();
         let Some(([a, b, c, d, kind, fds], rest)) = waiting.split_first_chunk::<HEADER>() else {
             // Nothing half-read remains: do not keep the buffer of a busy moment through an idle week.

@@ -46,7 +46,7 @@ pub fn prepare(spawn: &Spawn, fds: Vec<OwnedFd>, common: &Common, groups: &Group
     let stdin = target(&spawn.stdin, None, spawn, &fds, common, &mut files)?;
     let stdout = target(&spawn.stdout, None, spawn, &fds, common, &mut files)?;
     let stderr = target(&spawn.stderr, Some(stdout), spawn, &fds, common, &mut files)?;
-    let mut rlimits = vec![(libc::RLIMIT_NOFILE as u32, common.nofile)];
+    let mut rlimits = vec![(i64::from(libc::RLIMIT_NOFILE), common.nofile)];
     for limit in &spawn.rlimits {
         let unknown = || (Stage::Rlimit(limit.resource.clone()), libc::EINVAL);
         rlimits.push((sys::resource(&limit.resource).ok_or_else(unknown)?, [limit.soft, limit.hard]));
@@ -84,13 +84,15 @@ pub fn prepare(spawn: &Spawn, fds: Vec<OwnedFd>, common: &Common, groups: &Group
 /// A process of hostler itself: the core, or the check of a new binary. It keeps the keeper's user, limits apart,
 /// and its output.
 ///
+/// `extra` becomes descriptor 3.
+///
 /// # Errors
 /// A text with a NUL byte.
 pub fn own_process(
     program: &Path,
     argv: &[OsString],
     env: Vec<(OsString, OsString)>,
-    extra: RawFd,
+    (extra, fork): (RawFd, bool),
     common: &Common,
 ) -> Result<Launch, Refused> {
     Ok(Launch {
@@ -106,7 +108,7 @@ pub fn own_process(
         cgroup: None,
         stdio: [common.null.as_raw_fd(), 1, 2],
         extra: Some(extra),
-        fork: false,
+        fork,
     })
 }
 
@@ -130,6 +132,15 @@ pub fn stage(failure: Failure, spawn: &Spawn, group: Option<&Path>) -> Refused {
         Step::Descriptors => Stage::Descriptors,
         Step::Signals => Stage::Signals,
         Step::Exec => Stage::Exec(spawn.program.clone()),
+    };
+    (stage, failure.errno)
+}
+
+/// The same for a process of hostler itself.
+pub fn own_stage(failure: Failure, program: &Path) -> Refused {
+    let stage = match failure.step {
+        Step::Exec => Stage::Exec(program.to_owned()),
+        step => Stage::Request(format!("at {step:?}")),
     };
     (stage, failure.errno)
 }

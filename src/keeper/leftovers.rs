@@ -20,6 +20,9 @@ use crate::keeper::wire::{fields, variants};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// How soon to look again for a process that cannot be watched.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// A living process of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -46,6 +49,8 @@ struct Remnant {
     phase: Phase,
     /// Its members are to be read.
     scan: bool,
+    /// Its members are to be read at this time, since nobody watches them.
+    retry_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +60,12 @@ enum Phase {
     Killing,
 }
 
-fields!(Remnant { leftover, phase, scan });
+fields!(Remnant { leftover, phase, scan, retry_at });
 variants!(Phase { 0 => Asked, 1 => Told { kill_at }, 2 => Killing });
 
 impl Leftovers {
     pub(super) fn end(&mut self, leftover: Leftover) {
-        let remnant = Remnant { leftover, phase: Phase::Asked, scan: true };
+        let remnant = Remnant { leftover, phase: Phase::Asked, scan: true, retry_at: None };
         // A new core asks again for what the old one had asked: the grace goes on, the answer comes once.
         self.0.entry(remnant.leftover.slot).or_insert(remnant);
     }
@@ -81,22 +86,32 @@ impl Leftovers {
         self.0.values().filter_map(|remnant| group_of(&remnant.leftover)).collect()
     }
 
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        let times = self.0.values().filter_map(|remnant| match remnant.phase {
-            Phase::Told { kill_at } => Some(kill_at),
-            Phase::Asked | Phase::Killing => None,
-        });
-        times.min()
+    /// No watch could be set: there is nothing for it but to look again.
+    pub(super) fn unwatched(&mut self, slot: u64, now: Duration) {
+        if let Some(remnant) = self.0.get_mut(&slot) {
+            remnant.retry_at = Some(now.saturating_add(RETRY));
+        }
     }
 
-    pub(super) fn tick(&mut self, now: Duration) -> Vec<Effect> {
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let grace = |remnant: &Remnant| match remnant.phase {
+            Phase::Told { kill_at } => Some(kill_at),
+            Phase::Asked | Phase::Killing => None,
+        };
+        self.0.values().flat_map(|remnant| grace(remnant).into_iter().chain(remnant.retry_at)).min()
+    }
+
+    pub(super) fn tick(&mut self, now: Duration) {
         for remnant in self.0.values_mut() {
             if matches!(remnant.phase, Phase::Told { kill_at } if kill_at <= now) {
                 remnant.phase = Phase::Killing;
                 remnant.scan = true;
             }
+            if remnant.retry_at.is_some_and(|at| at <= now) {
+                remnant.retry_at = None;
+                remnant.scan = true;
+            }
         }
-        Vec::new()
     }
 
     pub(super) fn scanned(&mut self, processes: &[Process], now: Duration) -> Vec<Effect> {

@@ -371,7 +371,7 @@ impl Carrier {
 
     async fn exchange_until_frame(&mut self) -> Result<Frame, FrameError> {
         loop {
-            if let Some(frame) = self.inbox.next()? {
+            if let Some(frame) = self.inbox.take()? {
                 return Ok(frame);
             }
             self.exchange().await?;
@@ -413,7 +413,7 @@ impl Carrier {
 
     /// Hands on every frame that has come in whole.
     fn deliver(&mut self, desk: &Mutex<Desk>) -> Result<(), FrameError> {
-        while let Some(frame) = self.inbox.next()? {
+        while let Some(frame) = self.inbox.take()? {
             match Tell::decode(frame.kind, &frame.payload) {
                 Ok(Tell::Ping) => self.queue(Ask::Pong, Vec::new())?,
                 Ok(Tell::News(news)) => desk.lock().unwrap_or_else(PoisonError::into_inner).deliver(news),

@@ -11,12 +11,17 @@
 //! Whether an exit leaves anything of its tree is read from its control group, or decided from the keeper's list of
 //! adopted orphans ([`Event::Kin`]), which the loop reads once per batch and only when [`Machine::wants_kin`].
 //!
+//! This file has the vocabulary and the state; `children` and `core` decide.
+//!
 //! **Absent:** clocks (time is an argument: monotonic, since boot), descriptors, processes, and any policy about
 //! children. The only thing ever restarted from here is the core.
 
+mod children;
+mod core;
+
 use crate::keeper::leftovers::{Leftovers, Process};
 use crate::keeper::model::*;
-use crate::keeper::wire::{Ask, OLDEST, VERSION, fields, variants};
+use crate::keeper::wire::{Ask, fields, variants};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +87,11 @@ pub enum Event {
     Scanned(Vec<Process>),
     /// A leftover's process under watch is gone.
     LeftoverMoved {
+        /// Of which.
+        slot: u64,
+    },
+    /// A leftover's process could not be watched: it must be looked for again.
+    LeftoverUnwatched {
         /// Of which.
         slot: u64,
     },
@@ -430,6 +440,10 @@ impl Machine {
                 self.leftovers.moved(slot);
                 Vec::new()
             }
+            Event::LeftoverUnwatched { slot } => {
+                self.leftovers.unwatched(slot, now);
+                Vec::new()
+            }
             Event::CoreStarted { pid } => {
                 let patience_until = Some(now + SILENCE); // to say hello
                 self.core =
@@ -452,7 +466,7 @@ impl Machine {
             }
             Event::UpgradeFailed { reason } => {
                 self.upgrade = None;
-                refuse_upgrade(reason)
+                core::refuse_upgrade(reason)
             }
             Event::TakenOver => self.taken_over(now),
             Event::Tick => self.tick(now),
@@ -580,432 +594,4 @@ impl Machine {
     fn checks(&self, check: i32) -> bool {
         matches!(self.upgrade, Some(Upgrade::Checking { pid, .. }) if pid == check)
     }
-}
-
-/// What the core asks for.
-impl Machine {
-    fn asked(&mut self, ask: Ask, now: Duration) -> Vec<Effect> {
-        if let Core::Up(up) = &mut self.core {
-            // Whatever it asks, it lives. The next ping counts from here.
-            up.patience_until = (!up.connected).then_some(now + SILENCE);
-            if !up.connected && !matches!(ask, Ask::Hello { .. }) {
-                return self.core_lost(Loss::BadFrame, now);
-            }
-        }
-        match ask {
-            Ask::Hello { oldest, newest, hello } => self.hello(oldest, newest, hello, now),
-            Ask::Ready => {
-                if let Core::Up(up) = &mut self.core {
-                    up.ready = true;
-                    self.ever_ready = true;
-                    self.failures = 0;
-                }
-                Vec::new()
-            }
-            Ask::Pong if self.watchdog => vec![Effect::Notify("WATCHDOG=1".to_owned())],
-            Ask::Pong => Vec::new(),
-            Ask::Spawn(spawn) => self.spawn(spawn),
-            Ask::Signal { slot, signal, scope } => self.signal(slot, signal, scope),
-            Ask::Acknowledge(seqs) => self.acknowledge(&seqs),
-            Ask::EndLeftover(leftover) => {
-                self.leftovers.end(leftover);
-                Vec::new()
-            }
-            Ask::HoldListener(name) => vec![Effect::Hold(name)],
-            Ask::DropListener(name) => vec![Effect::Drop(name)],
-            Ask::Notify(state) => vec![Effect::Notify(state)],
-            Ask::Upgrade(binary) => self.upgrade(binary),
-            Ask::Done(code) => {
-                self.leaving = Some(code);
-                self.dismiss_core(now)
-            }
-        }
-    }
-
-    fn hello(&mut self, oldest: u16, newest: u16, hello: Hello, now: Duration) -> Vec<Effect> {
-        let Core::Up(up) = &mut self.core else { return Vec::new() };
-        if up.connected || oldest > VERSION || newest < OLDEST {
-            let mut effects = vec![Effect::Log(format!("the core speaks versions {oldest} to {newest}"))];
-            effects.extend(self.core_lost(Loss::BadFrame, now));
-            return effects;
-        }
-        *up = Up { connected: true, patience_until: None, ping_at: now + self.ping_every, ..*up };
-        let max_slots = hello.max_slots.and_then(|slots| usize::try_from(slots).ok());
-        self.max_slots = max_slots.unwrap_or(MAX_SLOTS);
-        let mut effects = vec![Effect::SetUpGroups(hello.cgroup_root), Effect::Welcome];
-        if std::mem::take(&mut self.reloaded) {
-            effects.push(Effect::Tell(News::Reloaded));
-        }
-        effects
-    }
-
-    fn spawn(&mut self, spawn: Box<Spawn>) -> Vec<Effect> {
-        let slot = spawn.slot;
-        let fail = |stage, errno| vec![Effect::Tell(News::Failed { slot, stage, errno })];
-        if self.slots.contains_key(&slot) {
-            return fail(Stage::Slot, libc::EEXIST);
-        }
-        if self.slots.len() >= self.max_slots {
-            return fail(Stage::Slot, libc::EAGAIN);
-        }
-        // One byte more: the owner, in front.
-        if spawn.intent.len() > INTENT_MAX + 1 {
-            return fail(Stage::Request("intent".to_owned()), libc::E2BIG);
-        }
-        let intent = spawn.intent.clone();
-        let held = Slot { pid: 0, start_ticks: 0, intent, group: None, phase: Phase::Starting, doomed: false };
-        self.slots.insert(slot, held);
-        vec![Effect::Start(spawn)]
-    }
-
-    fn signal(&mut self, slot: u64, signal: i32, scope: Scope) -> Vec<Effect> {
-        // 64 is the highest real-time signal on Linux; 0 only asks whether the process exists.
-        if !(1..=64).contains(&signal) {
-            return vec![Effect::Log(format!("no such signal: {signal}"))];
-        }
-        let Some(held) = self.slots.get_mut(&slot) else { return Vec::new() };
-        if signal == libc::SIGKILL && scope == Scope::Tree {
-            held.doomed = true;
-        }
-        let pid = held.pid;
-        match (held.phase, scope, held.group.clone()) {
-            (Phase::Exited { tree: Tree::Empty, .. }, _, _) | (Phase::Exited { .. }, Scope::Leader, _) => Vec::new(),
-            // Before its own session exists the group is the keeper's.
-            (Phase::Starting, _, _) | (Phase::Live, Scope::Leader, _) => vec![Effect::Kill { pid, signal }],
-            (Phase::Live, Scope::Group, _) => vec![Effect::KillGroup { pid, signal }],
-            (Phase::Live | Phase::Exited { .. }, Scope::Tree, Some(group)) => {
-                vec![Effect::KillCgroup { group, signal, only: None }]
-            }
-            // The leader has been waited for: its pid names the group only as long as members are found.
-            (Phase::Exited { .. }, Scope::Group, Some(group)) => {
-                vec![Effect::KillCgroup { group, signal, only: Some(pid) }]
-            }
-            (Phase::Live | Phase::Exited { .. }, Scope::Tree | Scope::Group, None) => {
-                self.tree_signals.push(TreeSignal { slot, signal, only_group: scope == Scope::Group });
-                Vec::new()
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, seqs: &[u64]) -> Vec<Effect> {
-        for seq in seqs {
-            let Some(slot) = self.unheard.remove(seq) else { continue };
-            if let Some(held) = self.slots.get_mut(&slot)
-                && let Phase::Exited { acknowledged, .. } = &mut held.phase
-            {
-                *acknowledged = true;
-            }
-            self.forget_if_finished(slot);
-        }
-        Vec::new()
-    }
-
-    /// Drops a slot that nobody has anything more to learn of.
-    fn forget_if_finished(&mut self, slot: u64) {
-        let phase = self.slots.get(&slot).map(|held| held.phase);
-        if matches!(phase, Some(Phase::Exited { tree: Tree::Empty, acknowledged: true, .. })) {
-            self.forget(slot);
-        }
-    }
-
-    fn forget(&mut self, slot: u64) -> Option<Slot> {
-        let held = self.slots.remove(&slot)?;
-        if self.sessions.get(&held.pid) == Some(&slot) {
-            self.sessions.remove(&held.pid);
-        }
-        Some(held)
-    }
-}
-
-/// What becomes of children.
-impl Machine {
-    fn started(&mut self, slot: u64, pid: i32, start_ticks: u64, group: Option<String>, running: bool) -> Vec<Effect> {
-        let Some(held) = self.slots.get_mut(&slot) else { return Vec::new() };
-        (held.pid, held.start_ticks, held.group) = (pid, start_ticks, group);
-        self.leaders.insert(pid, slot);
-        self.sessions.insert(pid, slot);
-        if running { self.running(slot) } else { Vec::new() }
-    }
-
-    fn running(&mut self, slot: u64) -> Vec<Effect> {
-        let Some(held) = self.slots.get_mut(&slot) else { return Vec::new() };
-        held.phase = Phase::Live;
-        vec![Effect::Tell(News::Spawned { slot, pid: held.pid, start_ticks: held.start_ticks })]
-    }
-
-    fn not_started(&mut self, slot: u64, stage: Stage, errno: i32) -> Vec<Effect> {
-        let Some(held) = self.forget(slot) else { return Vec::new() };
-        // A forked child still has to be waited for. Until then it is nobody's, and no news either.
-        if self.leaders.remove(&held.pid).is_some() {
-            self.strays.insert(held.pid);
-        }
-        let remove = held.group.map(|group| Effect::RemoveGroup { group });
-        remove.into_iter().chain([Effect::Tell(News::Failed { slot, stage, errno })]).collect()
-    }
-
-    fn reaped(&mut self, reaped: Reaped, now: Duration) -> Vec<Effect> {
-        let pid = reaped.pid;
-        if let Some(slot) = self.leaders.remove(&pid) {
-            return self.leader_exited(slot, &reaped);
-        }
-        if self.core_pid() == Some(pid) {
-            return self.core_exited(reaped.status, now);
-        }
-        if self.checks(pid) {
-            return self.checked(reaped.status);
-        }
-        self.strays.remove(&pid);
-        Vec::new()
-    }
-
-    fn leader_exited(&mut self, slot: u64, reaped: &Reaped) -> Vec<Effect> {
-        let Some(held) = self.slots.get_mut(&slot) else { return Vec::new() };
-        self.seq += 1;
-        let Reaped { status, rusage, ended, oom, populated, .. } = *reaped;
-        let exit = Exit { seq: self.seq, status, rusage, ended, oom };
-        let tree = match populated {
-            Some(true) => Tree::Populated,
-            Some(false) => Tree::Empty,
-            None => Tree::Undecided,
-        };
-        held.phase = Phase::Exited { exit, tree, acknowledged: false };
-        self.unheard.insert(exit.seq, slot);
-        match (tree, held.group.clone()) {
-            (Tree::Populated, Some(group)) => vec![exited(slot, exit, false), Effect::WatchGroup { slot, group }],
-            (Tree::Empty, Some(group)) => vec![exited(slot, exit, true), Effect::RemoveGroup { group }],
-            (Tree::Undecided | Tree::Populated | Tree::Empty, _) => {
-                self.undecided.push(slot);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Decides trees from the list of orphans: who still has some, who must be signalled, and who is nobody's.
-    fn kin(&mut self, kin: Vec<Kin>) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let mut members: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
-        for Kin { pid, session, run, command } in kin {
-            let by_session = self.sessions.get(&session).copied();
-            let by_run = || run.filter(|run| self.slots.contains_key(run));
-            match by_session.or_else(by_run) {
-                Some(slot) => members.entry(slot).or_default().push(pid),
-                None if self.strays.insert(pid) => effects.push(Effect::Tell(News::Stray { pid, session, command })),
-                None => {}
-            }
-        }
-        for slot in std::mem::take(&mut self.undecided) {
-            let empty = !members.contains_key(&slot);
-            if let Some(held) = self.slots.get_mut(&slot)
-                && let Phase::Exited { exit, tree, .. } = &mut held.phase
-            {
-                *tree = if empty { Tree::Empty } else { Tree::Populated };
-                effects.push(exited(slot, *exit, empty));
-                if !empty {
-                    self.lingering.insert(slot);
-                }
-            }
-        }
-        let emptied: Vec<u64> = self.lingering.iter().copied().filter(|slot| !members.contains_key(slot)).collect();
-        for slot in emptied {
-            effects.extend(self.tree_emptied(slot));
-        }
-        effects.extend(self.signal_trees(&members));
-        effects
-    }
-
-    /// Sends what was asked for, and SIGKILL to what has turned up of doomed trees.
-    fn signal_trees(&mut self, members: &BTreeMap<u64, Vec<i32>>) -> Vec<Effect> {
-        let mut wishes = std::mem::take(&mut self.tree_signals);
-        for slot in members.keys() {
-            let doomed = self.slots.get(slot).is_some_and(|held| held.doomed && held.group.is_none());
-            if doomed && !wishes.iter().any(|wish| wish.slot == *slot && wish.signal == libc::SIGKILL) {
-                wishes.push(TreeSignal { slot: *slot, signal: libc::SIGKILL, only_group: false });
-            }
-        }
-        let effects = wishes.into_iter().filter_map(|TreeSignal { slot, signal, only_group }| {
-            let held = self.slots.get(&slot)?;
-            let leader = self.leaders.contains_key(&held.pid).then_some(held.pid);
-            let orphans = members.get(&slot).into_iter().flatten().copied();
-            let roots: Vec<i32> = leader.into_iter().chain(orphans).collect();
-            let only = only_group.then_some(held.pid);
-            (!roots.is_empty()).then_some(Effect::KillTrees { roots, signal, only })
-        });
-        effects.collect()
-    }
-
-    fn tree_emptied(&mut self, slot: u64) -> Vec<Effect> {
-        self.lingering.remove(&slot);
-        let Some(held) = self.slots.get_mut(&slot) else { return Vec::new() };
-        let Phase::Exited { tree, .. } = &mut held.phase else { return Vec::new() };
-        if *tree != Tree::Populated {
-            return Vec::new();
-        }
-        *tree = Tree::Empty;
-        let remove = held.group.clone().map(|group| Effect::RemoveGroup { group });
-        self.forget_if_finished(slot);
-        remove.into_iter().chain([Effect::Tell(News::TreeEmpty { slot })]).collect()
-    }
-}
-
-/// What becomes of the core, and of the keeper itself.
-impl Machine {
-    /// The core has ended.
-    fn core_exited(&mut self, status: Status, now: Duration) -> Vec<Effect> {
-        let was_ready = match self.core {
-            Core::Up(up) => up.ready,
-            Core::Ending { was_ready, .. } => was_ready,
-            Core::Down { .. } | Core::Launching => false,
-        };
-        let mut effects = vec![Effect::CloseCore];
-        if self.leaving.is_none() {
-            effects.push(Effect::Log(format!("the core has ended: {status:?}")));
-        }
-        let first_and_only = !self.ever_ready && self.failures == 0 && self.slots.is_empty();
-        if status == Status::Code(MISUSE) && first_and_only {
-            self.leaving = self.leaving.or(Some(MISUSE));
-        }
-        effects.extend(self.core_gone(was_ready, now));
-        effects
-    }
-
-    /// Plans the next core, or the end.
-    fn core_gone(&mut self, was_ready: bool, now: Duration) -> Vec<Effect> {
-        let pause = if was_ready { Duration::ZERO } else { pause_after(self.failures) };
-        self.failures = if was_ready { 0 } else { self.failures.saturating_add(1) };
-        self.core = Core::Down { start_at: now + pause };
-        if self.leaving.is_none() && self.stopping != Stopping::No && self.slots.is_empty() {
-            self.leaving = Some(0); // asked to stop, and nothing is left that a core could stop
-        }
-        match self.leaving {
-            Some(code) => vec![Effect::Exit(code)],
-            None => Vec::new(),
-        }
-    }
-
-    fn core_lost(&mut self, loss: Loss, now: Duration) -> Vec<Effect> {
-        let Core::Up(Up { pid, ready, .. }) = self.core else { return vec![Effect::CloseCore] };
-        match loss {
-            Loss::HungUp => self.dismiss_core(now),
-            Loss::BadFrame | Loss::Stalled => {
-                self.core = Core::Ending { pid, kill_at: None, was_ready: ready };
-                let why = if loss == Loss::Stalled { "does not read" } else { "sent a bad frame" };
-                let log = Effect::Log(format!("the core {why}: it is replaced"));
-                vec![log, Effect::CloseCore, Effect::Kill { pid, signal: libc::SIGKILL }]
-            }
-        }
-    }
-
-    /// Hangs up and gives the core some time to end.
-    fn dismiss_core(&mut self, now: Duration) -> Vec<Effect> {
-        if let Core::Up(Up { pid, ready, .. }) = self.core {
-            self.core = Core::Ending { pid, kill_at: Some(now + FAREWELL), was_ready: ready };
-        }
-        vec![Effect::CloseCore]
-    }
-
-    fn stop_signal(&mut self, now: Duration) -> Vec<Effect> {
-        let news = match self.stopping {
-            Stopping::No => News::Stop,
-            Stopping::Yes | Stopping::Now => News::StopNow,
-        };
-        self.stopping = if news == News::Stop { Stopping::Yes } else { Stopping::Now };
-        match self.core {
-            Core::Up(Up { connected: true, .. }) => vec![Effect::Tell(news)],
-            Core::Down { .. } if self.slots.is_empty() => vec![Effect::Exit(0)],
-            // A core that has not even said hello has nothing to wind up.
-            Core::Up(_) if self.stopping == Stopping::Now => self.dismiss_core(now),
-            // It learns of the stop from its welcome.
-            Core::Up(_) | Core::Down { .. } | Core::Launching | Core::Ending { .. } => Vec::new(),
-        }
-    }
-
-    fn upgrade(&mut self, binary: Option<PathBuf>) -> Vec<Effect> {
-        if self.upgrade.is_some() {
-            return refuse_upgrade("another upgrade is under way".to_owned());
-        }
-        if self.stopping != Stopping::No || self.leaving.is_some() {
-            return refuse_upgrade("the daemon is stopping".to_owned());
-        }
-        self.upgrade = Some(Upgrade::Requested(binary.clone()));
-        vec![Effect::StartCheck(binary)]
-    }
-
-    fn checked(&mut self, status: Status) -> Vec<Effect> {
-        let Some(Upgrade::Checking { binary, kill_at, .. }) = self.upgrade.take() else { return Vec::new() };
-        let reason = match (status, kill_at) {
-            (Status::Code(0), Some(_)) if self.stopping == Stopping::No => {
-                self.upgrade = Some(Upgrade::Executing);
-                return vec![Effect::Reexec(binary)];
-            }
-            (Status::Code(0), Some(_)) => "the daemon is stopping".to_owned(),
-            (Status::Code(_) | Status::Signal { .. }, None) => format!("its self-check took over {CHECK_TIME:?}"),
-            (Status::Code(code), Some(_)) => format!("its self-check ended with code {code}"),
-            (Status::Signal { signal, .. }, Some(_)) => format!("its self-check was ended by signal {signal}"),
-        };
-        refuse_upgrade(reason)
-    }
-
-    /// After an upgrade: the old core has lost its connection with the exec and has to go.
-    fn taken_over(&mut self, now: Duration) -> Vec<Effect> {
-        self.reloaded = true;
-        // The next one is no failure of the old binary's: it starts without a pause.
-        self.failures = 0;
-        match self.core {
-            Core::Up(Up { pid, .. }) | Core::Ending { pid, .. } => {
-                self.core = Core::Ending { pid, kill_at: Some(now + FAREWELL), was_ready: true };
-            }
-            Core::Down { .. } | Core::Launching => self.core = Core::Down { start_at: now },
-        }
-        Vec::new()
-    }
-
-    fn tick(&mut self, now: Duration) -> Vec<Effect> {
-        let mut effects = self.leftovers.tick(now);
-        match &mut self.core {
-            Core::Down { start_at } if *start_at <= now => {
-                self.core = Core::Launching;
-                effects.push(Effect::StartCore);
-            }
-            Core::Up(up) if up.patience_until.is_some_and(|end| end <= now) => {
-                let pid = up.pid;
-                self.core = Core::Ending { pid, kill_at: None, was_ready: up.ready };
-                effects.push(Effect::Log("the core does not answer: it is replaced".to_owned()));
-                effects.extend([Effect::CloseCore, Effect::Kill { pid, signal: libc::SIGKILL }]);
-            }
-            Core::Up(up) if up.connected && up.ping_at <= now => {
-                up.ping_at = now + self.ping_every;
-                // Counted from a question, not from the last word: a keeper that was itself stopped for a while
-                // must not blame the core.
-                up.patience_until = up.patience_until.or(Some(now + SILENCE.saturating_sub(PING_EVERY)));
-                effects.push(Effect::Ping);
-            }
-            Core::Ending { pid, kill_at, .. } if kill_at.is_some_and(|at| at <= now) => {
-                *kill_at = None;
-                effects.push(Effect::Kill { pid: *pid, signal: libc::SIGKILL });
-            }
-            Core::Down { .. } | Core::Up(_) | Core::Ending { .. } | Core::Launching => {}
-        }
-        if let Some(Upgrade::Checking { pid, kill_at, .. }) = &mut self.upgrade
-            && kill_at.is_some_and(|at| at <= now)
-        {
-            *kill_at = None;
-            effects.push(Effect::Kill { pid: *pid, signal: libc::SIGKILL });
-        }
-        effects
-    }
-}
-
-fn exited(slot: u64, exit: Exit, tree_empty: bool) -> Effect {
-    let Exit { seq, status, rusage, ended, oom } = exit;
-    Effect::Tell(News::Exited { seq, slot, status, rusage, ended, oom, tree_empty })
-}
-
-fn refuse_upgrade(reason: String) -> Vec<Effect> {
-    let log = Effect::Log(format!("upgrade refused: {reason}"));
-    vec![log, Effect::Tell(News::UpgradeRefused { reason })]
-}
-
-/// The pause before the next core when `failures` in a row were never ready before this one.
-fn pause_after(failures: u32) -> Duration {
-    PAUSE.saturating_mul(1 << failures.min(10)).min(PAUSE_MAX)
 }

@@ -14,10 +14,10 @@ use crate::keeper::cgroup::{self, Groups};
 use crate::keeper::frames::{Frame, FrameError, Inbox, Outbox};
 use crate::keeper::launch::{self, Common};
 use crate::keeper::machine::{Effect, Event, Loss, Machine};
-use crate::keeper::model::{News, Spawn, Stage};
+use crate::keeper::model::{Cgroup, News, Spawn, Stage};
 use crate::keeper::notify::{self, Notify};
 use crate::keeper::procfs;
-use crate::keeper::sys::{self, Kernel, Linux, Report, Started};
+use crate::keeper::sys::{self, Kernel, Linux, Report, Started, Watch};
 use crate::keeper::wire::{Ask, Tell, VERSION};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -84,16 +84,16 @@ fn log(text: &str) {
 
 /// The machine, and everything that has a descriptor.
 pub(super) struct Keeper<K> {
-    kernel: K,
+    pub(super) kernel: K,
     machine: Machine,
     settings: Settings,
     /// The path by which the daemon was started: where an upgrade looks for its new binary.
     program: PathBuf,
     common: Common,
-    groups: Groups,
+    pub(super) groups: Groups,
     notify: Notify,
     signals: SignalDelivery<UnixStream, SignalOnly>,
-    channel: Option<Channel>,
+    pub(super) channel: Option<Channel>,
     listeners: Vec<(String, OwnedFd)>,
     /// Forked children on their way to their program.
     pipes: BTreeMap<u64, OwnedFd>,
@@ -103,15 +103,17 @@ pub(super) struct Keeper<K> {
     events: BTreeMap<u64, File>,
     /// A process of each leftover.
     watched: BTreeMap<u64, OwnedFd>,
+    /// The self-check under way: its pid, its pipe, its file.
+    check: Option<(i32, OwnedFd, PathBuf)>,
     todo: VecDeque<Event>,
     exit: Option<i32>,
 }
 
 /// The connection to the core.
-struct Channel {
-    socket: UnixStream,
-    inbox: Inbox,
-    outbox: Outbox,
+pub(super) struct Channel {
+    pub(super) socket: UnixStream,
+    pub(super) inbox: Inbox,
+    pub(super) outbox: Outbox,
 }
 
 /// What of the loop's descriptors can be used, after a `poll`.
@@ -144,10 +146,15 @@ impl<K: Kernel> Keeper<K> {
         // Blocked since before the exec, if there was one; what came meanwhile is delivered now.
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&sys::handled()), None)?;
         keeper.reap();
+        keeper.settle(true);
         Ok(keeper)
     }
 
-    fn anew(kernel: K, settings: Settings, signals: SignalDelivery<UnixStream, SignalOnly>) -> io::Result<Keeper<K>> {
+    pub(super) fn anew(
+        kernel: K,
+        settings: Settings,
+        signals: SignalDelivery<UnixStream, SignalOnly>,
+    ) -> io::Result<Keeper<K>> {
         let nofile = raise_open_files()?;
         let first = settings.core_argv.first().map(PathBuf::from).unwrap_or_default();
         Ok(Keeper {
@@ -165,6 +172,7 @@ impl<K: Kernel> Keeper<K> {
             forking: BTreeMap::new(),
             events: BTreeMap::new(),
             watched: BTreeMap::new(),
+            check: None,
             todo: VecDeque::new(),
             exit: None,
         })
@@ -182,7 +190,6 @@ impl<K: Kernel> Keeper<K> {
             self.watch_group(slot, &group);
         }
         self.todo.push_back(Event::TakenOver);
-        self.settle(false);
         log("upgraded in place");
     }
 
@@ -256,7 +263,7 @@ impl<K: Kernel> Keeper<K> {
         reaped
     }
 
-    fn reap(&mut self) -> bool {
+    pub(super) fn reap(&mut self) -> bool {
         let mut any = false;
         while let Some(mut reaped) = self.kernel.reap() {
             any = true;
@@ -268,14 +275,15 @@ impl<K: Kernel> Keeper<K> {
                 // Its last word is in the pipe, and must come before its exit.
                 self.conclude_fork(slot);
             }
-            self.todo.push_back(Event::Reaped(reaped));
+            let refused = self.check_refused(reaped.pid);
+            self.todo.push_back(refused.unwrap_or(Event::Reaped(reaped)));
             self.step_all();
         }
         any
     }
 
     /// Performs all that follows, until nothing is left to decide.
-    fn settle(&mut self, mut something_was_reaped: bool) {
+    pub(super) fn settle(&mut self, mut something_was_reaped: bool) {
         loop {
             self.step_all();
             if self.machine.wants_kin(std::mem::take(&mut something_was_reaped)) {
@@ -319,12 +327,15 @@ impl<K: Kernel> Keeper<K> {
             Effect::KillExact { pid, start_ticks, signal } => self.kernel.kill_exact(pid, start_ticks, signal),
             Effect::WatchGroup { slot, group } => self.watch_group(slot, &group),
             Effect::WatchProcess { slot, pid, start_ticks } => match self.kernel.watch(pid, start_ticks) {
-                Some(process) => drop(self.watched.insert(slot, process)),
-                None => self.todo.push_back(Event::LeftoverMoved { slot }),
+                Watch::On(process) => drop(self.watched.insert(slot, process)),
+                Watch::Gone => self.todo.push_back(Event::LeftoverMoved { slot }),
+                Watch::Blind => self.todo.push_back(Event::LeftoverUnwatched { slot }),
             },
             Effect::RemoveGroup { group } => self.groups.remove(&group),
             Effect::SetUpGroups(wish) => {
-                if let Some(remark) = self.groups.set_up(wish, self.machine.uses_groups()) {
+                let own: Vec<i32> =
+                    self.machine.core_pid().into_iter().chain([nix::unistd::getpid().as_raw()]).collect();
+                if let Some(remark) = self.groups.set_up(wish, self.machine.uses_groups(), &own) {
                     log(&remark);
                 }
             }
@@ -379,12 +390,16 @@ impl<K: Kernel> Keeper<K> {
                 }
             }
             Err(failure) => {
-                self.todo.push_back(refuse(launch::stage(failure, &spawn, group.as_deref().map(Path::new))));
+                self.todo.push_back(refuse(launch::stage(failure, &spawn, self.group_path(&spawn).as_deref())));
                 if let Some(group) = group {
                     self.groups.remove(&group);
                 }
             }
         }
+    }
+
+    fn group_path(&self, spawn: &Spawn) -> Option<PathBuf> {
+        self.groups.path(&Cgroup::directory(&spawn.cgroup.as_ref()?.name, spawn.slot)?)
     }
 
     /// A forked child has said what failed, or has said nothing and is its program now.
@@ -394,7 +409,7 @@ impl<K: Kernel> Keeper<K> {
         let event = match (Report::read(&pipe), spawn) {
             (None, _) => Event::Running { slot },
             (Some(failure), Some(spawn)) => {
-                let (stage, errno) = launch::stage(failure, &spawn, None);
+                let (stage, errno) = launch::stage(failure, &spawn, self.group_path(&spawn).as_deref());
                 Event::NotStarted { slot, stage, errno }
             }
             // The request was the keeper's before the upgrade.
@@ -453,7 +468,8 @@ impl<K: Kernel> Keeper<K> {
         let mut env = notify::environment();
         env.push((notify::SOCKET.into(), "3".into()));
         let program = procfs::own_program(Path::new(self.settings.core_argv.first().unwrap_or(&OsString::new())));
-        let pid = self.start_own(&program, self.settings.core_argv.clone(), env, &theirs.into())?;
+        let argv = self.settings.core_argv.clone();
+        let Started { pid, .. } = self.start_own(&program, &argv, env, &theirs.into(), false)?;
         self.channel = Some(Channel { socket: ours, inbox: Inbox::default(), outbox: Outbox::default() });
         Ok(pid)
     }
@@ -461,18 +477,16 @@ impl<K: Kernel> Keeper<K> {
     fn start_own(
         &mut self,
         program: &Path,
-        argv: Vec<OsString>,
+        argv: &[OsString],
         env: Vec<(OsString, OsString)>,
         fd: &OwnedFd,
-    ) -> Result<i32, String> {
+        fork: bool,
+    ) -> Result<Started, String> {
         let extra = sys::out_of_the_way(fd).map_err(|error| error.to_string())?;
-        let launch = launch::own_process(program, &argv, env, extra.as_raw_fd(), &self.common);
-        let launch = launch.map_err(|(stage, errno)| stage.explain(errno))?;
-        let started = self.kernel.launch(&launch).map_err(|failure| {
-            let reason = io::Error::from_raw_os_error(failure.errno);
-            format!("{} at {:?}: {reason}", program.display(), failure.step)
-        })?;
-        Ok(started.pid)
+        let explain = |(stage, errno): (Stage, i32)| stage.explain(errno);
+        let launch = launch::own_process(program, argv, env, (extra.as_raw_fd(), fork), &self.common);
+        let started = self.kernel.launch(&launch.map_err(explain)?);
+        started.map_err(|failure| explain(launch::own_stage(failure, program)))
     }
 
     fn welcome(&mut self) {
@@ -514,7 +528,7 @@ impl<K: Kernel> Keeper<K> {
         }
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let Some(channel) = &mut self.channel else { return };
         match channel.outbox.flush(channel.socket.as_fd()) {
             Ok(()) => {}
@@ -533,7 +547,7 @@ impl<K: Kernel> Keeper<K> {
             let Some(channel) = &mut self.channel else { return };
             let filled = channel.inbox.fill(channel.socket.as_fd());
             while let Some(channel) = &mut self.channel {
-                let asked = channel.inbox.next().map(|frame| {
+                let asked = channel.inbox.take().map(|frame| {
                     frame.map(|Frame { kind, payload, fds }| Ask::decode(kind, &payload).map(|ask| (ask, fds)))
                 });
                 let lost = match asked {
@@ -572,7 +586,18 @@ impl<K: Kernel> Keeper<K> {
         let state = self.carried().file().map_err(|error| error.to_string())?;
         let mut env = notify::environment();
         env.push((notify::STATE.into(), "3".into()));
-        self.start_own(&program, self.settings.check_argv.clone(), env, &state)
+        let argv = self.settings.check_argv.clone();
+        // Forked: the file may be anywhere, also where reading it takes for ever.
+        let Started { pid, pipe, .. } = self.start_own(&program, &argv, env, &state, true)?;
+        self.check = pipe.map(|pipe| (pid, pipe, program));
+        Ok(pid)
+    }
+
+    /// What kept the self-check, if this was it, from executing its file.
+    fn check_refused(&mut self, reaped: i32) -> Option<Event> {
+        let (_, pipe, program) = self.check.take_if(|(pid, ..)| *pid == reaped)?;
+        let (stage, errno) = launch::own_stage(Report::read(&pipe)?, &program);
+        Some(Event::UpgradeFailed { reason: stage.explain(errno) })
     }
 
     fn upgrade_program(&self, binary: Option<&Path>) -> PathBuf {
@@ -619,7 +644,8 @@ fn null() -> io::Result<File> {
 /// what it was, for the children.
 fn raise_open_files() -> io::Result<[u64; 2]> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    // Refused where the host's bound (fs.nr_open) is below; then the keeper makes do.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     Ok([soft, hard])
 }
 

@@ -39,8 +39,8 @@ pub trait Kernel {
     fn kill(&mut self, pid: i32, signal: i32);
     /// Sends a signal to any process, if it still is the one that began at that tick.
     fn kill_exact(&mut self, pid: i32, start_ticks: u64, signal: i32);
-    /// A descriptor that becomes readable when that process ends; none: it already has.
-    fn watch(&mut self, pid: i32, start_ticks: u64) -> Option<OwnedFd>;
+    /// Watches for the end of that process.
+    fn watch(&mut self, pid: i32, start_ticks: u64) -> Watch;
     /// Waits for one child that has ended, if there is one.
     fn reap(&mut self) -> Option<Reaped>;
     /// The living children that are not `known`.
@@ -51,6 +51,17 @@ pub trait Kernel {
     fn processes(&mut self, groups: &HashMap<i32, String>) -> Vec<super::leftovers::Process>;
     /// Time since boot, without time asleep: a host that was suspended has not kept the keeper waiting.
     fn now(&self) -> Duration;
+}
+
+/// What came of watching a process.
+#[derive(Debug)]
+pub enum Watch {
+    /// This becomes readable when it ends.
+    On(OwnedFd),
+    /// It has ended.
+    Gone,
+    /// It lives, but there is no descriptor left, or none of this kind (before Linux 5.3).
+    Blind,
 }
 
 /// A child to start, with everything prepared: the child itself only makes system calls.
@@ -73,7 +84,7 @@ pub struct Launch {
     /// The text for `/proc/self/oom_score_adj`.
     pub oom_score_adj: Option<String>,
     /// Limits by `RLIMIT_` number: soft, hard.
-    pub rlimits: Vec<(u32, [u64; 2])>,
+    pub rlimits: Vec<(i64, [u64; 2])>,
     /// `cgroup.procs` of the group to join.
     pub cgroup: Option<OwnedFd>,
     /// What become descriptors 0 to 2. Each is 3 or higher, or already in its place.
@@ -427,20 +438,26 @@ impl Kernel for Linux {
     }
 
     fn kill_exact(&mut self, pid: i32, start_ticks: u64, signal: i32) {
-        let Some(process) = self.watch(pid, start_ticks) else { return };
+        let process = match self.watch(pid, start_ticks) {
+            Watch::On(process) => process,
+            Watch::Gone => return,
+            // The look was a moment ago: as good as it gets.
+            Watch::Blind => return self.kill(pid, signal),
+        };
         let nothing = std::ptr::null::<c_void>();
         // SAFETY: sends a signal by a descriptor we own; no siginfo is passed.
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, nothing, 0) };
     }
 
-    fn watch(&mut self, pid: i32, start_ticks: u64) -> Option<OwnedFd> {
+    fn watch(&mut self, pid: i32, start_ticks: u64) -> Watch {
         // SAFETY: makes a descriptor, which is close-on-exec from birth; touches no memory.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0);
         // SAFETY: as above, it is ours alone.
-        let process = unsafe { OwnedFd::from_raw_fd(fd) };
+        let process = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         // Asked after the descriptor exists: if it is the right one now, the descriptor is of the right one.
-        Stat::of(pid).filter(|stat| stat.lives() && stat.start_ticks == start_ticks).map(|_| process)
+        let right = Stat::of(pid).is_some_and(|stat| stat.lives() && stat.start_ticks == start_ticks);
+        if right { process.map_or(Watch::Blind, Watch::On) } else { Watch::Gone }
     }
 
     fn reap(&mut self) -> Option<Reaped> {
@@ -498,7 +515,7 @@ fn rusage(usage: &libc::rusage) -> Rusage {
 }
 
 /// The number of a resource by its name in `prlimit(1)`.
-pub fn resource(name: &str) -> Option<u32> {
+pub fn resource(name: &str) -> Option<i64> {
     let number = match name {
         "as" => libc::RLIMIT_AS,
         "core" => libc::RLIMIT_CORE,
@@ -518,7 +535,7 @@ pub fn resource(name: &str) -> Option<u32> {
         "stack" => libc::RLIMIT_STACK,
         _ => return None,
     };
-    Some(number as u32)
+    Some(i64::from(number))
 }
 
 /// An anonymous file, closed on exec.
