@@ -6,6 +6,9 @@
 //!   clock ──tick──┘                    └──> bus, metrics
 //! ```
 //!
+//! What a client asked for is carried out once it is durable: a task that the disk has not heard of never ran. What
+//! follows from events (a restart, a firing, a kill) does not wait, because the keeper holds its intent.
+//!
 //! Whatever takes time (looking up a user, the length of a log, a probe) runs beside the driver and comes back as a
 //! message. Launches and lengths of different runs overtake each other; those of one run cannot, because each is
 //! asked for only after the last has come back.
@@ -110,6 +113,8 @@ pub(super) enum Message {
     Prepared { run: RunId, offsets: Option<Offsets>, spawn: Box<Result<kept::Spawn, Refused>> },
     /// A child said that it is ready.
     Ready { leader: i32 },
+    /// What an ask led to, now that it is durable.
+    Perform(Vec<Effect>),
     Shutdown { now: bool },
 }
 
@@ -204,17 +209,25 @@ pub struct Engine {
 pub(super) struct Closing {
     ticket: Ticket,
     heard: Vec<u64>,
+    effects: Vec<Effect>,
     answer: Option<(oneshot::Sender<Answer>, Answer)>,
     /// The answer waits for this, too.
     gone: Option<oneshot::Receiver<()>>,
 }
 
-/// Answers and acknowledges in the order of the decisions, each when it is durable.
-pub(super) async fn close(mut closed: UnboundedReceiver<Closing>, link: Link) {
-    while let Some(Closing { ticket, heard, answer, gone }) = closed.recv().await {
+/// Acts, acknowledges and answers in the order of the decisions, each when it is durable.
+pub(super) async fn close(
+    mut closed: UnboundedReceiver<Closing>,
+    link: Link,
+    driver: UnboundedSender<Message>,
+) {
+    while let Some(Closing { ticket, heard, effects, answer, gone }) = closed.recv().await {
         // A failed commit ends the core; nobody is told anything that is not true.
         if ticket.durable().await.is_err() {
             continue;
+        }
+        if !effects.is_empty() {
+            let _ = driver.send(Message::Perform(effects)); // the driver has ended
         }
         if !heard.is_empty() {
             link.acknowledge(heard);
@@ -316,15 +329,16 @@ impl Engine {
                     self.step(Event::Probed { run, what: Probing::Ready, outcome: Ok(()) }, None);
                 }
             }
+            Message::Perform(effects) => effects.into_iter().for_each(|effect| self.perform(effect)),
             Message::Shutdown { now: false } => self.step(Event::Shutdown, None),
             Message::Shutdown { now: true } => self.step(Event::ShutdownNow, None),
         }
     }
 
-    /// Submits, acts, publishes, and leaves answer and acknowledgement to [`close`].
+    /// Submits, acts, publishes, and leaves what must wait for the disk to [`close`].
     pub(super) fn carry_out(
         &mut self,
-        plan: Plan,
+        mut plan: Plan,
         now: Now,
         asked: Option<(bool, oneshot::Sender<Answer>)>,
         mut batch: Batch,
@@ -334,11 +348,12 @@ impl Engine {
         if asked.is_some() || !plan.heard.is_empty() || !nothing_written {
             let ticket = self.tools.store.submit(batch);
             let gone = asked.as_ref().filter(|(wait, _)| *wait).map(|_| self.gone(plan.ending));
+            let effects = if asked.is_some() { std::mem::take(&mut plan.effects) } else { Vec::new() };
             let answer = asked.map(|(_, to)| {
                 let verdict = plan.verdict.unwrap_or(Verdict::AlreadySo);
                 (to, Answer { verdict, differences: plan.differences })
             });
-            let _ = self.closing.send(Closing { ticket, heard: plan.heard, answer, gone }); // the runtime is ending
+            let _ = self.closing.send(Closing { ticket, heard: plan.heard, effects, answer, gone }); // the runtime is ending
         }
         for effect in plan.effects {
             self.perform(effect);
@@ -388,7 +403,7 @@ impl Engine {
                 self.tools.link.signal(run.0, signal.get(), scope);
             }
             Effect::EndLeftover { run, leader, signal, grace } => {
-                let (pid, start_ticks) = leader.unwrap_or_default();
+                let (pid, start_ticks) = leader.unwrap_or_default(); // 0 is nobody's: only the control group counts
                 let cgroup = self.known.get(&run).map(|known| known.place.cgroup());
                 let leftover =
                     kept::Leftover { slot: run.0, pid, start_ticks, signal: signal.get(), grace, cgroup };

@@ -6,8 +6,9 @@ use super::model::*;
 use super::{records, routes, wire};
 use crate::base::{RunId, Wall};
 use crate::http::{Cx, Failure, Reply};
-use crate::store::Reader;
+use crate::store::{Batch, Reader};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Lines of the history in one answer, where the client does not say.
 const LIMIT: usize = 50;
@@ -34,6 +35,8 @@ pub async fn list(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let limit = cx.number::<usize>("limit")?.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let before = cx.number::<u64>("before")?.map_or(RunId(u64::MAX), RunId);
     let subject = subject(&handle, &cx).await?;
+    // What had ended when the room was looked at is in the store when this is.
+    handle.tools.store.submit(Batch::new()).durable().await.map_err(Failure::internal)?;
     let reader = handle.tools.store.reader();
     let lines = blocking(move || page(&reader, subject, limit, before)).await?;
     Ok(Reply::json(&wire::ok_with(lines)))
@@ -70,14 +73,12 @@ async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
             let of_task = |run: &&Run| run.facts().incarnation == task.incarnation();
             let runs = task.seats().iter().flat_map(|seat| seat.runs()).filter_map(|run| room.run(*run));
             let ending = (0..task.seats().len()).flat_map(|replica| room.runs_at(task.name(), replica as u32));
-            let mut live: Vec<_> = runs
+            let live: Vec<_> = runs
                 .chain(ending)
                 .filter(of_task)
                 .filter(|run| !run.facts().over)
                 .map(|run| (run.facts().run, wire::live_run(run)))
                 .collect();
-            live.sort_by_key(|(run, _)| std::cmp::Reverse(*run));
-            live.dedup_by_key(|(run, _)| *run);
             Some((caller.may_touch(task.runs_as()), Subject { incarnation: task.incarnation(), live }))
         })
         .await?;
@@ -93,35 +94,39 @@ async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
     }
 }
 
-fn page(
-    reader: &Reader,
-    subject: Subject,
-    limit: usize,
-    before: RunId,
-) -> Result<Vec<Value>, records::LoadError> {
+/// Runs by descending number, which is what a page is continued by; firings in between, by their time.
+fn page(reader: &Reader, subject: Subject, limit: usize, before: RunId) -> Result<Vec<Value>, records::LoadError> {
     let Subject { incarnation, live } = subject;
-    let mut lines: Vec<(Wall, Value)> = Vec::new();
-    let newest = Wall::MAX_UTC;
-    lines.extend(live.into_iter().filter(|(run, _)| *run < before).map(|(_, line)| (newest, line)));
+    let mut runs: BTreeMap<RunId, (Wall, Value)> = live
+        .into_iter()
+        .filter(|(run, _)| *run < before)
+        .map(|(run, line)| (run, (Wall::MAX_UTC, line)))
+        .collect();
+    // A run that ended since it was looked at stands in both: its end counts.
     for run in records::runs_back(reader, incarnation, before).take(limit) {
         let run = run?;
-        lines.push((run.start.unwrap_or(run.end), wire::run_record(&run)));
+        runs.insert(run.run, (run.start.unwrap_or(run.end), wire::run_record(&run)));
     }
-    // A page that begins at a run begins at its time for firings, too.
+    // A page that goes on from a run goes on from its time for firings, too.
     let top = match before {
         RunId(u64::MAX) => None,
         before => records::run(reader, incarnation, before)?.map(|run| run.start.unwrap_or(run.end)),
     };
-    let firings = records::firings_back(reader, incarnation);
-    for firing in firings.take(limit) {
-        let firing = firing?;
-        if top.is_none_or(|top| firing.first < top) {
-            lines.push((firing.first, wire::firing(&firing)));
+    let firings: Vec<Firing> = records::firings_back(reader, incarnation)
+        .filter(|firing| firing.as_ref().map_or(true, |firing| top.is_none_or(|top| firing.first < top)))
+        .take(limit)
+        .collect::<Result<_, _>>()?;
+    let mut firings = firings.into_iter().peekable();
+    let mut lines = Vec::new();
+    for (at, line) in runs.into_values().rev() {
+        while let Some(firing) = firings.next_if(|firing| firing.first > at) {
+            lines.push(wire::firing(&firing));
         }
+        lines.push(line);
     }
-    lines.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    lines.extend(firings.map(|firing| wire::firing(&firing)));
     lines.truncate(limit);
-    Ok(lines.into_iter().map(|(_, line)| line).collect())
+    Ok(lines)
 }
 
 /// Reads the store off the HTTP thread.

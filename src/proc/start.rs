@@ -37,7 +37,7 @@ pub async fn start(
     let leaders = known.iter().filter_map(|(run, known)| Some((known.leader?, *run))).collect();
     let (own, mailbox) = unbounded_channel();
     let (closing, closed) = unbounded_channel();
-    tokio::spawn(close(closed, tools.link.clone()));
+    tokio::spawn(close(closed, tools.link.clone(), own.clone()));
     Notify::listen(&settings.notify, own.clone())?;
     let settings = Arc::new(settings);
     let done = watch::Sender::new(false);
@@ -136,8 +136,9 @@ fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
             let split = live.log_from.is_some_and(|log| log.err.is_some());
             let place = Place { incarnation: live.incarnation, replica: live.replica, split };
             let leader = live.leader.map(|(pid, _)| pid);
-            let known = Known::new(place, definition(live.incarnation), live.runs_as);
-            (live.run, Known { leader, offsets: live.log_from, ..known })
+            let mut known = Known::new(place, definition(live.incarnation), live.runs_as);
+            (known.leader, known.offsets) = (leader, live.log_from);
+            (live.run, known)
         })
         .collect()
 }
