@@ -216,6 +216,7 @@ proptest! {
         }
         disk.submit(Batch::new()).wait().unwrap();
         prop_assert_eq!(texts(&disk), texts(&memory));
+        disk.close();
         let live = disk.stats().live_bytes;
         drop(disk);
         let disk = open(dir.path());
