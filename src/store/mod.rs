@@ -9,7 +9,9 @@
 //!   `---- Reader <---------------------------------- tree
 //!
 //! db/ objects/ redo/ --backup--> file --restore--> swap.new/ --rename--> swap/ --> db/ objects/ redo/
-//!                    `-------------compact-------^
+//! ```text
+//!                `-------------compact-------^
+//! ```
 //! ```
 //!
 //! Promises:

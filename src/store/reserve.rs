@@ -1,12 +1,14 @@
 //! Space held for bad days, so that the core can write on while the disk is full.
 //!
-//!     roomy: reserve whole, clients may write
-//!       | free space falls below the floor
-//!       v
-//!     tight: clients are refused; the reserve is given up piece by piece, just ahead of the writes of the core
-//!       | free space is back, the reserve is whole again
-//!       v
-//!     roomy
+//! ```text
+//! roomy: reserve whole, clients may write
+//!   | free space falls below the floor
+//!   v
+//! tight: clients are refused; the reserve is given up piece by piece, just ahead of the writes of the core
+//!   | free space is back, the reserve is whole again
+//!   v
+//! roomy
+//! ```
 //!
 //! It is looked at before each group commit, and while it is tight once a second as well. The floor and the hold are
 //! apart, so that a disk at the brink does not flicker between the two.

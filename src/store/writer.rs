@@ -1,7 +1,9 @@
 //! The one thread that writes.
 //!
-//!     waiting --message--> gather what else is there --> look at the space --> commit --> answer --> waiting
-//!                                                                                `--error--> the hook, then the end
+//! ```text
+//! waiting --message--> gather what else is there --> look at the space --> commit --> answer --> waiting
+//!                                                                            `--error--> the hook, then the end
+//! ```
 //!
 //! It sleeps on its queue and wakes for nothing else, save once a second while space is tight. What comes in while it
 //! commits is the next group: the slower the disk, the bigger the groups.
