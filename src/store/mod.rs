@@ -9,9 +9,7 @@
 //!   `---- Reader <---------------------------------- tree
 //!
 //! db/ objects/ redo/ --backup--> file --restore--> swap.new/ --rename--> swap/ --> db/ objects/ redo/
-//! ```text
-//!                `-------------compact-------^
-//! ```
+//!                    `-------------compact-------^
 //! ```
 //!
 //! Promises:
