@@ -1,10 +1,12 @@
 //! A backup as a file: every record, long ones included, with a checksum each and a trailer that proves the end.
 //!
-//!     "hostler backup 1\n"
-//!     frame*:  length of the body (u64), CRC-32 of the body (u32), both big endian, body
-//!     body:    'H' + JSON, first and once: the store's format, and each kind's
-//!              'O' + an operation (see frames.rs); doing them in order gives the store
-//!              'E' + JSON, last and once: how many operations, and a CRC-32 over all their checksums
+//! ```text
+//! "hostler backup 1\n"
+//! frame*:  length of the body (u64), CRC-32 of the body (u32), both big endian, body
+//! body:    'H' + JSON, first and once: the store's format, and each kind's
+//!          'O' + an operation (see frames.rs); doing them in order gives the store
+//!          'E' + JSON, last and once: how many operations, and a CRC-32 over all their checksums
+//! ```
 
 use super::batch::Op;
 use super::frames;

@@ -1,11 +1,13 @@
 //! Turns decisions into durable changes, one group after the other. No thread, no queue: the writer drives it, and
 //! tests do.
 //!
-//!     decisions of a group
-//!       1. values over 4 KiB become objects, synced
-//!       2. whole decisions are packed into atomic batches of at most 256 changes
-//!       3. one flush and one fsync for all of them, then everyone is answered
-//!       4. objects that nothing names any more are unlinked
+//! ```text
+//! decisions of a group
+//!   1. values over 4 KiB become objects, synced
+//!   2. whole decisions are packed into atomic batches of at most 256 changes
+//!   3. one flush and one fsync for all of them, then everyone is answered
+//!   4. objects that nothing names any more are unlinked
+//! ```
 //!
 //! A decision that does not fit one batch goes through `redo.rs`, between the packs before and after it: order is kept.
 //!

@@ -30,6 +30,7 @@ pub fn compact(settings: &Settings) -> Result<Compacted, OpenError> {
     let (layout, lock) = (opened.layout.clone(), opened.lock.clone());
     drop(opened); // the old tree must be closed before the new one takes its place
     swap::commit(&layout).map_err(OpenError::doing("put the compacted database in its place"))?;
+    done(&layout).map_err(OpenError::doing("finish the compaction"))?;
     let opened = super::open::open_locked(settings, &layout, lock)?;
     let after = opened.tree.size().map_err(OpenError::reading)?;
     Ok(Compacted { before, after })

@@ -6,6 +6,7 @@ use super::handle::{Full, Stats};
 use super::objects::{Objects, Reference};
 use super::open::{OpenError, Opened, Settings, open};
 use super::reader::{Pairs, ReadError, View};
+use super::reserve::has_room;
 use super::ticket::Ticket;
 use super::watch::{SLOW, Watch};
 use super::writer::{Gauges, Message, Writer};
@@ -74,6 +75,12 @@ impl Disk {
             false => Ok(()),
             true => Err(Full { free: self.gauges.free.load(Ordering::Relaxed) }),
         }
+    }
+
+    /// Whether a client's write of so many bytes may start.
+    pub(super) fn admits_bytes(&self, bytes: u64) -> Result<(), Full> {
+        self.admits()?;
+        has_room(&self.settings.dir, bytes).map_err(|free| Full { free })
     }
 
     /// The store in numbers.

@@ -109,6 +109,18 @@ impl Store {
         }
     }
 
+    /// As [`Store::admits`], for a write of so many bytes: ask it where a body may be larger than the reserve. Costs one
+    /// statvfs of the data directory.
+    ///
+    /// # Errors
+    /// [`Full`] while the reserve is not whole, or when this write would make it so.
+    pub fn admits_bytes(&self, bytes: u64) -> Result<(), Full> {
+        match &self.engine {
+            Engine::Disk(disk) => disk.admits_bytes(bytes),
+            Engine::Memory(_) => Ok(()),
+        }
+    }
+
     /// A reader of this store.
     pub fn reader(&self) -> Reader {
         Reader { view: self.view() }

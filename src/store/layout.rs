@@ -1,12 +1,14 @@
 //! Where things are in the data directory, and who may be in it: one process at a time.
 //!
-//!     <data>/lock      held for as long as a process has the store open
-//!     <data>/db/       the tree (sled: conf, db, snap.*, blobs/)
-//!     <data>/objects/  values over 4 KiB, one file each
-//!     <data>/redo/     decisions of more than 256 operations, while they are applied
-//!     <data>/reserve   space that is held for bad days
-//!     <data>/compact   asks the next start to compact
-//!     <data>/swap…     a restored or compacted store on its way in (see swap.rs)
+//! ```text
+//! <data>/lock      held for as long as a process has the store open
+//! <data>/db/       the tree (sled: conf, db, snap.*, blobs/)
+//! <data>/objects/  values over 4 KiB, one file each
+//! <data>/redo/     decisions of more than 256 operations, while they are applied
+//! <data>/reserve   space that is held for bad days
+//! <data>/compact   asks the next start to compact
+//! <data>/swap…     a restored or compacted store on its way in (see swap.rs)
+//! ```
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};

@@ -16,12 +16,14 @@
 //! - What a ticket answered is on disk: it survives a killed process and a power cut.
 //! - A decision is there as a whole or not at all, and never without those submitted before it.
 //! - After a failed flush or fsync nothing is promised any more: the process has to end and open the store anew.
+//! - Damage is found when it is read, and by a check; only damage in the newest part of the log cannot be told from a
+//!   write that a power cut tore, and what follows it is dropped.
 //! - A full disk is noticed before a write fails: clients are refused, the core writes on into the reserve.
 //!
 //! The tree's keys, by their first byte: `00` the store's own numbers, `01` owners of objects, `02` markers of redo
 //! files, `10`–`FE` the records of rooms.
 //!
-//! **Absent:** what records mean; retries; timers while space is plenty; async, save for waiting on a ticket; anything
+//! **Absent:** what records mean; retries; timers while nothing is committed and space is plenty; async, save for waiting on a ticket; anything
 //! else that names sled.
 
 mod archive;

@@ -1,7 +1,9 @@
 //! Opening a store on disk: everything between the data directory and the first decision.
 //!
-//!     lock --> finish a swap --> space --> tree (repaired if need be) --> format --> redo files --> objects
-//!          --> older kinds migrated, after a backup --> compacted when mostly dead --> the writer starts
+//! ```text
+//! lock --> finish a swap --> space --> tree (repaired if need be) --> format --> redo files --> objects
+//!      --> older kinds migrated, after a backup --> compacted when mostly dead --> the writer starts
+//! ```
 //!
 //! Any step may be cut short by a crash, and is done again at the next start.
 

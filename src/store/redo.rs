@@ -1,7 +1,9 @@
 //! Decisions too big for one atomic batch: written down whole first, then done, and done again after a crash.
 //!
-//!     operations --> redo/<n>, synced --> marker <n> in the tree, synced = committed
-//!                                            --> applied in batches --> marker gone, synced --> file removed
+//! ```text
+//! operations --> redo/<n>, synced --> marker <n> in the tree, synced = committed
+//!                                        --> applied in batches --> marker gone, synced --> file removed
+//! ```
 //!
 //! A file without a marker was never committed: it is removed when the store is opened. A marker whose operations fit
 //! 4 KiB (a delete of a range, however many records it hits) carries them itself, without a file.

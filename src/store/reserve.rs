@@ -1,12 +1,14 @@
 //! Space held for bad days, so that the core can write on while the disk is full.
 //!
-//!     roomy: reserve whole, clients may write
-//!       | free space falls below the floor
-//!       v
-//!     tight: clients are refused; the reserve is given up piece by piece, just ahead of the writes of the core
-//!       | free space is back, the reserve is whole again
-//!       v
-//!     roomy
+//! ```text
+//! roomy: reserve whole, clients may write
+//!   | free space falls below the floor
+//!   v
+//! tight: clients are refused; the reserve is given up piece by piece, just ahead of the writes of the core
+//!   | free space is back, the reserve is whole again
+//!   v
+//! roomy
+//! ```
 //!
 //! It is looked at before each group commit, and while it is tight once a second as well. The floor and the hold are
 //! apart, so that a disk at the brink does not flicker between the two.
@@ -23,12 +25,9 @@ const MIB: u64 = 1 << 20;
 /// Free space below which clients are refused.
 const FLOOR: u64 = 8 * MIB;
 
-/// Free space to have before a group is committed, beyond what the group weighs: sled writes whole segments of 512 KiB,
+/// Free space to have before a group is committed, beyond what the group itself takes: sled writes whole segments of 512 KiB,
 /// and moves old records on while it frees others.
 const AHEAD: u64 = 4 * MIB;
-
-/// How much more is written for a byte of a decision, at worst: the log, then the pages made anew.
-const AMPLIFICATION: u64 = 4;
 
 /// What a look found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +51,9 @@ enum Step {
     Refill,
 }
 
-/// The decision: `weight` is what is about to be written.
-fn step(free: u64, held: u64, whole: u64, weight: u64) -> Step {
-    let ahead = AHEAD + weight.saturating_mul(AMPLIFICATION);
+/// The decision: `coming` bytes are about to be written.
+fn step(free: u64, held: u64, whole: u64, coming: u64) -> Step {
+    let ahead = AHEAD.saturating_add(coming);
     if free < ahead && held > 0 {
         let given = (ahead - free).next_multiple_of(MIB);
         return Step::GiveUpTo(held.saturating_sub(given));
@@ -80,9 +79,9 @@ impl Reserve {
         Ok(Reserve { file, dir: dir.to_owned(), whole })
     }
 
-    /// Looks at the disk and gives up, or takes back, what is right before `weight` bytes are written.
-    pub(super) fn look(&self, weight: u64) -> io::Result<Space> {
-        match step(self.free()?, self.held()?, self.whole, weight) {
+    /// Looks at the disk and gives up, or takes back, what is right before `coming` bytes are written.
+    pub(super) fn look(&self, coming: u64) -> io::Result<Space> {
+        match step(free_bytes(&self.dir)?, self.held()?, self.whole, coming) {
             Step::Keep => {}
             Step::GiveUpTo(held) => {
                 self.file.set_len(held)?;
@@ -95,7 +94,7 @@ impl Reserve {
                 }
             }
         }
-        let (free, held) = (self.free()?, self.held()?);
+        let (free, held) = (free_bytes(&self.dir)?, self.held()?);
         Ok(Space { free, held, tight: held < self.whole || free < FLOOR })
     }
 
@@ -104,13 +103,21 @@ impl Reserve {
         let found = self.file.metadata()?;
         Ok(found.len().min(found.blocks() * 512))
     }
+}
 
-    /// Free bytes; those kept for root count when this is root.
-    fn free(&self) -> io::Result<u64> {
-        let found = statvfs(&self.dir)?;
-        let blocks = if nix::unistd::geteuid().is_root() { found.blocks_free() } else { found.blocks_available() };
-        Ok(blocks * found.fragment_size())
+/// Whether a value of so many bytes has room, with the floor left over.
+pub(super) fn has_room(dir: &Path, bytes: u64) -> Result<(), u64> {
+    match free_bytes(dir) {
+        Ok(free) if free < bytes.saturating_add(FLOOR) => Err(free),
+        _ => Ok(()), // a disk that does not answer is the writer's trouble
     }
+}
+
+/// Free bytes; those kept for root count when this is root.
+fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let found = statvfs(dir)?;
+    let blocks = if nix::unistd::geteuid().is_root() { found.blocks_free() } else { found.blocks_available() };
+    Ok(blocks * found.fragment_size())
 }
 
 #[cfg(test)]
@@ -123,7 +130,7 @@ mod tests {
         assert_eq!(step(100 * MIB, whole, whole, 0), Step::Keep);
         assert_eq!(step(4 * MIB, whole, whole, 0), Step::Keep, "there is just enough");
         assert_eq!(step(4 * MIB - 1, whole, whole, 0), Step::GiveUpTo(31 * MIB));
-        assert_eq!(step(0, whole, whole, MIB), Step::GiveUpTo(24 * MIB));
+        assert_eq!(step(0, whole, whole, MIB), Step::GiveUpTo(27 * MIB));
         assert_eq!(step(0, 2 * MIB, whole, 0), Step::GiveUpTo(0));
         assert_eq!(step(0, 0, whole, 0), Step::Keep, "nothing left to give");
     }

@@ -1,6 +1,8 @@
 //! Putting a whole new store in the place of the old one: at the end of a restore and of a compaction.
 //!
-//!     swap.new/ is built and synced --> renamed to swap/ = committed --> each part replaces the old one --> swap/ is gone
+//! ```text
+//! swap.new/ is built and synced --> renamed to swap/ = committed --> each part replaces the old one --> swap/ is gone
+//! ```
 //!
 //! A crash before the rename leaves the old store, and rubbish that the next start removes. A crash after it leaves work
 //! that the next start finishes. Every step can be done again.

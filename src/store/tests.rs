@@ -216,33 +216,12 @@ proptest! {
         }
         disk.submit(Batch::new()).wait().unwrap();
         prop_assert_eq!(texts(&disk), texts(&memory));
+        disk.close();
         let live = disk.stats().live_bytes;
         drop(disk);
         let disk = open(dir.path());
         prop_assert_eq!(texts(&disk), texts(&memory));
         prop_assert_eq!(disk.check(&[]).findings, Vec::<String>::new());
         prop_assert_eq!(disk.stats().live_bytes, live);
-    }
-}
-
-#[test]
-#[ignore]
-fn bench_one() {
-    let dir = tempfile::tempdir_in("/work").unwrap();
-    let store = open(dir.path());
-    for _ in 0..5 {
-        let began = std::time::Instant::now();
-        for n in 0..2000 {
-            put(&store, n, "some text").wait().unwrap();
-        }
-        let a = began.elapsed();
-        use std::os::unix::fs::FileExt;
-        let f = std::fs::File::create(dir.path().join("bare")).unwrap();
-        let began = std::time::Instant::now();
-        for n in 0..2000u64 {
-            f.write_all_at(&[7; 300], n * 300).unwrap();
-            f.sync_data().unwrap();
-        }
-        eprintln!("{a:?} bare {:?}", began.elapsed());
     }
 }

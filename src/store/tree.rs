@@ -132,8 +132,20 @@ enum Attempt {
     Io(io::Error),
 }
 
-/// One try, on a thread of its own: a panic in it ends that thread and no more.
+/// One try. A tree that this process has just closed is locked until sled's threads have let go of it.
 fn attempt(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
+    for _ in 0..LOCK_TRIES {
+        match attempt_once(path, cache_bytes) {
+            Err(Attempt::Io(why)) if why.to_string().starts_with("could not acquire lock") => thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    attempt_once(path, cache_bytes)
+}
+
+/// On a thread of its own: a panic ends that thread and no more. It must not sleep or wait for a time, since its timers
+/// may be an hour late.
+fn attempt_once(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
     let config = sled::Config::new()
         .path(path)
         .mode(sled::Mode::HighThroughput)
@@ -144,7 +156,7 @@ fn attempt(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
         if let Err(why) = nix::sys::prctl::set_timerslack(TIMER_SLACK) {
             tracing::debug!(%why, "sled's idle threads will wake once a second");
         }
-        let db = open_unlocked(&config)?;
+        let db = config.open()?;
         db.flush()?; // starts sled's threads, on a new tree too
         Ok(db)
     });
@@ -157,19 +169,6 @@ fn attempt(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
             Err(Attempt::Damaged(said.unwrap_or("it panicked").to_owned()))
         }
     }
-}
-
-/// Opens it. A tree that this process has just closed is locked until sled's threads have let go of it.
-fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
-    for _ in 0..LOCK_TRIES {
-        match config.open() {
-            Err(sled::Error::Io(why)) if why.to_string().starts_with("could not acquire lock") => {
-                thread::sleep(LOCK_PAUSE);
-            }
-            other => return other,
-        }
-    }
-    config.open()
 }
 
 /// Copies the directory beside itself, then removes what can be made anew: `snap.*` and `conf`. `None` when neither is

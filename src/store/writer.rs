@@ -1,7 +1,9 @@
 //! The one thread that writes.
 //!
-//!     waiting --message--> gather what else is there --> look at the space --> commit --> answer --> waiting
-//!                                                                                `--error--> the hook, then the end
+//! ```text
+//! waiting --message--> gather what else is there --> look at the space --> commit --> answer --> waiting
+//!                                                                            `--error--> the hook, then the end
+//! ```
 //!
 //! It sleeps on its queue and wakes for nothing else, save once a second while space is tight. What comes in while it
 //! commits is the next group: the slower the disk, the bigger the groups.
@@ -10,6 +12,7 @@ use super::backend::Backend;
 use super::batch::{Batch, Op};
 use super::committer::{Committer, Decision};
 use super::formats::LIVE_KEY;
+use super::objects::LONGEST_INLINE;
 use super::reserve::{Reserve, Space};
 use super::tap::Tap;
 use super::ticket::{Answer, CommitError};
@@ -30,6 +33,9 @@ const TIGHT_LOOK: Duration = Duration::from_secs(1);
 
 /// The estimate of live bytes is written down when it has drifted by so much.
 const LIVE_DRIFT: u64 = 1 << 20;
+
+/// How many bytes sled writes for one of a decision, at worst: the log, then the pages made anew.
+const AMPLIFICATION: usize = 4;
 
 /// What the writer is asked.
 pub(super) enum Message {
@@ -150,11 +156,11 @@ impl Writer {
 
     fn commit(&mut self, mut group: Vec<Decision>) -> io::Result<()> {
         let decisions = group.len();
-        let weight: usize = group.iter().flat_map(|decision| &decision.ops).map(Op::weight).sum();
+        let coming: usize = group.iter().flat_map(|decision| &decision.ops).map(footprint).sum();
         if self.committer.live().abs_diff(self.live_known) > LIVE_DRIFT {
             group.push(self.live_decision());
         }
-        self.look(weight as u64);
+        self.look(coming as u64);
         let began = Instant::now();
         let listening = !self.taps.is_empty();
         // sled panics on some kinds of damage: a commit that panicked has failed like any other.
@@ -182,8 +188,8 @@ impl Writer {
         Decision { ops: vec![Op::Put { key: LIVE_KEY.to_vec(), value }], answer: None }
     }
 
-    fn look(&self, weight: u64) {
-        match self.reserve.look(weight) {
+    fn look(&self, coming: u64) {
+        match self.reserve.look(coming) {
             Ok(space) => {
                 if space.tight != self.gauges.tight.load(Ordering::Relaxed) {
                     tracing::warn!(free = space.free, reserve = space.held, tight = space.tight, "disk space");
@@ -201,5 +207,13 @@ impl Writer {
             self.committer.commit(vec![decision], false)?;
         }
         self.backend.sync()
+    }
+}
+
+/// About how many bytes an operation takes on disk.
+fn footprint(op: &Op) -> usize {
+    match op {
+        Op::Put { value, .. } if value.len() > LONGEST_INLINE => value.len(),
+        other => other.weight() * AMPLIFICATION,
     }
 }

@@ -55,6 +55,8 @@ fn on_a_full_disk_clients_wait_and_the_core_writes_on() {
     store.submit(small(0)).wait().unwrap();
     assert_eq!(store.admits(), Ok(()));
     assert_eq!(store.stats().reserve, 24 * MIB);
+    assert_eq!(store.admits_bytes(20 * MIB), Ok(()));
+    assert!(store.admits_bytes(40 * MIB).is_err(), "that much would not fit");
 
     fill(&disk.path().join("ballast"));
     store.submit(small(1)).wait().unwrap();
