@@ -623,6 +623,28 @@ async fn stop_signals_reach_the_core_and_the_next_one() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_core_count() {
+    let mut keeper = Keeper::start();
+    let mut core = keeper.core().await;
+    keeper.signal(Signal::SIGSTOP);
+    core.link.spawn(TEST, keeper.shell(1, "exec sleep 1000"));
+    // The carrier has written it when it has nothing to do but to wait.
+    tokio::task::yield_now().await;
+    core.die();
+    keeper.signal(Signal::SIGCONT);
+    within(core.link.closed()).await;
+    core = keeper.core().await;
+    assert_eq!(core.welcome.held_by(TEST)[0].state, HeldState::Live);
+
+    keeper.signal(Signal::SIGSTOP);
+    core.link.done(9);
+    tokio::task::yield_now().await;
+    core.die();
+    keeper.signal(Signal::SIGCONT);
+    assert_eq!(until(|| keeper.process.try_wait().unwrap()).await.code(), Some(9));
+}
+
+#[tokio::test]
 async fn a_keeper_without_core_and_children_ends_when_asked() {
     let mut keeper = Keeper::start();
     for _ in 0..2 {

@@ -275,6 +275,9 @@ impl<K: Kernel> Keeper<K> {
                 // Its last word is in the pipe, and must come before its exit.
                 self.conclude_fork(slot);
             }
+            if self.machine.core_pid() == Some(reaped.pid) {
+                self.hear_core(); // its last words count: they may be that it is done
+            }
             let refused = self.check_refused(reaped.pid);
             self.todo.push_back(refused.unwrap_or(Event::Reaped(reaped)));
             self.step_all();
