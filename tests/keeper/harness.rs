@@ -270,15 +270,19 @@ impl GroupRoot {
 
 impl Drop for GroupRoot {
     fn drop(&mut self) {
-        for group in self.children() {
-            let _ = fs::write(group.join("cgroup.kill"), "1");
-            let end = Instant::now() + Duration::from_secs(5);
-            while fs::remove_dir(&group).is_err() && Instant::now() < end {
-                std::thread::yield_now();
-            }
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        let end = Instant::now() + Duration::from_secs(5);
+        while remove_groups(&self.0).is_err() && Instant::now() < end {
+            std::thread::yield_now();
         }
-        let _ = fs::remove_dir(&self.0);
     }
+}
+
+fn remove_groups(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)?.flatten().filter(|entry| entry.path().is_dir()) {
+        remove_groups(&entry.path())?;
+    }
+    fs::remove_dir(path)
 }
 
 /// A script whose processes leave every group and session, ignore SIGTERM, and say their pids.
