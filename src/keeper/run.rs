@@ -11,7 +11,7 @@
 
 use crate::keeper::carry::{self, Carried};
 use crate::keeper::cgroup::{self, Groups};
-use crate::keeper::frames::{Frame, FrameError, Inbox, Outbox};
+use crate::keeper::frames::{FDS_MAX, Frame, FrameError, Inbox, Outbox};
 use crate::keeper::launch::{self, Common};
 use crate::keeper::machine::{Effect, Event, Loss, Machine};
 use crate::keeper::model::{Cgroup, News, Spawn, Stage};
@@ -141,7 +141,7 @@ impl<K: Kernel> Keeper<K> {
             // The self-check read the same bytes, so nothing but a damaged memory leads here. The children are now
             // strays, and the core ends what it finds of them.
             Some(Err(error)) => log(&error.to_string()),
-            None => {}
+            None => keeper.hold(notify::listeners()),
         }
         // Blocked since before the exec, if there was one; what came meanwhile is delivered now.
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&sys::handled()), None)?;
@@ -167,7 +167,7 @@ impl<K: Kernel> Keeper<K> {
             notify: Notify::from_env(),
             signals,
             channel: None,
-            listeners: notify::listeners(),
+            listeners: Vec::new(),
             pipes: BTreeMap::new(),
             forking: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -247,6 +247,15 @@ impl<K: Kernel> Keeper<K> {
             events: self.events.keys().copied().filter(|_| happened.next() == Some(true)).collect(),
             watched: self.watched.keys().copied().filter(|_| happened.next() == Some(true)).collect(),
         })
+    }
+
+    /// Keeps listening sockets, as many as a welcome can hand over.
+    fn hold(&mut self, listeners: impl IntoIterator<Item = (String, OwnedFd)>) {
+        self.listeners.extend(listeners);
+        if self.listeners.len() > FDS_MAX {
+            log(&format!("only {FDS_MAX} listening sockets are held; the others end with the core"));
+            self.listeners.truncate(FDS_MAX);
+        }
     }
 
     /// Takes in the signals that came; true when a child was reaped.
@@ -347,7 +356,7 @@ impl<K: Kernel> Keeper<K> {
             Effect::Ping => self.tell(&Tell::Ping, Vec::new()),
             Effect::Hold(name) => {
                 self.listeners.retain(|(held, _)| *held != name);
-                self.listeners.extend(fds.pop().map(|fd| (name, fd)));
+                self.hold(fds.pop().map(|fd| (name, fd)));
             }
             Effect::Drop(name) => self.listeners.retain(|(held, _)| *held != name),
             Effect::Notify(state) => {
