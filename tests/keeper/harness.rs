@@ -150,9 +150,16 @@ impl Drop for Keeper {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let mark = self.dir.path().as_os_str().as_encoded_bytes();
-        for pid in pids() {
+        let ours = |pid: &i32| {
             let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            if environ.windows(mark.len()).any(|window| window == mark) {
+            environ.windows(mark.len()).any(|window| window == mark) && lives(*pid)
+        };
+        // A process in the middle of an exec shows no environment: only several looks in a row prove that none is left.
+        let mut nobody = 0;
+        while nobody < 5 {
+            let left: Vec<i32> = pids().into_iter().filter(ours).collect();
+            nobody = if left.is_empty() { nobody + 1 } else { 0 };
+            for pid in left {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
