@@ -299,7 +299,7 @@ impl<K: Kernel> Keeper<K> {
         loop {
             self.step_all();
             if self.machine.wants_kin(std::mem::take(&mut something_was_reaped)) {
-                let kin = self.kernel.kin(&|pid| self.machine.knows(pid));
+                let kin = self.kernel.kin(&|pid| self.machine.knows(pid), &|session| self.machine.claims(session));
                 self.todo.push_back(Event::Kin(kin));
             } else if self.machine.wants_scan() {
                 let groups = self.machine.leftover_groups();
