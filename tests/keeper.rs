@@ -623,6 +623,28 @@ async fn stop_signals_reach_the_core_and_the_next_one() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_core_count() {
+    let mut keeper = Keeper::start();
+    let mut core = keeper.core().await;
+    keeper.signal(Signal::SIGSTOP);
+    core.link.spawn(TEST, keeper.shell(1, "exec sleep 1000"));
+    // The carrier has written it when it has nothing to do but to wait.
+    tokio::task::yield_now().await;
+    core.die();
+    keeper.signal(Signal::SIGCONT);
+    within(core.link.closed()).await;
+    core = keeper.core().await;
+    assert_eq!(core.welcome.held_by(TEST)[0].state, HeldState::Live);
+
+    keeper.signal(Signal::SIGSTOP);
+    core.link.done(9);
+    tokio::task::yield_now().await;
+    core.die();
+    keeper.signal(Signal::SIGCONT);
+    assert_eq!(until(|| keeper.process.try_wait().unwrap()).await.code(), Some(9));
+}
+
+#[tokio::test]
 async fn a_keeper_without_core_and_children_ends_when_asked() {
     let mut keeper = Keeper::start();
     for _ in 0..2 {
@@ -797,4 +819,49 @@ async fn nothing_is_lost_when_cores_die_under_load() {
 #[tokio::test]
 async fn nothing_is_lost_when_the_keeper_is_upgraded_under_load() {
     nothing_is_lost(Disturbance::Upgrade).await;
+}
+
+/// Delegation as a user's own service manager does it: the directory belongs to the user, and the keeper is in it.
+#[tokio::test]
+async fn an_unprivileged_keeper_uses_the_control_group_of_its_user() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    if !nix::unistd::getuid().is_root() {
+        return eprintln!("NOT RUN: becoming another user takes root");
+    }
+    let Some(root) = GroupRoot::new("delegated") else { return };
+    let (nobody, place) = (65534, root.0.join("user"));
+    fs::create_dir(&place).unwrap();
+    for owned in ["", "cgroup.procs", "cgroup.subtree_control"] {
+        chown(place.join(owned), Some(nobody), Some(nobody)).unwrap();
+    }
+    let keeper = Keeper::start_with(|command| {
+        let control = PathBuf::from(command.get_envs().find(|(name, _)| *name == CONTROL).unwrap().1.unwrap());
+        let dir = control.parent().unwrap();
+        // The program and the socket, where this user reaches them.
+        let program = dir.join("keeper");
+        fs::copy(command.get_program(), &program).unwrap();
+        for path in [dir, &control] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        let argv: Vec<OsString> = command.get_args().map(Into::into).collect();
+        *command = Command::new("sh");
+        let script = "echo $$ > \"$0\"/cgroup.procs; exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+        command.args(["-c", script]).arg(&place).arg(program).args(argv).env(CONTROL, &control).stdout(Io::null());
+    });
+    let mut core = keeper.core().await;
+    assert_eq!(core.welcome.cgroup.root.as_ref(), Some(&place));
+    let inside = fs::read_to_string(place.join(OWN_GROUP).join("cgroup.procs")).unwrap();
+    let mut inside: Vec<i32> = inside.lines().map(|pid| pid.parse().unwrap()).collect();
+    inside.sort_unstable();
+    assert_eq!(inside, [keeper.pid().as_raw(), core.pid]);
+    let own = |slot, script| Spawn { uid: nobody, gid: nobody, ..keeper.shell(slot, script) };
+    no_head_survives(&keeper, &mut core, grouped(own(1, HYDRA))).await;
+    assert_eq!(
+        core.failed(Spawn { uid: 0, stdout: Stdio::Null, ..own(2, "true") }).await,
+        "setgroups: Operation not permitted"
+    );
+
+    // A new core finds it all set up.
+    core.die();
+    assert_eq!(keeper.core().await.welcome.cgroup.root.as_ref(), Some(&place));
 }

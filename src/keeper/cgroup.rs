@@ -196,7 +196,10 @@ fn own_directory() -> Option<(PathBuf, bool)> {
         kind.starts_with("cgroup2 ").then(|| fields.next().zip(fields.next()))?
     })?;
     let below = if root == "/" { own } else { own.strip_prefix(root)? };
-    Some((Path::new(point).join(below.trim_start_matches('/')), own == "/"))
+    // Found again by a keeper that has moved already.
+    let below = below.strip_suffix(OWN_GROUP).unwrap_or(below).trim_matches('/');
+    let path = if below.is_empty() { PathBuf::from(point) } else { Path::new(point).join(below) };
+    Some((path, own.trim_end_matches(OWN_GROUP) == "/"))
 }
 
 fn prepare(root: PathBuf, own_directory: Option<PathBuf>, own: &[i32]) -> Result<CgroupFacts, String> {

@@ -6,7 +6,7 @@ use crate::keeper::cgroup::Groups;
 use crate::keeper::model::{Spawn, Stage, Stdio};
 use crate::keeper::sys::{self, Failure, Identity, Launch, Step, Strings};
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -180,10 +180,11 @@ fn append(path: &Path, uid: u32, gid: u32) -> io::Result<File> {
     for _ in 0..2 {
         match options.clone().create_new(true).open(path) {
             Ok(new) => {
-                if uid != sys::effective_uid() {
-                    fchown(&new, Some(uid), Some(gid))?;
-                }
-                return Ok(new);
+                // Half done would be worse than not: the next open takes what it finds.
+                return match give(&new, uid, gid) {
+                    Ok(()) => Ok(new),
+                    Err(error) => fs::remove_file(path).and(Err(error)),
+                };
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -194,6 +195,10 @@ fn append(path: &Path, uid: u32, gid: u32) -> io::Result<File> {
         }
     }
     Err(ErrorKind::NotFound.into())
+}
+
+fn give(file: &File, uid: u32, gid: u32) -> io::Result<()> {
+    if uid == sys::effective_uid() { Ok(()) } else { fchown(file, Some(uid), Some(gid)) }
 }
 
 fn errno(error: &io::Error) -> i32 {

@@ -511,6 +511,11 @@ impl Machine {
             || self.checks(pid)
     }
 
+    /// Whether this is the session of a held child.
+    pub fn claims(&self, session: i32) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     /// The slot and control group of a leader that has not been waited for.
     pub fn leader(&self, pid: i32) -> Option<(u64, Option<&str>)> {
         let slot = *self.leaders.get(&pid)?;

@@ -23,7 +23,7 @@ mod launch;
 mod leftovers;
 pub mod link;
 mod machine;
-mod model;
+pub mod model;
 mod notify;
 mod procfs;
 mod run;

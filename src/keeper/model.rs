@@ -1,6 +1,6 @@
 //! The words of the keeper: what can be asked of it, what it holds, and what it tells.
 //!
-//! Plain values without behaviour of their own; [`crate::keeper::wire`] writes them, `machine` decides over them.
+//! Plain values without behaviour of their own; `wire` writes them, `machine` decides over them.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -233,7 +233,7 @@ impl Stage {
     }
 }
 
-/// What the keeper tells the core after its [`Welcome`].
+/// What the keeper tells the core after its welcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// The child runs its program.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The fields of `/proc/<pid>/stat` (proc_pid_stat(5)) that are used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +83,29 @@ fn children_of_leader(pid: i32) -> Vec<i32> {
     }
 }
 
-/// The living children of the keeper (pid `own`) that are not `known`: what it has adopted.
-pub fn kin(own: i32, known: &dyn Fn(i32) -> bool) -> Vec<Kin> {
+/// How often, and how long apart, an empty environment is read again. A process in the middle of an exec shows none
+/// for some microseconds, and would pass for a stray that wiped it; a true one costs the keeper this once.
+const LOOKS: usize = 10;
+const LOOK_AGAIN: Duration = Duration::from_micros(300);
+
+fn run_of_orphan(pid: i32) -> Option<u64> {
+    for _ in 0..LOOKS {
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environ) if environ.is_empty() => std::thread::sleep(LOOK_AGAIN),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    run_of(pid)
+}
+
+/// The living children of the keeper (pid `own`) that are not `known`: what it has adopted. One whose session is
+/// `claimed` needs no further look.
+pub fn kin(own: i32, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool) -> Vec<Kin> {
     let unknown = children_of_leader(own).into_iter().filter(|pid| !known(*pid));
     let looked = unknown.filter_map(|pid| {
         let stat = Stat::of(pid).filter(Stat::lives)?;
-        Some(Kin { pid, session: stat.session, run: run_of(pid), command: stat.command })
+        let run = if claimed(stat.session) { None } else { run_of_orphan(pid) };
+        Some(Kin { pid, session: stat.session, run, command: stat.command })
     });
     looked.collect()
 }

@@ -11,7 +11,7 @@
 
 use crate::keeper::carry::{self, Carried};
 use crate::keeper::cgroup::{self, Groups};
-use crate::keeper::frames::{Frame, FrameError, Inbox, Outbox};
+use crate::keeper::frames::{FDS_MAX, Frame, FrameError, Inbox, Outbox};
 use crate::keeper::launch::{self, Common};
 use crate::keeper::machine::{Effect, Event, Loss, Machine};
 use crate::keeper::model::{Cgroup, News, Spawn, Stage};
@@ -141,7 +141,7 @@ impl<K: Kernel> Keeper<K> {
             // The self-check read the same bytes, so nothing but a damaged memory leads here. The children are now
             // strays, and the core ends what it finds of them.
             Some(Err(error)) => log(&error.to_string()),
-            None => {}
+            None => keeper.hold(notify::listeners()),
         }
         // Blocked since before the exec, if there was one; what came meanwhile is delivered now.
         sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&sys::handled()), None)?;
@@ -167,7 +167,7 @@ impl<K: Kernel> Keeper<K> {
             notify: Notify::from_env(),
             signals,
             channel: None,
-            listeners: notify::listeners(),
+            listeners: Vec::new(),
             pipes: BTreeMap::new(),
             forking: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -249,6 +249,15 @@ impl<K: Kernel> Keeper<K> {
         })
     }
 
+    /// Keeps listening sockets, as many as a welcome can hand over.
+    fn hold(&mut self, listeners: impl IntoIterator<Item = (String, OwnedFd)>) {
+        self.listeners.extend(listeners);
+        if self.listeners.len() > FDS_MAX {
+            log(&format!("only {FDS_MAX} listening sockets are held; the others end with the core"));
+            self.listeners.truncate(FDS_MAX);
+        }
+    }
+
     /// Takes in the signals that came; true when a child was reaped.
     fn hear_signals(&mut self) -> bool {
         let signals: Vec<i32> = self.signals.pending().collect();
@@ -275,6 +284,9 @@ impl<K: Kernel> Keeper<K> {
                 // Its last word is in the pipe, and must come before its exit.
                 self.conclude_fork(slot);
             }
+            if self.machine.core_pid() == Some(reaped.pid) {
+                self.hear_core(); // its last words count: they may be that it is done
+            }
             let refused = self.check_refused(reaped.pid);
             self.todo.push_back(refused.unwrap_or(Event::Reaped(reaped)));
             self.step_all();
@@ -287,7 +299,7 @@ impl<K: Kernel> Keeper<K> {
         loop {
             self.step_all();
             if self.machine.wants_kin(std::mem::take(&mut something_was_reaped)) {
-                let kin = self.kernel.kin(&|pid| self.machine.knows(pid));
+                let kin = self.kernel.kin(&|pid| self.machine.knows(pid), &|session| self.machine.claims(session));
                 self.todo.push_back(Event::Kin(kin));
             } else if self.machine.wants_scan() {
                 let groups = self.machine.leftover_groups();
@@ -344,7 +356,7 @@ impl<K: Kernel> Keeper<K> {
             Effect::Ping => self.tell(&Tell::Ping, Vec::new()),
             Effect::Hold(name) => {
                 self.listeners.retain(|(held, _)| *held != name);
-                self.listeners.extend(fds.pop().map(|fd| (name, fd)));
+                self.hold(fds.pop().map(|fd| (name, fd)));
             }
             Effect::Drop(name) => self.listeners.retain(|(held, _)| *held != name),
             Effect::Notify(state) => {

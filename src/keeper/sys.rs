@@ -43,8 +43,8 @@ pub trait Kernel {
     fn watch(&mut self, pid: i32, start_ticks: u64) -> Watch;
     /// Waits for one child that has ended, if there is one.
     fn reap(&mut self) -> Option<Reaped>;
-    /// The living children that are not `known`.
-    fn kin(&mut self, known: &dyn Fn(i32) -> bool) -> Vec<Kin>;
+    /// The living children that are not `known`; the sessions of some are `claimed`, which says enough of them.
+    fn kin(&mut self, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool) -> Vec<Kin>;
     /// These processes and their descendants.
     fn trees(&mut self, roots: &[i32]) -> Vec<Descendant>;
     /// All living processes; `groups` names the control groups of some.
@@ -480,8 +480,8 @@ impl Kernel for Linux {
         Some(Reaped { pid, status, rusage: rusage(&usage), ended, oom: false, populated: None })
     }
 
-    fn kin(&mut self, known: &dyn Fn(i32) -> bool) -> Vec<Kin> {
-        procfs::kin(self.own, known)
+    fn kin(&mut self, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool) -> Vec<Kin> {
+        procfs::kin(self.own, known, claimed)
     }
 
     fn trees(&mut self, roots: &[i32]) -> Vec<Descendant> {

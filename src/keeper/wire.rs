@@ -51,7 +51,7 @@ pub enum Ask {
     },
     /// The core serves: should it die now, it is replaced at once.
     Ready,
-    /// The answer to [`Tell::Ping`].
+    /// The answer to a ping.
     Pong,
     /// Start a child; takes as many descriptors as its [`Stdio::Fd`]s name.
     Spawn(Box<Spawn>),

@@ -150,9 +150,16 @@ impl Drop for Keeper {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let mark = self.dir.path().as_os_str().as_encoded_bytes();
-        for pid in pids() {
+        let ours = |pid: &i32| {
             let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            if environ.windows(mark.len()).any(|window| window == mark) {
+            environ.windows(mark.len()).any(|window| window == mark) && lives(*pid)
+        };
+        // A process in the middle of an exec shows no environment: only several looks in a row prove that none is left.
+        let mut nobody = 0;
+        while nobody < 5 {
+            let left: Vec<i32> = pids().into_iter().filter(ours).collect();
+            nobody = if left.is_empty() { nobody + 1 } else { 0 };
+            for pid in left {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
@@ -270,15 +277,19 @@ impl GroupRoot {
 
 impl Drop for GroupRoot {
     fn drop(&mut self) {
-        for group in self.children() {
-            let _ = fs::write(group.join("cgroup.kill"), "1");
-            let end = Instant::now() + Duration::from_secs(5);
-            while fs::remove_dir(&group).is_err() && Instant::now() < end {
-                std::thread::yield_now();
-            }
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        let end = Instant::now() + Duration::from_secs(5);
+        while remove_groups(&self.0).is_err() && Instant::now() < end {
+            std::thread::yield_now();
         }
-        let _ = fs::remove_dir(&self.0);
     }
+}
+
+fn remove_groups(path: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(path)?.flatten().filter(|entry| entry.path().is_dir()) {
+        remove_groups(&entry.path())?;
+    }
+    fs::remove_dir(path)
 }
 
 /// A script whose processes leave every group and session, ignore SIGTERM, and say their pids.

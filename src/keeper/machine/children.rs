@@ -41,6 +41,10 @@ impl Machine {
             // Before its own session exists the group is the keeper's.
             (Phase::Starting, _, _) | (Phase::Live, Scope::Leader, _) => vec![Effect::Kill { pid, signal }],
             (Phase::Live, Scope::Group, _) => vec![Effect::KillGroup { pid, signal }],
+            // A leader with the rights to leave its group is still the leader.
+            (Phase::Live, Scope::Tree, Some(group)) if signal == libc::SIGKILL => {
+                vec![Effect::KillCgroup { group, signal, only: None }, Effect::Kill { pid, signal }]
+            }
             (Phase::Live | Phase::Exited { .. }, Scope::Tree, Some(group)) => {
                 vec![Effect::KillCgroup { group, signal, only: None }]
             }

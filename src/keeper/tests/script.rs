@@ -45,7 +45,7 @@ impl Kernel for Script {
     fn reap(&mut self) -> Option<Reaped> {
         self.ended.pop_front()
     }
-    fn kin(&mut self, known: &dyn Fn(i32) -> bool) -> Vec<Kin> {
+    fn kin(&mut self, known: &dyn Fn(i32) -> bool, _: &dyn Fn(i32) -> bool) -> Vec<Kin> {
         self.kin.iter().filter(|kin| !known(kin.pid)).cloned().collect()
     }
     /// Every root has one child, a hundred higher, in a process group of its own.
