@@ -184,7 +184,8 @@ struct Connected {
 }
 
 async fn connect(config: &Config) -> Result<Connected, Box<dyn Error>> {
-    let socket = crate::keeper::socket_from_env().ok_or("this process was not started by a keeper; run `hostler serve`")?;
+    let socket =
+        crate::keeper::socket_from_env().ok_or("this process was not started by a keeper; run `hostler serve`")?;
     let root = Some(config.cgroup.root.clone()).filter(|root| !root.as_os_str().is_empty());
     let hello = Hello { max_slots: Some(config.keeper.max_slots as u64), cgroup_root: root };
     let (link, welcome) = Link::connect(socket, hello).await?;
@@ -247,7 +248,9 @@ impl Connected {
     /// Without a store nothing can be stopped in order, and nothing can be promised: what runs is left to the next start.
     fn stop_degraded(&self, news: Option<News>) -> Result<(), End> {
         match news {
-            Some(News::Stop | News::StopNow) => Err(End::Hopeless("stopped while the store could not be opened".into())),
+            Some(News::Stop | News::StopNow) => {
+                Err(End::Hopeless("stopped while the store could not be opened".into()))
+            }
             None => Err(End::HungUp),
             Some(_) => Ok(()),
         }
@@ -332,13 +335,7 @@ impl Connected {
     }
 
     /// Serves. The answer is the code to end with when everything was stopped; none when the keeper hung up.
-    async fn live(
-        &mut self,
-        server: &Server,
-        tasks: &proc::Handle,
-        health: &Health,
-        house: &Mansion,
-    ) -> Option<i32> {
+    async fn live(&mut self, server: &Server, tasks: &proc::Handle, health: &Health, house: &Mansion) -> Option<i32> {
         let stopped = watch::Sender::new(false);
         let stop = |now| {
             health.set(State::Stopping);
@@ -397,11 +394,7 @@ impl Connected {
 }
 
 /// Says on every route what is wrong with the store.
-async fn serve_degraded(
-    config: &Config,
-    sockets: &[listeners::Bound],
-    cause: String,
-) -> Result<(Server, Health), End> {
+async fn serve_degraded(config: &Config, sockets: &[listeners::Bound], cause: String) -> Result<(Server, Health), End> {
     let health = Health::new(State::Degraded { cause });
     // No store, no tokens: only the kernel's word counts, and nothing but refusals is given.
     let tokens = Tokens::load(Store::in_memory())?;

@@ -47,7 +47,9 @@ pub fn check(data_dir: &Path, tables: &[Table]) -> Result<(), String> {
     let there: Formats = serde_json::from_slice(&text).map_err(|why| format!("formats: {why}"))?;
     let known = known(tables);
     match there.iter().find(|(kind, format)| known.get(*kind).is_none_or(|known| known < format)) {
-        Some((kind, format)) => Err(format!("the data has format {format} of {kind}, which this version does not know")),
+        Some((kind, format)) => {
+            Err(format!("the data has format {format} of {kind}, which this version does not know"))
+        }
         None => Ok(()),
     }
 }

@@ -74,11 +74,8 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
     let mut bound = vec![unix(&config.socket, &mut held)?];
     for entry in &config.listen {
         let fail = |why: String| ListenError { name: entry.address.clone(), why };
-        let addresses: Vec<SocketAddr> = entry
-            .address
-            .to_socket_addrs()
-            .map_err(|why| fail(format!("{why}; expected ADDRESS:PORT")))?
-            .collect();
+        let addresses: Vec<SocketAddr> =
+            entry.address.to_socket_addrs().map_err(|why| fail(format!("{why}; expected ADDRESS:PORT")))?.collect();
         for address in addresses {
             if !address.ip().is_loopback() && entry.tls.is_none() && !entry.plaintext {
                 return Err(fail("an address beyond this host needs `cert` and `key`, or `plaintext = true`".into()));
@@ -124,7 +121,9 @@ fn recognised(name: String, fd: OwnedFd) -> Option<(String, Socket)> {
 fn take_tcp(held: &mut Vec<(String, Socket)>, name: &str, address: SocketAddr) -> Option<TcpListener> {
     let position = held.iter().position(|(known, socket)| match socket {
         Socket::Tcp(listener) => listener.local_addr().is_ok_and(|local| {
-            local == address || (local.is_ipv4() == address.is_ipv4() && known.split_once(':').is_some_and(|(_, known)| known == name))
+            local == address
+                || (local.is_ipv4() == address.is_ipv4()
+                    && known.split_once(':').is_some_and(|(_, known)| known == name))
         }),
         Socket::Unix(_) => false,
     })?;

@@ -52,11 +52,13 @@ pub fn parse_file(text: &str) -> Result<Vec<(String, String)>, String> {
             continue;
         }
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-        let (name, value) =
-            line.split_once('=').ok_or_else(|| format!("line {}: expected NAME=value", number + 1))?;
+        let (name, value) = line.split_once('=').ok_or_else(|| format!("line {}: expected NAME=value", number + 1))?;
         let name = name.trim_end();
         if !is_name(name) {
-            return Err(format!("line {}: a name has letters, digits and _, and does not begin with a digit", number + 1));
+            return Err(format!(
+                "line {}: a name has letters, digits and _, and does not begin with a digit",
+                number + 1
+            ));
         }
         variables.push((name.to_owned(), unquoted(value.trim()).to_owned()));
     }
@@ -83,8 +85,7 @@ mod tests {
         let text = "# a comment\n\nA=1\nexport B = two words \nC=\"quoted = yes\"\nD='x'\nE=\n; F=no\nG=\"half\n";
         let read = parse_file(text).unwrap();
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let expected =
-            [("A", "1"), ("B", "two words"), ("C", "quoted = yes"), ("D", "x"), ("E", ""), ("G", "\"half")];
+        let expected = [("A", "1"), ("B", "two words"), ("C", "quoted = yes"), ("D", "x"), ("E", ""), ("G", "\"half")];
         assert_eq!(read, expected);
     }
 

@@ -5,8 +5,8 @@
 //! nothing to the next one and are ended by it.
 
 use crate::auth::users::Account;
-use crate::keeper::{Link, Owner, Welcome};
 use crate::keeper::{HeldState, News, Scope, Spawn, Status, Stdio};
+use crate::keeper::{Link, Owner, Welcome};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::HashMap;
 use std::fs::File;
@@ -56,11 +56,8 @@ impl Helpers {
             }
         }
         let began = u64::try_from(chrono::Utc::now().timestamp_micros()).unwrap_or(0);
-        let helpers = Helpers {
-            link: link.clone(),
-            waiting: Arc::default(),
-            next: Arc::new(AtomicU64::new(FIRST_SLOT + began)),
-        };
+        let helpers =
+            Helpers { link: link.clone(), waiting: Arc::default(), next: Arc::new(AtomicU64::new(FIRST_SLOT + began)) };
         tokio::spawn(hear(link.subscribe(Owner::PROBE), link.clone(), helpers.waiting.clone()));
         helpers
     }

@@ -175,7 +175,8 @@ impl Fields {
     }
 
     fn interval(&mut self) -> Result<Option<Duration>, Refused> {
-        let expected = |_| Refused::new(What::Field, "interval", "expected seconds as a number, or text such as \"5m\"");
+        let expected =
+            |_| Refused::new(What::Field, "interval", "expected seconds as a number, or text such as \"5m\"");
         match self.take("interval") {
             None => Ok(None),
             Some(Value::Number(number)) if number.as_f64().is_some_and(|seconds| seconds < 0.0) => {
@@ -319,9 +320,12 @@ impl Fields {
         let given: Vec<_> = kinds.into_iter().filter(|kind| table.0.contains_key(*kind)).collect();
         let [kind] = given[..] else { return Err(Refused::own("ready", format!("expected one of {kinds:?}"))) };
         let when = match kind {
-            "log" => ReadyWhen::Log(table.own_text("log", "text to look for")?.filter(|text| !text.is_empty()).ok_or_else(
-                || Refused::own("ready.log", "expected text that is not empty"),
-            )?),
+            "log" => ReadyWhen::Log(
+                table
+                    .own_text("log", "text to look for")?
+                    .filter(|text| !text.is_empty())
+                    .ok_or_else(|| Refused::own("ready.log", "expected text that is not empty"))?,
+            ),
             "notify" if table.take("notify") == Some(Value::Bool(true)) => ReadyWhen::Notify,
             "notify" => return Err(Refused::own("ready.notify", "expected true")),
             probe => ReadyWhen::Probe(table.probe("ready", probe)?),

@@ -16,14 +16,12 @@
 //! **Absent:** decisions. They are the machine's.
 
 use super::launch::{self, Place};
-use super::machine::{
-    Ask, Asker, Change, Difference, Effect, Event, Exit, Plan, Probing, Room, Scope, Verdict, What,
-};
+use super::machine::{Ask, Asker, Change, Difference, Effect, Event, Exit, Plan, Probing, Room, Scope, Verdict, What};
 use super::model::*;
 use super::{news, probes, records, wire};
 use crate::base::{Bus, Now, RunId, Wall};
-use crate::keeper::{Link, Owner as KeptFor};
 use crate::keeper as kept;
+use crate::keeper::{Link, Owner as KeptFor};
 use crate::launch::{Launcher, Refused};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
@@ -104,18 +102,31 @@ pub struct Answer {
 pub struct Gone;
 
 pub(super) enum Message {
-    Ask { ask: Ask, by: Asker, wait: bool, answer: oneshot::Sender<Answer> },
+    Ask {
+        ask: Ask,
+        by: Asker,
+        wait: bool,
+        answer: oneshot::Sender<Answer>,
+    },
     Look(Box<dyn FnOnce(&Room) + Send>),
     /// Something that a task beside the driver found out.
     Event(Event),
     /// An exit, with the places where the run's output ended.
     Measured(Exit),
-    Prepared { run: RunId, offsets: Option<Offsets>, spawn: Box<Result<kept::Spawn, Refused>> },
+    Prepared {
+        run: RunId,
+        offsets: Option<Offsets>,
+        spawn: Box<Result<kept::Spawn, Refused>>,
+    },
     /// A child said that it is ready.
-    Ready { leader: i32 },
+    Ready {
+        leader: i32,
+    },
     /// What an ask led to, now that it is durable.
     Perform(Vec<Effect>),
-    Shutdown { now: bool },
+    Shutdown {
+        now: bool,
+    },
 }
 
 impl Handle {
@@ -216,11 +227,7 @@ pub(super) struct Closing {
 }
 
 /// Acts, acknowledges and answers in the order of the decisions, each when it is durable.
-pub(super) async fn close(
-    mut closed: UnboundedReceiver<Closing>,
-    link: Link,
-    driver: UnboundedSender<Message>,
-) {
+pub(super) async fn close(mut closed: UnboundedReceiver<Closing>, link: Link, driver: UnboundedSender<Message>) {
     while let Some(Closing { ticket, heard, effects, answer, gone }) = closed.recv().await {
         // A failed commit ends the core; nobody is told anything that is not true.
         if ticket.durable().await.is_err() {
@@ -405,8 +412,7 @@ impl Engine {
             Effect::EndLeftover { run, leader, signal, grace } => {
                 let (pid, start_ticks) = leader.unwrap_or_default(); // 0 is nobody's: only the control group counts
                 let cgroup = self.known.get(&run).map(|known| known.place.cgroup());
-                let leftover =
-                    kept::Leftover { slot: run.0, pid, start_ticks, signal: signal.get(), grace, cgroup };
+                let leftover = kept::Leftover { slot: run.0, pid, start_ticks, signal: signal.get(), grace, cgroup };
                 self.tools.link.end_leftover(leftover);
             }
             Effect::Probe { run, what } => self.probe(run, what),

@@ -55,12 +55,7 @@ pub(super) async fn find(handle: &Handle, cx: &Cx, run: RunId) -> Result<Option<
     }
     let reader = handle.tools.store.reader();
     let record = blocking(move || records::run(&reader, incarnation, run)).await?;
-    Ok(record.map(|record| Found {
-        incarnation,
-        replica: record.replica,
-        from: record.log_from,
-        to: record.log_to,
-    }))
+    Ok(record.map(|record| Found { incarnation, replica: record.replica, from: record.log_from, to: record.log_to }))
 }
 
 /// The task of this name; else the one deleted last.
@@ -97,11 +92,8 @@ async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
 /// Runs by descending number, which is what a page is continued by; firings in between, by their time.
 fn page(reader: &Reader, subject: Subject, limit: usize, before: RunId) -> Result<Vec<Value>, records::LoadError> {
     let Subject { incarnation, live } = subject;
-    let mut runs: BTreeMap<RunId, (Wall, Value)> = live
-        .into_iter()
-        .filter(|(run, _)| *run < before)
-        .map(|(run, line)| (run, (Wall::MAX_UTC, line)))
-        .collect();
+    let mut runs: BTreeMap<RunId, (Wall, Value)> =
+        live.into_iter().filter(|(run, _)| *run < before).map(|(run, line)| (run, (Wall::MAX_UTC, line))).collect();
     // A run that ended since it was looked at stands in both: its end counts.
     for run in records::runs_back(reader, incarnation, before).take(limit) {
         let run = run?;

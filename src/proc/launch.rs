@@ -68,12 +68,7 @@ pub(super) fn mark_end(logs: &Logs, place: &Place, at: Wall) {
 }
 
 /// Marks where the run's output will begin, looks everything up, and tells the driver.
-pub(super) async fn prepare(
-    tools: Tools,
-    settings: Arc<Settings>,
-    launch: Launch,
-    driver: UnboundedSender<Message>,
-) {
+pub(super) async fn prepare(tools: Tools, settings: Arc<Settings>, launch: Launch, driver: UnboundedSender<Message>) {
     let run = launch.run;
     let place =
         Place { incarnation: launch.incarnation, replica: launch.replica, split: launch.definition.split_output };
@@ -162,11 +157,7 @@ fn user(definition: &Definition, runs_as: u32) -> User {
 }
 
 fn marks(run: RunId, name: &TaskName, replica: u32) -> Vec<(&'static str, String)> {
-    vec![
-        ("HOSTLER_TASK", name.to_string()),
-        ("HOSTLER_REPLICA", replica.to_string()),
-        ("HOSTLER_RUN", run.to_string()),
-    ]
+    vec![("HOSTLER_TASK", name.to_string()), ("HOSTLER_REPLICA", replica.to_string()), ("HOSTLER_RUN", run.to_string())]
 }
 
 fn kept_limit(limit: &Rlimit) -> KeptLimit {

@@ -43,7 +43,16 @@ pub(super) fn exit(
     oom: bool,
     tree_empty: bool,
 ) -> Exit {
-    Exit { seq, run, status: self::status(status), usage: usage(rusage), ended: wall(ended), oom, tree_empty, log: None }
+    Exit {
+        seq,
+        run,
+        status: self::status(status),
+        usage: usage(rusage),
+        ended: wall(ended),
+        oom,
+        tree_empty,
+        log: None,
+    }
 }
 
 /// What the keeper holds, in the machine's words.
@@ -62,4 +71,3 @@ pub(super) async fn held(logs: &Logs, held: kept::Held, mut intent: LiveRun, rec
     };
     Held { intent, exit, tree_empty: held.tree_empty, recorded }
 }
-

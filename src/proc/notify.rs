@@ -55,7 +55,12 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
     let mut control = cmsg_space!(UnixCredentials);
     let (length, sender) = {
         let mut pieces = [IoSliceMut::new(&mut text)];
-        let message = recvmsg::<()>(socket.as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT)?;
+        let message = recvmsg::<()>(
+            socket.as_raw_fd(),
+            &mut pieces,
+            Some(&mut control),
+            MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
+        )?;
         let sender = message.cmsgs()?.find_map(|one| match one {
             ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
             _ => None,

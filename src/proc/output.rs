@@ -27,8 +27,7 @@ struct Files {
 
 fn files(task: &Task) -> Files {
     let definition = task.definition();
-    let place =
-        |replica| Place { incarnation: task.incarnation(), replica, split: definition.split_output };
+    let place = |replica| Place { incarnation: task.incarnation(), replica, split: definition.split_output };
     let replicas = 0..definition.replica.get();
     Files { aliases: replicas.map(|replica| (task.name().alias(replica), place(replica))).collect() }
 }
@@ -116,8 +115,7 @@ pub async fn log(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
             let of = |offsets: Offsets| if is_err { offsets.err } else { Some(offsets.out) };
             let from = found.from.and_then(of).unwrap_or(0);
             let done = end.as_ref().map(|end| end.clone().of(is_err));
-            let selection =
-                Selection { run: Some((from, found.to.and_then(of))), done, ..base.clone() };
+            let selection = Selection { run: Some((from, found.to.and_then(of))), done, ..base.clone() };
             sources.push((String::new(), stem, selection));
         }
     } else {
@@ -170,11 +168,7 @@ fn chosen(place: &Place, stream: Option<bool>) -> Result<Vec<(Stem, bool)>, Fail
 }
 
 /// The sources one after the other; followed, side by side. With more than one, each line says whose it is.
-fn merged(
-    logs: &Logs,
-    sources: Vec<(String, Stem, Selection)>,
-    follow: bool,
-) -> BoxStream<'static, io::Result<Bytes>> {
+fn merged(logs: &Logs, sources: Vec<(String, Stem, Selection)>, follow: bool) -> BoxStream<'static, io::Result<Bytes>> {
     let many = sources.len() > 1 && sources.iter().any(|(alias, ..)| !alias.is_empty());
     let mut streams: Vec<_> = sources
         .into_iter()
@@ -247,9 +241,9 @@ fn end_of(handle: &Handle, run: RunId) -> EndOf {
         while handle.look(move |room| room.run(run).is_some_and(|run| run.is_live())).await.unwrap_or(false) {
             // Missed or not: the room itself is asked again.
             let Ok(events) = listener.next().await else { continue };
-            let ended = events.iter().find(|event| {
-                event.kind == "proc.run.exited" && event.data["run"].as_u64() == Some(run.0)
-            });
+            let ended = events
+                .iter()
+                .find(|event| event.kind == "proc.run.exited" && event.data["run"].as_u64() == Some(run.0));
             if let Some(event) = ended {
                 let log = &event.data["log"];
                 out.send_replace(log["to"].as_u64());

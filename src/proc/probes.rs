@@ -46,9 +46,8 @@ pub(super) async fn try_once(tools: &Tools, settings: &Settings, target: Target)
 async fn line(tools: &Tools, target: &Target, text: &str) -> Result<(), String> {
     let stems = [(target.place.out(), Some(target.from.out)), (target.place.err(), target.from.err)];
     let waits = stems.into_iter().filter_map(|(stem, from)| Some((stem?, from?)));
-    let waits: Vec<_> = waits
-        .map(|(stem, from)| Box::pin(async move { tools.logs.wait_for_line(&stem, from, text).await }))
-        .collect();
+    let waits: Vec<_> =
+        waits.map(|(stem, from)| Box::pin(async move { tools.logs.wait_for_line(&stem, from, text).await })).collect();
     if waits.is_empty() {
         return Err("there is no output to look at".to_owned());
     }
@@ -74,8 +73,7 @@ async fn check(
         Probe::Http(url) => ours("http", url),
         Probe::Exec(command) => launch::command(command),
     };
-    let order =
-        launch::probe_order(&target.definition, target.runs_as, target.run, target.place.replica, command);
+    let order = launch::probe_order(&target.definition, target.runs_as, target.run, target.place.replica, command);
     let outcome = tools.launcher.run(order, limit).await?;
     match outcome.status {
         Status::Code(0) => Ok(()),

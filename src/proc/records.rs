@@ -14,9 +14,7 @@
 //! | `proc.boot`, `proc.keeper` | – | the boot and the keeper that the live runs belong to |
 
 use super::document;
-use super::machine::{
-    Cursor, LiveRun, Owed, Queued, Seats, Standing, Stored, StoredRest, StoredTask, Write,
-};
+use super::machine::{Cursor, LiveRun, Owed, Queued, Seats, Standing, Stored, StoredRest, StoredTask, Write};
 use super::model::*;
 use crate::base::{Mono, RunId, Wall};
 use crate::store::{Batch, Kind, ReadError, Reader, Record, Rule, Table};
@@ -360,9 +358,7 @@ pub fn runs_back(
 /// The store's, and a record that contradicts itself.
 pub fn run(reader: &Reader, incarnation: Incarnation, run: RunId) -> Result<Option<RunRecord>, LoadError> {
     let record = reader.get::<Run>(&(incarnation.0, run))?;
-    record
-        .map(|record| record.into_model(incarnation.0, run).map_err(|why| wrong(Run::KIND, run, why)))
-        .transpose()
+    record.map(|record| record.into_model(incarnation.0, run).map_err(|why| wrong(Run::KIND, run, why))).transpose()
 }
 
 /// Firings of a task that did not run, newest first.

@@ -48,12 +48,7 @@ fn before(now: Wall, age: Duration) -> Wall {
 }
 
 /// Forgets all but the newest `keep` runs of a task, and what ended before `since`.
-fn surplus(
-    reader: &Reader,
-    task: Incarnation,
-    keep: usize,
-    since: Wall,
-) -> Result<Batch, records::LoadError> {
+fn surplus(reader: &Reader, task: Incarnation, keep: usize, since: Wall) -> Result<Batch, records::LoadError> {
     let mut batch = Batch::new();
     for (place, run) in records::runs_back(reader, task, RunId(u64::MAX)).enumerate() {
         let run = run?;

@@ -47,7 +47,9 @@ pub async fn check(caller: &Caller, definition: &Definition, settings: &Settings
     };
     if !caller.is_operator() {
         let wanted = Wanted { uid, own, group, account: account.as_ref() };
-        wanted.within(definition, settings).map_err(|what| Denied::forbidden(format!("only an operator may {what}")))?;
+        wanted
+            .within(definition, settings)
+            .map_err(|what| Denied::forbidden(format!("only an operator may {what}")))?;
     }
     Ok(uid)
 }

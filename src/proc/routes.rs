@@ -230,9 +230,10 @@ async fn apply(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     }
     let ask = Ask::Apply { offers, dry_run: cx.query.flag("dry_run") };
     let answer = decide(&handle, &cx, ask).await?;
-    let changes = answer.differences.iter().map(|(name, difference)| {
-        json!({ "name": name.as_str(), "action": wire::difference(*difference) })
-    });
+    let changes = answer
+        .differences
+        .iter()
+        .map(|(name, difference)| json!({ "name": name.as_str(), "action": wire::difference(*difference) }));
     Ok(Reply::json(&wire::ok_with(json!({ "changes": changes.collect::<Vec<_>>() }))))
 }
 

@@ -20,11 +20,7 @@ use tokio::sync::watch;
 ///
 /// # Errors
 /// The store cannot be read, or the kernel refuses a timer or a socket.
-pub async fn start(
-    tools: Tools,
-    settings: Settings,
-    host: Host,
-) -> Result<(Handle, Engine), StartError> {
+pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Handle, Engine), StartError> {
     let reader = tools.store.reader();
     let read = tokio::task::spawn_blocking(move || read_back(&reader, host));
     let ReadBack { stored, kept, mut found, batch } = read.await.map_err(io::Error::other)??;
@@ -142,4 +138,3 @@ fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
         })
         .collect()
 }
-

@@ -70,7 +70,8 @@ impl Handle {
         if !caller.may_touch(past.runs_as) {
             return None;
         }
-        let mut sentences = vec![format!("there is no task {name:?} any more: it was deleted {}", wire::moment(past.deleted))];
+        let mut sentences =
+            vec![format!("there is no task {name:?} any more: it was deleted {}", wire::moment(past.deleted))];
         let last = self.last_run(incarnation).await;
         sentences.extend(last.as_ref().map(ended));
         Some(Why { sentences, facts: json!({ "task": Value::Null, "last_run": last.as_ref().map(wire::run_record) }) })

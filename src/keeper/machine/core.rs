@@ -91,13 +91,18 @@ impl Machine {
     pub(super) fn core_gone(&mut self, was_ready: bool, now: Duration) -> Vec<Effect> {
         let pause = if was_ready { Duration::ZERO } else { pause_after(self.failures) };
         self.failures = if was_ready { 0 } else { self.failures.saturating_add(1) };
-        self.core = Core::Down { start_at: now + pause };
         if self.leaving.is_none() && self.stopping != Stopping::No && self.slots.is_empty() {
             self.leaving = Some(0); // asked to stop, and nothing is left that a core could stop
         }
         match self.leaving {
-            Some(code) => vec![Effect::Exit(code)],
-            None => Vec::new(),
+            Some(code) => {
+                self.core = Core::Down { start_at: Duration::MAX }; // there is no next one
+                vec![Effect::Exit(code)]
+            }
+            None => {
+                self.core = Core::Down { start_at: now + pause };
+                Vec::new()
+            }
         }
     }
 

@@ -96,6 +96,8 @@ fn the_keeper_ends_after_the_core_that_was_done() {
     assert_eq!(world.done(), [Effect::Kill { pid: world.core(), signal: libc::SIGKILL }]);
     world.core_dies(KILLED);
     assert_eq!(world.done(), [Effect::CloseCore, Effect::Exit(3)]);
+    world.pass(secs(60));
+    assert!(world.done().is_empty(), "no further core is started");
 }
 
 #[test]
