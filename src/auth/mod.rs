@@ -2,10 +2,12 @@
 //!
 //! Three ways in, and one answer, a [`Caller`]:
 //!
-//!     Unix socket ----SO_PEERCRED----.
-//!     loopback TCP ---socket owner---+--> Arrival --names, groups--> Peer --.
-//!                                                                           +--> Gate::identify --> Caller
-//!     Authorization: Bearer … -------SHA-256-----> Token -------------------'
+//! ```text
+//! Unix socket ----SO_PEERCRED----.
+//! loopback TCP ---socket owner---+--> Arrival --names, groups--> Peer --.
+//!                                                                       +--> Gate::identify --> Caller
+//! Authorization: Bearer … -------SHA-256-----> Token -------------------'
+//! ```
 //!
 //! A shown token outranks the connection, and a wrong one is not made good by it. A forwarded request (`Forwarded`,
 //! `X-Forwarded-*`, `Via`) has no peer. Every request the daemon itself sends carries `Via: 1.1 hostler`: that, and

@@ -1,6 +1,8 @@
 //! The other end of a connection: what the kernel says about it, once, when it arrives.
 //!
-//!     accepted --kernel--> Arrival --user database--> Peer
+//! ```text
+//! accepted --kernel--> Arrival --user database--> Peer
+//! ```
 //!
 //! An [`Arrival`] is taken at once at `accept`, before anything is read: later the client may have closed, and the
 //! kernel no longer knows its uid. Names and groups may take their time, off the runtime's thread

@@ -4,8 +4,10 @@
 //! Dragonfly's. It is shown once, to the one who makes it; kept is its SHA-256, which is also what it is found by.
 //! (There is nothing to guess in 288 random bits, so no slow hash is needed and no comparison can be timed.)
 //!
-//!     mint --> valid --time--> expired --mint with the same name--> gone
-//!                `--revoke--> gone
+//! ```text
+//! mint --> valid --time--> expired --mint with the same name--> gone
+//!            `--revoke--> gone
+//! ```
 //!
 //! Whoever makes a token gives away what he holds and nothing else. Its tasks run as its owner, and it touches what its
 //! owner may touch by his uid: being in the operators' group does not rub off on a token, the scope `admin` does.

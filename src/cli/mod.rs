@@ -6,7 +6,7 @@
 //!                      └─ Errand ── run: client ── HTTP ── daemon;  out ── standard output
 //! ```
 //!
-//! Every verb is one file: its arguments with their help, and a function from a [`Session`] to an [`Exit`]. `place`
+//! Every verb is one file: its arguments with their help, and a function from a `Session` to an [`Exit`]. `place`
 //! knows where the daemon listens, `client` speaks HTTP to it, `tasks` reads what it says about tasks, `watch` waits
 //! for what happens, `out` writes tables, text or JSON. What a verb says as JSON is what the API said.
 //!

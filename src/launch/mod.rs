@@ -6,7 +6,7 @@
 //!
 //! Everything here may block on a name service or a dead mount, so it runs off the HTTP thread under time limits.
 //! Nothing is opened: the child does that, as the task's user. The one exception is `env_file`, which a child of
-//! that user reads for us (see [`helper`]).
+//! that user reads for us (see `helper.rs`).
 //!
 //! **Absent:** policy, records, the decision whether to start at all.
 

@@ -104,7 +104,7 @@ impl Borrow<str> for TaskName {
 }
 
 /// One life of a task name, from its creation to its deletion. Output and history belong to it, not to the name.
-/// Taken from the same numbers as [`RunId`], so never reused.
+/// Taken from the same numbers as [`RunId`](crate::base::RunId), so never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
