@@ -26,9 +26,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How often the core is asked whether it is there. Three missed answers and more fit into [`SILENCE`].
+/// How long after something has happened the core is asked whether it is there. Answers missed since then fit into
+/// [`SILENCE`] several times.
 pub const PING_EVERY: Duration = Duration::from_secs(5);
-/// How long a core may neither answer nor ask before it is replaced.
+/// How often it is asked while nothing happens at all, so that an idle host stays asleep.
+pub const PING_IDLE: Duration = Duration::from_secs(40);
+/// How long a core may neither answer nor ask, once something has happened, before it is replaced.
 pub const SILENCE: Duration = Duration::from_secs(30);
 /// How long a core that was told to go (or that hung up) may take to end.
 pub const FAREWELL: Duration = Duration::from_secs(5);
@@ -375,6 +378,7 @@ pub struct Machine {
     /// The service manager wants to hear that the core answers.
     watchdog: bool,
     ping_every: Duration,
+    ping_idle: Duration,
     upgrade: Option<Upgrade>,
     /// The code to end with, once the core has ended.
     leaving: Option<i32>,
@@ -408,8 +412,9 @@ impl Machine {
             ever_ready: false,
             reloaded: false,
             watchdog: watchdog.is_some(),
-            // A third of the bound, as sd_watchdog_enabled(3) advises half at most.
+            // Half of the bound at most, as sd_watchdog_enabled(3) advises.
             ping_every: watchdog.map_or(PING_EVERY, |bound| PING_EVERY.min(bound / 3)),
+            ping_idle: watchdog.map_or(PING_IDLE, |bound| PING_IDLE.min(bound / 2)),
             upgrade: None,
             leaving: None,
             unheard: HashMap::new(),
@@ -425,6 +430,16 @@ impl Machine {
     /// What follows from an event. The loop hands every effect back as an event where one is named there.
     #[must_use]
     pub fn step(&mut self, event: Event, now: Duration) -> Vec<Effect> {
+        // A tick and the answer to a ping are our own doing; anything else may be waiting for the core.
+        let is_idle = matches!(event, Event::Tick | Event::Asked(Ask::Pong));
+        let effects = self.decide(event, now);
+        if !is_idle && let Core::Up(up) = &mut self.core {
+            up.ping_at = up.ping_at.min(now + self.ping_every);
+        }
+        effects
+    }
+
+    fn decide(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         match event {
             Event::Asked(ask) => self.asked(ask, now),
             Event::Started { slot, pid, start_ticks, group, running } => {

@@ -198,7 +198,7 @@ impl Machine {
                 effects.extend([Effect::CloseCore, Effect::Kill { pid, signal: libc::SIGKILL }]);
             }
             Core::Up(up) if up.connected && up.ping_at <= now => {
-                up.ping_at = now + self.ping_every;
+                up.ping_at = now + self.ping_idle;
                 // Counted from a question, not from the last word: a keeper that was itself stopped for a while
                 // must not blame the core.
                 up.patience_until = up.patience_until.or(Some(now + SILENCE.saturating_sub(PING_EVERY)));

@@ -39,10 +39,12 @@ fn a_core_that_never_was_ready_is_replaced_after_growing_pauses() {
 fn a_silent_core_is_replaced_and_a_living_one_is_not() {
     let mut world = World::new();
     for _ in 0..100 {
+        world.ask(Ask::Ready);
         world.pass(PING_EVERY);
         assert_eq!(world.done(), [Effect::Ping]);
         world.ask(Ask::Pong);
     }
+    world.ask(Ask::Ready);
     world.pass(SILENCE - Duration::from_millis(1));
     assert!(world.done().iter().all(|effect| *effect == Effect::Ping));
     world.pass(Duration::from_millis(1));
@@ -51,6 +53,18 @@ fn a_silent_core_is_replaced_and_a_living_one_is_not() {
     world.core_dies(KILLED);
     world.pass(PAUSE);
     assert_eq!(world.cores, 2);
+}
+
+#[test]
+fn an_idle_core_is_left_in_peace() {
+    let mut world = World::new();
+    world.pass(PING_EVERY);
+    assert_eq!(world.done(), [Effect::Ping]);
+    world.ask(Ask::Pong);
+    world.pass(PING_IDLE - Duration::from_millis(1));
+    assert!(world.done().is_empty());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.done(), [Effect::Ping]);
 }
 
 #[test]
@@ -68,7 +82,7 @@ fn a_keeper_that_slept_does_not_blame_the_core() {
     assert_eq!(world.done(), [Effect::Ping]);
     world.pass(secs(1));
     world.ask(Ask::Pong);
-    world.pass(secs(4));
+    world.pass(PING_IDLE - secs(1));
     assert_eq!(world.done(), [Effect::Ping]);
 }
 
