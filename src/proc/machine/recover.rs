@@ -56,6 +56,10 @@ impl Room {
         if !same_boot {
             room.write(Write::PutBoot(found.boot));
         }
+        if room.numbers.ceiling > stored.ceiling.max(1) {
+            // The keeper's runs go beyond what was reserved; when they are forgotten, this must not be.
+            room.write(Write::PutCeiling(room.numbers.ceiling));
+        }
         let mut tasks = stored.tasks;
         tasks.sort_by_key(|(task, _)| task.incarnation);
         for (task, standing) in tasks {

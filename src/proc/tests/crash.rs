@@ -95,3 +95,16 @@ fn between_acting_and_writing() {
 fn between_acting_and_acknowledging() {
     at_every_plan(play, Death::AfterActing);
 }
+
+#[test]
+fn a_number_is_never_given_twice_not_even_one_that_only_the_keeper_knew() {
+    let mut world = World::at("2026-03-01T00:00:30Z");
+    world.given(cron("tick", schedule("* * * * *")));
+    world.core_dies(); // what was reserved is left out: the next number reserves more
+    world.death = Death::BeforeWriting(0);
+    world.run_for(secs(45));
+    world.host_reboots(secs(60));
+    world.run_for(secs(120));
+    assert_eq!(world.states("tick"), [RunState::Interrupted]);
+    world.check();
+}
