@@ -108,7 +108,7 @@ impl Room {
         let scheduled = task.definition().schedule().is_some();
         // What has ended by itself stays ended, as it ended.
         if task.standing.stopped || !(active || scheduled) {
-            (0..).take(replicas).for_each(|replica| self.await_place(name, replica));
+            (0..).take(replicas).for_each(|replica| self.wait_for_place(name, replica));
             return Ok(Verdict::AlreadySo);
         }
         self.waive(incarnation, true);
@@ -232,7 +232,7 @@ impl Room {
         let name = task.name().clone();
         let runs = task.seats.get(replica as usize).map_or_else(Vec::new, |seat| seat.runs.clone());
         runs.into_iter().for_each(|run| self.stop_run(run, why.clone(), true));
-        self.await_place(&name, replica);
+        self.wait_for_place(&name, replica);
         self.alarms.clear(Alarm::Start(incarnation, replica));
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         task.seat_mut(replica, super::task::Seat::reset);
@@ -240,7 +240,7 @@ impl Room {
     }
 
     /// Whoever asked and wants to wait, waits for all that is still ending in this place, told by him or before.
-    fn await_place(&mut self, name: &TaskName, replica: u32) {
+    fn wait_for_place(&mut self, name: &TaskName, replica: u32) {
         let ending: Vec<RunId> = self.runs_at(name, replica).map(|run| run.live.run).collect();
         self.scratch.plan.ending.extend(ending);
     }
