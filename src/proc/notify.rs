@@ -11,12 +11,16 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The longest datagram that is read; longer ones are cut, and what matters comes first.
 const MESSAGE_MAX: usize = 4096;
+
+/// The pause after the socket could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module's head.
 pub(super) struct Notify;
@@ -37,11 +41,13 @@ impl Notify {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))?;
         tokio::spawn(async move {
             loop {
-                let message = socket.async_io(Interest::READABLE, || receive(&socket)).await;
-                let Ok(message) = message else { return };
-                let Some(leader) = message else { continue };
-                if driver.send(Message::Ready { leader }).is_err() {
-                    return;
+                match socket.async_io(Interest::READABLE, || receive(&socket)).await {
+                    Ok(Some(leader)) if driver.send(Message::Ready { leader }).is_err() => return,
+                    Ok(_) => {}
+                    Err(why) => {
+                        tracing::warn!("listening for children that are ready: {why}");
+                        tokio::time::sleep(AGAIN).await; // should the kernel be out of memory, say
+                    }
                 }
             }
         });
@@ -61,9 +67,12 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
             Some(&mut control),
             MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
         )?;
-        let sender = message.cmsgs()?.find_map(|one| match one {
-            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
-            _ => None,
+        // Descriptors that somebody sent along do not fit, which nix reports as an error; the kernel drops them.
+        let sender = message.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|one| match one {
+                ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
+                _ => None,
+            })
         });
         (message.bytes, sender)
     };
@@ -71,4 +80,31 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
     // A helper such as systemd-notify may have gone already; then only its own pid is left to go by.
     let leader = sender.map(|pid| getsid(Some(Pid::from_raw(pid))).map_or(pid, Pid::as_raw));
     Ok(leader.filter(|_| says_ready))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{ControlMessage, sendmsg};
+    use std::io::IoSlice;
+    use std::os::fd::AsFd;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[tokio::test]
+    async fn a_datagram_with_descriptors_deafens_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let (driver, mut heard) = unbounded_channel();
+        Notify::listen(&path, driver).unwrap();
+        let child = UnixDatagram::unbound().unwrap();
+        child.connect(&path).unwrap();
+        let rights = [child.as_raw_fd()];
+        let text = [IoSlice::new(b"FDSTORE=1")];
+        let with = [ControlMessage::ScmRights(&rights)];
+        sendmsg::<()>(child.as_fd().as_raw_fd(), &text, &with, MsgFlags::empty(), None).unwrap();
+        child.send(b"STATUS=up\nREADY=1").await.unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap();
+        let own = getsid(None).unwrap().as_raw();
+        assert!(matches!(message, Some(Message::Ready { leader }) if leader == own));
+    }
 }
