@@ -89,6 +89,12 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing could be written: the reserve is used up, too.
+    #[error("the disk is full: {free} bytes are free, and nothing is left in reserve")]
+    Full {
+        /// Free bytes.
+        free: u64,
+    },
     /// The database is damaged beyond what can be made anew from its log.
     #[error("the database is damaged: {why}{}", copied(copy))]
     Damaged {
@@ -157,6 +163,7 @@ pub(super) struct Opened {
     pub(super) space: Space,
     pub(super) live: u64,
     pub(super) repaired: Option<String>,
+    pub(super) restored: Option<u64>,
 }
 
 /// Opens the store in a data directory.
@@ -186,9 +193,12 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, OpenError> {
 pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<File>>) -> Result<Opened, OpenError> {
     swap::finish(layout).map_err(OpenError::doing("finish a restore or a compaction"))?;
     layout.create().map_err(OpenError::doing("create the data directory"))?;
-    let reserve = Reserve::open(&layout.reserve(), layout.dir(), settings.reserve_bytes)
+    let reserve = Reserve::open(&layout.reserve(), layout.db().join("db"), layout.dir(), settings.reserve_bytes)
         .map_err(OpenError::doing("open the reserve"))?;
     let space = reserve.look(0).map_err(OpenError::doing("look at the free space"))?;
+    if space.is_none_left() {
+        return Err(OpenError::Full { free: space.free });
+    }
     let (tree, repaired) = Tree::open(&layout.db(), settings.cache_bytes).map_err(|why| match why {
         TreeError::Damaged { why, copy } => OpenError::Damaged { why, copy },
         TreeError::Io(source) => OpenError::Io { doing: "open the database", source },
@@ -198,6 +208,7 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let objects = Objects::open(layout.objects()).map_err(OpenError::doing("list the objects"))?;
     let objects = Arc::new(objects);
     let live = formats::live_bytes(&*tree).map_err(OpenError::reading)?;
+    let restored = formats::restored(&*tree).map_err(OpenError::reading)?;
     let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
     recover(&*tree, &mut committer, &objects).map_err(OpenError::doing("recover what a crash interrupted"))?;
     if !known {
@@ -206,7 +217,7 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let view = DiskView { backend: tree.clone(), objects: objects.clone(), lock: None };
     migrate(&view, &mut committer, layout, &settings.tables)?;
     let (layout, live) = (layout.clone(), committer.live());
-    Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired })
+    Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired, restored })
 }
 
 /// Redoes what markers name; then removes redo files and objects that nothing names.

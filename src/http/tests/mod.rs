@@ -68,7 +68,7 @@ impl Parts {
             bus: Bus::new(Wall::UNIX_EPOCH),
             metrics: Metrics::new("test"),
             health: Health::new(State::Ready),
-            admits: Arc::new(|| Ok(())),
+            admits: Arc::new(|_| Ok(())),
         };
         Parts { services, dir }
     }
@@ -290,5 +290,5 @@ pub fn shared(parts: &Parts, settings: Settings) -> Arc<Shared> {
 
 /// A store that is full.
 pub fn full() -> Admits {
-    Arc::new(|| Err("the disk is full".to_owned()))
+    Arc::new(|_| Err("the disk is full".to_owned()))
 }
