@@ -195,14 +195,8 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     layout.create().map_err(OpenError::doing("create the data directory"))?;
     let reserve = Reserve::open(&layout.reserve(), layout.db().join("db"), layout.dir(), settings.reserve_bytes)
         .map_err(OpenError::doing("open the reserve"))?;
+    let (tree, repaired) = open_tree(layout, &reserve, settings.cache_bytes)?;
     let space = reserve.look(0).map_err(OpenError::doing("look at the free space"))?;
-    if space.is_none_left() {
-        return Err(OpenError::Full { free: space.free });
-    }
-    let (tree, repaired) = Tree::open(&layout.db(), settings.cache_bytes).map_err(|why| match why {
-        TreeError::Damaged { why, copy } => OpenError::Damaged { why, copy },
-        TreeError::Io(source) => OpenError::Io { doing: "open the database", source },
-    })?;
     let tree = Arc::new(tree);
     let known = formats::check_store(&*tree)?;
     let objects = Objects::open(layout.objects()).map_err(OpenError::doing("list the objects"))?;
@@ -218,6 +212,25 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     migrate(&view, &mut committer, layout, &settings.tables)?;
     let (layout, live) = (layout.clone(), committer.live());
     Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired, restored })
+}
+
+/// Opens the tree. It writes files of its own meanwhile, so while the disk is full it gets more and more of the reserve:
+/// others may be faster to take what was set free.
+fn open_tree(layout: &Layout, reserve: &Reserve, cache_bytes: u64) -> Result<(Tree, Option<String>), OpenError> {
+    let mut space = reserve.make_room(0).map_err(OpenError::doing("look at the free space"))?;
+    loop {
+        if space.is_none_left() {
+            return Err(OpenError::Full { free: space.free });
+        }
+        match Tree::open(&layout.db(), cache_bytes) {
+            Ok(opened) => return Ok(opened),
+            Err(TreeError::Io(why)) if why.kind() == io::ErrorKind::StorageFull && space.held > 0 => {
+                space = reserve.make_room(space.free).map_err(OpenError::doing("give up some of the reserve"))?;
+            }
+            Err(TreeError::Io(source)) => return Err(OpenError::Io { doing: "open the database", source }),
+            Err(TreeError::Damaged { why, copy }) => return Err(OpenError::Damaged { why, copy }),
+        }
+    }
 }
 
 /// Redoes what markers name; then removes redo files and objects that nothing names.

@@ -108,6 +108,10 @@ impl Reserve {
                 }
             }
         }
+        self.found()
+    }
+
+    fn found(&self) -> io::Result<Space> {
         let (free, held) = (free_bytes(&self.dir)?, self.held()?);
         Ok(Space { free, held, tight: held < self.whole || free < FLOOR })
     }
@@ -140,6 +144,16 @@ impl Reserve {
     fn give_up(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(self.held()?.saturating_sub(bytes))?;
         self.file.sync_all() // some file systems give the blocks away only then
+    }
+
+    /// Sets enough of the reserve free for files that are about to be made, beyond what is free and was not enough.
+    pub(super) fn make_room(&self, not_enough: u64) -> io::Result<Space> {
+        let wanted = FLOOR.saturating_add(not_enough);
+        let free = free_bytes(&self.dir)?;
+        if free < wanted && self.held()? > 0 {
+            self.give_up(wanted - free)?;
+        }
+        self.found()
     }
 
     /// Bytes in reserve. Only blocks that are there count: a file restored by a copying tool may have holes.
