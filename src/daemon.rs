@@ -276,12 +276,7 @@ impl Connected {
     }
 
     /// All is read back, and the daemon serves until it is told to stop.
-    async fn opened(
-        mut self,
-        config: Config,
-        sockets: Vec<listeners::Bound>,
-        opened: Opened,
-    ) -> Result<ExitCode, End> {
+    async fn opened(mut self, config: Config, sockets: Vec<listeners::Bound>, opened: Opened) -> Result<ExitCode, End> {
         let Opened { store, tokens, audit, bus, metrics, tasks, engine } = opened;
         let health = Health::new(State::Starting);
         let gate = auth::Gate::new(gate_settings(&config), tokens.clone());

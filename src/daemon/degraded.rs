@@ -33,11 +33,7 @@ impl Degraded {
     ///
     /// # Errors
     /// The server's.
-    pub(super) async fn start(
-        config: &Config,
-        sockets: &[listeners::Bound],
-        cause: String,
-    ) -> Result<Degraded, End> {
+    pub(super) async fn start(config: &Config, sockets: &[listeners::Bound], cause: String) -> Result<Degraded, End> {
         tracing::error!("degraded: {cause}");
         let health = Health::new(State::Degraded { cause: cause.clone() });
         // No store, no tokens: only the kernel's word counts, and nothing but refusals is given.

@@ -58,8 +58,8 @@ pub enum RestoreError {
     Write(#[from] io::Error),
 }
 
-/// Restores a backup into a data directory in which no process works. `replace`: a store that is there may go. How many
-/// operations were done.
+/// Restores a backup into a data directory in which no process works. `replace`: a store that is there may go,
+/// and is kept in `before-restore/`. How many operations were done.
 ///
 /// # Errors
 /// The backup's, the directory's and the disk's. What was in the directory is then still there.
@@ -80,6 +80,9 @@ pub fn restore(backup: &Path, dir: &Path, replace: bool) -> Result<u64, RestoreE
     fresh.create()?;
     unpack(backup, &fresh)?;
     fresh.sync()?;
+    if occupied {
+        swap::keep_old(&layout)?;
+    }
     swap::commit(&layout)?;
     Ok(operations)
 }

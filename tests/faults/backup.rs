@@ -45,7 +45,8 @@ fn numbers(ledger: &str) -> BTreeSet<u64> {
 }
 
 fn fifty_runs(daemon: &Daemon, ledger: &str) {
-    let body = json!({ "name": "more", "type": "once", "replica": 50, "cmd": format!("echo $HOSTLER_RUN >> {ledger}") });
+    let body =
+        json!({ "name": "more", "type": "once", "replica": 50, "cmd": format!("echo $HOSTLER_RUN >> {ledger}") });
     daemon.post("/proc", &body).expect(200);
     until("its runs are over", SOON, || {
         (history(&daemon.tcp(), "more").iter().filter(|run| !run["end"].is_null()).count() == 50).then_some(())
@@ -119,6 +120,38 @@ fn a_damaged_backup_and_occupied_data_are_refused() {
     let said = restore(&file, &elsewhere, &[]);
     assert!(!said.is_empty() && !daemon.path("elsewhere/db/db").exists(), "{said}");
     daemon.get("/proc").expect(200);
+}
+
+#[test]
+fn what_a_restore_replaces_is_kept() {
+    let mut daemon = Daemon::start();
+    let owned = |name: &str| daemon.path(name).to_str().unwrap().to_owned();
+    let (socket, file, config, data) = (owned("s"), owned("all.backup"), owned("hostler.toml"), owned("data"));
+    let yearly = json!({ "cron": "0 0 1 1 *" });
+    daemon.post("/proc", &task("old", "cron", "true", &yearly)).expect(200);
+    well(&hostler(&["--socket", &socket, "backup", &file]));
+    daemon.post("/proc", &task("new", "cron", "true", &yearly)).expect(200);
+    daemon.stop();
+    let tasks = |daemon: &Daemon| {
+        let listed = daemon.get("/proc").expect(200).json();
+        listed["data"]["tasks"].as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
+    };
+    // Twice: the second one's predecessor is not in its way.
+    for _ in 0..2 {
+        well(&hostler(&["restore", &file, "--replace", "--config", &config, "--data-dir", &data]));
+        daemon.launch();
+        assert_eq!(tasks(&daemon), ["old"]);
+        daemon.post("/proc", &task("new", "cron", "true", &yearly)).expect(200);
+        daemon.stop();
+    }
+    // What is kept is a whole store: the one before the last restore.
+    fs::remove_dir_all(daemon.path("data/db")).unwrap();
+    for part in ["db", "objects", "redo"] {
+        let _ = fs::remove_dir_all(daemon.path("data").join(part)); // only the database must be there
+        fs::rename(daemon.path("data/before-restore").join(part), daemon.path("data").join(part)).unwrap();
+    }
+    daemon.launch();
+    assert_eq!(tasks(&daemon), ["new", "old"]);
 }
 
 #[test]

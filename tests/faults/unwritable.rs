@@ -63,9 +63,8 @@ fn a_read_only_directory_makes_it_wait_and_nothing_is_lost() {
     until("it serves again", SOON, || (look(&daemon, "/readyz")?.status == 200).then_some(()));
     assert!(writable.elapsed() < Duration::from_secs(4), "it took {:?}", writable.elapsed());
     assert_eq!(daemon.core_pid(), waiting, "the one that waited");
-    let run = until("the end is recorded", SOON, || {
-        history(&client, "ends").into_iter().find(|run| !run["end"].is_null())
-    });
+    let run =
+        until("the end is recorded", SOON, || history(&client, "ends").into_iter().find(|run| !run["end"].is_null()));
     assert_eq!((&run["pid"], &run["exit_code"]), (&json!(ends), &json!(42)), "{run}");
     assert_eq!(leader(&client, "steady"), steady);
     assert_eq!(history(&client, "steady").len(), 1, "it was started once");

@@ -255,7 +255,8 @@ pub fn routes() -> Vec<Route> {
         let pieces = futures_util::stream::repeat_with(move || Ok(piece.clone()));
         Ok::<_, Failure>(Reply::stream("text/plain", pieces))
     });
-    routes.extend([panics, endless, flood]);
+    let big = Route { body_limit: 1 << 20, ..route("POST", "/proc/big", Family::Proc, Access::Public, true) };
+    routes.extend([panics, endless, flood, big]);
     routes
 }
 
