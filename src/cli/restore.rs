@@ -11,7 +11,7 @@ Examples:
   systemctl stop hostler && hostler restore /var/backups/hostler.backup --replace && systemctl start hostler
   hostler restore hostler.backup --data-dir /srv/hostler-copy
 
-Data that is already there is only touched with --replace, and then set aside, not deleted.")]
+Data that is already there is only touched with --replace, and then kept in before-restore/ of the data directory.")]
 pub(super) struct Restore {
     /// The backup
     #[arg(value_name = "FILE")]

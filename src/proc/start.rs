@@ -85,6 +85,8 @@ pub struct Host {
     pub boot: String,
     /// Whether the keeper was already told to stop everything.
     pub stopping: bool,
+    /// No number below this one is given to a run or a life: those may be known to the world and unknown to the store.
+    pub numbers_from: u64,
 }
 
 /// The store's part of the start, and what goes into its first batch.
@@ -96,7 +98,8 @@ struct ReadBack {
 }
 
 fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
-    let stored = records::load(reader)?;
+    let mut stored = records::load(reader)?;
+    stored.ceiling = stored.ceiling.max(host.numbers_from);
     let mut batch = Batch::new();
     let new_keeper = records::meet_keeper(reader, &host.keeper, &mut batch)?;
     let mut kept = Vec::with_capacity(host.held.len());
