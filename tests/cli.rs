@@ -101,7 +101,7 @@ fn much_output_comes_whole_and_in_order() {
 #[test]
 fn output_comes_as_it_is_made_and_an_interrupt_stops_the_task() {
     let daemon = Daemon::start();
-    let script = "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done";
     let mut client = Running::start(&daemon, &["run", "--wait", "--name", "loop", "--", "sh", "-c", script]);
     assert_eq!(client.line(), "up");
     client.signal(Signal::SIGINT);
@@ -112,7 +112,7 @@ fn output_comes_as_it_is_made_and_an_interrupt_stops_the_task() {
 #[test]
 fn a_second_interrupt_kills() {
     let daemon = Daemon::start();
-    let script = "trap 'echo no' TERM; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo no' TERM; echo up; while :; do sleep 0.05; done";
     let mut client = Running::start(&daemon, &["run", "--wait", "--", "sh", "-c", script]);
     assert_eq!(client.line(), "up");
     client.signal(Signal::SIGINT);
@@ -187,7 +187,7 @@ fn tasks_are_started_stopped_scaled_and_forgotten() {
 #[test]
 fn a_signal_arrives_and_is_seen_in_the_followed_log() {
     let daemon = Daemon::start();
-    let script = "trap 'echo heard' USR1; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo heard' USR1; echo up; while :; do sleep 0.05; done";
     told(&daemon, &["run", "--name", "ear", "--", "sh", "-c", script], 0);
     let mut log = Running::start(&daemon, &["logs", "-f", "ear"]);
     assert_eq!(log.line(), "up");
