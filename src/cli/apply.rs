@@ -18,8 +18,8 @@ Examples:
   hostler apply web.json workers.toml
   generate-tasks | hostler apply -
 
-A file holds one task, a list of tasks, or {\"tasks\": [...]}, in JSON or TOML ([[tasks]]). The fields are those of
-POST /proc. With --prune, tasks that no file names are stopped and forgotten.")]
+A file holds one task, a list of tasks, or {\"tasks\": [...]}, in JSON or TOML ([[tasks]]). The fields
+are those of POST /proc. With --prune, tasks that no file names are stopped and forgotten.")]
 pub(super) struct Apply {
     /// Files in JSON or TOML; - is standard input
     #[arg(value_name = "FILE", required = true)]

@@ -13,7 +13,7 @@ Examples:
   hostler completions bash > /etc/bash_completion.d/hostler
   hostler completions fish > ~/.config/fish/completions/hostler.fish")]
 pub(super) struct Completions {
-    /// Which
+    /// The shell
     shell: Shell,
 }
 

@@ -16,7 +16,7 @@ Examples:
   hostler events --name web
   hostler events --kind proc.run.exited --json | jq .data.exit_code")]
 pub(super) struct Events {
-    /// Only these kinds or their beginnings: proc.run, or proc.run.exited
+    /// Only this kind, or all that begin like this: proc.run, or proc.run.exited
     #[arg(long, value_name = "K")]
     kind: Option<String>,
     /// Only what happens to this task

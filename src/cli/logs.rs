@@ -21,9 +21,10 @@ Examples:
   hostler logs --since 15m 'worker-*'
   hostler logs --since 2026-01-31T06:00:00Z --stderr web
 
-Several names are told apart by a prefix. A log that is followed goes on when the daemon comes back. With --json each line is an object.")]
+Several names are told apart by a prefix. With --json each line is an object. A log that is followed
+goes on when the daemon has been away.")]
 pub(super) struct Logs {
-    /// Go on with what comes
+    /// Then show what comes, as it comes; end it with Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// Only the last so many lines

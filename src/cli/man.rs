@@ -12,7 +12,7 @@ Examples:
   hostler man | man -l -
   hostler man logs > hostler-logs.1")]
 pub(super) struct Man {
-    /// The page of this verb
+    /// The page of this verb [default: of the whole program]
     verb: Option<String>,
 }
 

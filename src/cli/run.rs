@@ -26,9 +26,9 @@ Examples:
   hostler run --name nightly --user backup --cwd /srv -- ./dump.sh
   hostler run --wait --rm -- make test && echo passed
 
-With --wait the exit code is the command's own, or 128 and the number of the signal that ended it; 100 when it could not
-be started, 111 when its end is not known. Interrupting stops the task; interrupting again kills it. Both outputs of the
-command appear, in their order, on standard output.")]
+With --wait the exit code is the command's own, or 128 and the number of the signal that ended it;
+100 when it could not be started, 111 when its end is not known. Ctrl-C stops the task, a second
+one kills it. Both outputs of the command appear, in their order, on standard output.")]
 pub(super) struct Run {
     /// What the task is called [default: the program's name and four random letters]
     #[arg(short, long)]

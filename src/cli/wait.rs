@@ -10,7 +10,7 @@ use serde_json::json;
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Wait until tasks have got somewhere
+/// Wait until tasks have started, are ready, have stopped, have succeeded or are gone
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -18,9 +18,10 @@ Examples:
   hostler wait 'job-*' && echo all through
   hostler wait migrate --until succeeded
 
-Exits 1 when it can no longer come to that by itself, 111 when the time is over.")]
+Exits 1 when it can no longer come to that by itself, 111 when the time is over, 100 when there is
+no such task.")]
 pub(super) struct Wait {
-    /// For what
+    /// What to wait for
     #[arg(long, value_name = "STATE", default_value = "stopped")]
     until: Until,
     /// No longer than this, for all of them together

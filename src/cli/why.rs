@@ -53,7 +53,8 @@ impl Why {
 fn lines(answer: &Value) -> Vec<String> {
     let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let answers = list(answer, "answers");
-    let sentences = answers.iter().flat_map(|one| list(one, "sentences")).flat_map(|sentence| quoting(&word(&sentence)));
+    let sentences =
+        answers.iter().flat_map(|one| list(one, "sentences")).flat_map(|sentence| quoting(&word(&sentence)));
     let moments = list(answer, "lines").into_iter().map(|line| {
         let text = plain(&line.get("text").map(word).unwrap_or_default());
         match tasks::moment(line.get("at")) {

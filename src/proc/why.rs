@@ -134,11 +134,8 @@ impl Handle {
 /// The first run that lives.
 fn live(room: &Room, task: &Task) -> Option<Spoken> {
     let facts = task.seats().iter().find_map(|seat| room.run(*seat.runs().last()?))?.facts();
-    let place = Place {
-        incarnation: task.incarnation(),
-        replica: facts.replica,
-        split: task.definition().split_output,
-    };
+    let place =
+        Place { incarnation: task.incarnation(), replica: facts.replica, split: task.definition().split_output };
     Some(Spoken { place, from: facts.log_from, to: None })
 }
 
@@ -218,7 +215,7 @@ fn running(room: &Room, task: &Task, run: &Run, index: u32, now: Wall) -> String
     let facts = run.facts();
     let mut text = format!("replica {index} is {}", run.state().word());
     if let (Some((pid, _)), Some(since)) = (facts.leader, facts.start) {
-        text.push_str(&format!(" as pid {pid} since {}", when(since, now)));
+        text.push_str(&format!(" as run {}, pid {pid}, since {}", facts.run, when(since, now)));
     }
     text.push_str(&format!(", {}", started(&facts.started_by)));
     if let Some(by) = &facts.stopped_by {

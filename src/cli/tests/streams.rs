@@ -196,5 +196,8 @@ async fn a_command_is_named_after_its_program() {
 async fn a_name_in_use_is_misuse() {
     let daemon = Fake::start(|_| Answer::refused(403, "Program exists, please stop it at first"));
     let (why, exit) = daemon.told(&["run", "--name", "x", "true"]).await.failed();
-    assert_eq!((why.as_str(), exit), ("there is a task \"x\" already: take another --name, or `hostler rm` it", Exit::Misuse));
+    assert_eq!(
+        (why.as_str(), exit),
+        ("there is a task \"x\" already: take another --name, or `hostler rm` it", Exit::Misuse)
+    );
 }
