@@ -59,7 +59,7 @@ async fn events_go_on_after_the_last_one_seen() {
     });
     let told = daemon.told(&["events", "--name", "web", "--kind", "proc.run"]).await;
     let lines: Vec<&str> = told.text.lines().map(str::trim_start).collect();
-    let line = |kind: &str, name: &str| format!("proc.run.{kind}  {name}  {{\"run\":3}}");
+    let line = |kind: &str, name: &str| format!("proc.run.{kind}  {name}  run=3");
     assert_eq!(lines, [line("started", "web"), line("exited", "web"), line("started", "w\u{fffd}b")]);
     assert_eq!(told.failed(), ("enough (403)".to_owned(), Exit::Misuse));
     let last = daemon.last("GET /events");
