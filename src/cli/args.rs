@@ -135,9 +135,22 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, 
     })
 }
 
-/// The whole grammar, for completions and manual pages.
+/// The whole grammar.
 pub(super) fn grammar() -> clap::Command {
     Line::command()
+}
+
+/// The grammar without what is not for people, for completions and manual pages: those do not all know hidden verbs.
+pub(super) fn shown() -> clap::Command {
+    let whole = grammar();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    let mut shown =
+        clap::Command::new("hostler").version(env!("CARGO_PKG_VERSION")).args(whole.get_arguments().cloned());
+    shown = shown.after_help(EXIT_CODES).subcommands(verbs.collect::<Vec<_>>());
+    match (whole.get_about().cloned(), whole.get_long_about().cloned()) {
+        (Some(about), Some(long)) => shown.about(about).long_about(long),
+        _ => shown,
+    }
 }
 
 impl Global {

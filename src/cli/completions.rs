@@ -1,6 +1,6 @@
 //! `completions`: what a shell needs to complete our arguments.
 
-use crate::cli::args::grammar;
+use crate::cli::args::shown;
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::Out;
 use clap::Args;
@@ -20,7 +20,7 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self, out: &Out) -> Result<Exit, Problem> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut grammar(), "hostler", &mut script);
+        clap_complete::generate(self.shell, &mut shown(), "hostler", &mut script);
         out.bytes(&script).map(|()| Exit::Done)
     }
 }
