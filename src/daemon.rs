@@ -288,7 +288,7 @@ impl Connected {
         });
         tokio::spawn(proc::keep_bounds(tasks.clone()));
 
-        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone()));
+        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
             tokens,
             audit: audit.clone(),

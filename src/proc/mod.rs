@@ -23,12 +23,13 @@
 //! * `engine` the driver that carries the decisions out; `known` the runs under its care; `start` what it begins with; `launch`, `probes`, `notify` its
 //!   hands; `news` the keeper's words in ours
 //! * `document` a definition as JSON; `records` what is stored; `wire` what clients see
-//! * `routes` the API; `rights` who may have what; `output`, `history`, `why` the longer answers
+//! * `routes` the API; `rights` who may have what; `detail`, `output`, `history`, `why` the longer answers
 //! * `retention` forgetting
 //!
 //! **Absent:** forks and signals (the keeper's), DAGs, time spent per idle process. From the machine also: clocks,
 //! files, user look-ups, status codes, JSON.
 
+mod detail;
 mod document;
 mod engine;
 mod history;
