@@ -2,7 +2,6 @@
 //! task and hear of its end from `/events`. Beside it the bare loop over the same program; the two take turns.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::bare;
 use super::client::Connection;
 use super::figures::Spread;
 use super::report::Line;
+use super::support::http::Streaming;
 use super::support::{Daemon, Request};
 
 const ROUNDS: usize = 5;
@@ -39,39 +39,47 @@ pub fn measure() -> Vec<Line> {
 }
 
 fn tasks_per_second(daemon: &Daemon, in_flight: usize, round: usize) -> f64 {
-    let mut events = daemon.unix().stream(Request::new("GET", "/events?kind=proc.run.exited,proc.run.gone"));
+    let events = daemon.unix().stream(Request::new("GET", "/events?kind=proc.run.exited,proc.run.gone"));
     let (ended, ends): (Vec<Sender<Value>>, Vec<Receiver<Value>>) = (0..in_flight).map(|_| channel()).unzip();
-    let done = Mutex::new(0_u64);
+    let last = format!("last-{round}-0-{in_flight}");
     let began = Instant::now();
     thread::scope(|scope| {
         let clients: Vec<_> = ends
             .into_iter()
             .enumerate()
             .map(|(client, ends)| {
-                let done = &done;
-                scope.spawn(move || {
-                    let ran = run_tasks(daemon, &format!("{in_flight}-{round}-{client}"), &ends, began);
-                    *done.lock().expect("nobody panicked") += ran;
-                })
+                let name = format!("{in_flight}-{round}-{client}");
+                scope.spawn(move || run_tasks(daemon, &name, &ends, began))
             })
             .collect();
-        // The last word of the ear is the end of the clients: they hang up.
-        let mut outcomes: HashMap<String, Value> = HashMap::new();
-        while clients.iter().any(|client| !client.is_finished()) {
-            let event = events.event().expect("events").expect("events go on");
-            let Ok(mut told) = serde_json::from_str::<Value>(&event.data) else { continue };
-            let name = told["name"].as_str().unwrap_or_default().to_owned();
-            if event.event.as_deref() == Some("proc.run.exited") {
-                outcomes.insert(name, told["data"].take());
-                continue;
-            }
-            let client = name.split('-').nth(2).and_then(|number| number.parse::<usize>().ok());
-            if let (Some(client), Some(outcome)) = (client, outcomes.remove(&name)) {
-                let _ = ended[client].send(outcome); // a client that has all it wants is gone
-            }
+        let ear = scope.spawn(|| listen(events, &ended, &last));
+        let ran: u64 = clients.into_iter().map(|client| client.join().expect("a client")).sum();
+        let took = began.elapsed();
+        let task = json!({ "name": last, "argv": ["/bin/true"], "type": "once" });
+        Connection::open(&daemon.socket()).call("POST", "/proc", &task.to_string()).ok();
+        ear.join().expect("the ear");
+        ran as f64 / took.as_secs_f64()
+    })
+}
+
+/// Tells each client how its task ended, once nothing of it is left; until the task `last` has gone.
+fn listen(mut events: Streaming, ended: &[Sender<Value>], last: &str) {
+    let mut outcomes: HashMap<String, Value> = HashMap::new();
+    while let Some(event) = events.event().expect("events") {
+        let mut told: Value = serde_json::from_str(&event.data).expect("an event is JSON");
+        let name = told["name"].as_str().unwrap_or_default().to_owned();
+        if event.event.as_deref() == Some("proc.run.exited") {
+            outcomes.insert(name, told["data"].take());
+            continue;
         }
-    });
-    done.into_inner().expect("nobody panicked") as f64 / began.elapsed().as_secs_f64()
+        if name == last {
+            return;
+        }
+        let client = name.split('-').nth(2).and_then(|number| number.parse::<usize>().ok());
+        let (client, outcome) = client.zip(outcomes.remove(&name)).expect("the end of a task of ours");
+        ended[client].send(outcome).expect("a client that waits");
+    }
+    panic!("events have ended");
 }
 
 /// One client: a task after the other, each awaited to its end; how many.
