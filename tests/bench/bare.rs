@@ -9,15 +9,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::figures::Sample;
-use super::kernel::{between, now};
+use super::kernel::{between, cpu, cpu_of_awaited, now};
 
 /// About what a task's record takes.
 const RECORD: [u8; 300] = [b'r'; 300];
 
-/// Programs run to their end per second, so many at once. `Command` starts them in the way of `vfork`.
-pub fn programs_per_second(in_flight: usize, span: Duration) -> f64 {
+/// Programs run to their end per second, and the processor time of each in milliseconds; so many at once. `Command`
+/// starts them in the way of `vfork`.
+pub fn programs(in_flight: usize, span: Duration) -> (f64, f64) {
     let ended = AtomicU64::new(0);
-    let began = Instant::now();
+    let me = std::process::id() as i32;
+    let used = || cpu(me) + cpu_of_awaited();
+    let (began, before) = (Instant::now(), used());
     thread::scope(|scope| {
         for _ in 0..in_flight {
             scope.spawn(|| {
@@ -29,7 +32,8 @@ pub fn programs_per_second(in_flight: usize, span: Duration) -> f64 {
             });
         }
     });
-    ended.into_inner() as f64 / began.elapsed().as_secs_f64()
+    let ended = ended.into_inner() as f64;
+    (ended / began.elapsed().as_secs_f64(), (used() - before).as_secs_f64() * 1000.0 / ended)
 }
 
 /// A command that is given nothing and says nothing.

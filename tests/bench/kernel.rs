@@ -5,10 +5,10 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
-
-use super::support::millis;
 
 /// Nanoseconds of the clock that all processes share and nobody sets.
 pub fn now() -> i64 {
@@ -44,6 +44,19 @@ pub fn cpu(pid: i32) -> Duration {
     Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
+/// The processor time that the children which this process has awaited took, and their own.
+pub fn cpu_of_awaited() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("every Linux knows");
+    let micros = |time: TimeVal| u64::try_from(time.num_microseconds()).expect("time is not negative");
+    Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
+}
+
+/// How many processes wanted to run in the last minute, on average: a figure taken on a busy machine says less.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// How often each thread went to sleep of its own accord, by name and id: every wake-up ends in that.
 pub fn sleeps(pids: &[i32]) -> BTreeMap<(String, i32), u64> {
     let mut found = BTreeMap::new();
@@ -73,12 +86,12 @@ pub fn woken(pids: &[i32], before: &BTreeMap<(String, i32), u64>) -> Vec<(String
         .collect()
 }
 
-/// Waits until these processes have done nothing for a quarter of a second, or until half a minute has passed.
-pub fn settle(pids: &[i32]) {
+/// Waits until these processes have done nothing for so long, or until half a minute has passed.
+pub fn settle(pids: &[i32], quiet: Duration) {
     let end = Instant::now() + Duration::from_secs(30);
     while Instant::now() < end {
         let before = sleeps(pids);
-        thread::sleep(millis(250));
+        thread::sleep(quiet); // that nothing happens is what is waited for
         let still = woken(pids, &before).is_empty() && pids.iter().all(|pid| !works(*pid));
         if still {
             return;

@@ -11,7 +11,7 @@ use super::figures::{Sample, over_rounds};
 use super::history;
 use super::kernel::{between, now, settle};
 use super::report::Line;
-use super::support::Daemon;
+use super::support::{Daemon, millis};
 
 const ROUNDS: usize = 5;
 const STARTS: usize = 150;
@@ -38,7 +38,7 @@ fn report(history: &str, daemon: &Daemon) -> Vec<Line> {
     let mut ear = Ear::open(daemon.dir());
     let mut journal = Journal::open(daemon.dir());
     let mut connection = Connection::open(&daemon.socket());
-    settle(&[daemon.keeper_pid(), daemon.core_pid().expect("a core")]);
+    settle(&[daemon.keeper_pid(), daemon.core_pid().expect("a core")], millis(250));
     let mut all = Rounds::default();
     for _ in 0..ROUNDS {
         all.measure(&mut ear, &mut journal, &mut connection);

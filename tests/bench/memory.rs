@@ -3,7 +3,7 @@
 use super::figures::Spread;
 use super::kernel::{kib, settle};
 use super::report::Line;
-use super::support::Daemon;
+use super::support::{Daemon, millis};
 
 const ROUNDS: usize = 3;
 
@@ -12,7 +12,7 @@ pub fn measure() -> Vec<Line> {
     for _ in 0..ROUNDS {
         let daemon = Daemon::start();
         let pids = [daemon.keeper_pid(), daemon.core_pid().expect("a core")];
-        settle(&pids);
+        settle(&pids, millis(250));
         let mib = |pid, field| kib(pid, "smaps_rollup", field) / 1024.0;
         keeper.push(mib(pids[0], "Pss"));
         core.push(mib(pids[1], "Rss"));

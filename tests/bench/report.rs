@@ -5,6 +5,8 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY as LINES;
 use comfy_table::{ContentArrangement, Table};
 
+use super::kernel::load;
+
 /// One figure.
 pub struct Line {
     what: String,
@@ -57,7 +59,7 @@ pub fn print(name: &str, title: &str, took: Duration, lines: &[Line]) {
     for line in lines {
         table.add_row([&line.what, &line.figure, &line.beside, &line.ratio, &line.aim, line.verdict()]);
     }
-    println!("\n{name}: {title} ({:.0} s)\n{table}", took.as_secs_f64());
+    println!("\n{name}: {title} ({:.0} s; load average {})\n{table}", took.as_secs_f64(), load());
 }
 
 /// How many aims were met, and which were not.

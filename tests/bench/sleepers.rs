@@ -18,6 +18,8 @@ use super::support::{Daemon, process, until};
 
 const TASKS: usize = 2000;
 const IDLE: Duration = Duration::from_secs(30);
+/// Idleness begins when nobody has woken up for so long: some look once more at what has just happened.
+const CALM: Duration = Duration::from_secs(6);
 const ROUNDS: usize = 3;
 const LISTINGS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +38,7 @@ pub fn measure() -> Vec<Line> {
     let started = Line::new("one apply to all started, s", format!("{:.2}", began.elapsed().as_secs_f64()))
         .beside(format!("answered after {answered:.2} s"));
 
-    settle(&[keeper, core]);
+    settle(&[keeper, core], CALM);
     let (ours, theirs) = (rss(keeper), rss(core));
     let memory = Line::new("keeper + core, RSS MiB", format!("{:.1}", ours + theirs))
         .beside(format!("{ours:.1} + {theirs:.1}"))
