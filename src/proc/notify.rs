@@ -11,12 +11,16 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
 
 /// The longest datagram that is read; longer ones are cut, and what matters comes first.
 const MESSAGE_MAX: usize = 4096;
+/// How long listening pauses when the kernel has no memory for a message.
+const BREATHER: Duration = Duration::from_millis(100);
 
 /// See the module's head.
 pub(super) struct Notify;
@@ -38,8 +42,15 @@ impl Notify {
         tokio::spawn(async move {
             loop {
                 let message = socket.async_io(Interest::READABLE, || receive(&socket)).await;
-                let Ok(message) = message else { return };
-                let Some(leader) = message else { continue };
+                let leader = match message {
+                    Ok(Some(leader)) => leader,
+                    Ok(None) => continue,
+                    Err(why) => {
+                        tracing::warn!(%why, "a message to the notification socket could not be read");
+                        sleep(BREATHER).await;
+                        continue;
+                    }
+                };
                 if driver.send(Message::Ready { leader }).is_err() {
                     return;
                 }
@@ -61,7 +72,10 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
             Some(&mut control),
             MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
         )?;
-        let sender = message.cmsgs()?.find_map(|one| match one {
+        // Anybody may send, also descriptors (systemd-notify does, to see that its message was read). There is no
+        // room for them, so the kernel closes them, and nix gives nothing of such a message: it does not count.
+        let Ok(mut control) = message.cmsgs() else { return Ok(None) };
+        let sender = control.find_map(|one| match one {
             ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
             _ => None,
         });
@@ -71,4 +85,32 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
     // A helper such as systemd-notify may have gone already; then only its own pid is left to go by.
     let leader = sender.map(|pid| getsid(Some(Pid::from_raw(pid))).map_or(pid, Pid::as_raw));
     Ok(leader.filter(|_| says_ready))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, UnixAddr, sendmsg, socket};
+    use std::io::IoSlice;
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_message_with_descriptors_does_not_end_the_listening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let (driver, mut told) = unbounded_channel();
+        Notify::listen(&path, driver).unwrap();
+
+        let client = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::empty(), None).unwrap();
+        let (to, rights) = (UnixAddr::new(&path).unwrap(), [client.as_raw_fd()]);
+        let send = |text: &[u8], with: &[ControlMessage<'_>]| {
+            sendmsg(client.as_raw_fd(), &[IoSlice::new(text)], with, MsgFlags::empty(), Some(&to)).unwrap()
+        };
+        send(b"BARRIER=1", &[ControlMessage::ScmRights(&rights)]);
+        send(b"STATUS=fine\nREADY=1", &[]);
+        let message = timeout(Duration::from_secs(10), told.recv()).await.unwrap();
+        let own = getsid(None).unwrap().as_raw();
+        assert!(matches!(message, Some(Message::Ready { leader }) if leader == own));
+    }
 }
