@@ -346,6 +346,29 @@ fn a_task_of_another_user_opens_nothing_he_could_not() {
 }
 
 #[test]
+fn what_a_helper_says_does_not_fill_the_memory() {
+    require_root();
+    let daemon = Daemon::start();
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let endless = json!({"name": "endless", "cmd": "true", "type": "once", "env_file": "/dev/zero"});
+    nobody.post("/proc", &endless).expect(200);
+    let why = until("the file is given up", SOON, || {
+        let history = nobody.get("/proc/history?name=endless").json();
+        Some(history["data"][0]["error"].as_str()?.to_owned())
+    });
+    assert!(why.contains("larger than"), "{why}");
+    let chatty = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo said > /dev/stderr; exit 3";
+    let task = json!({"name": "chatty", "cmd": "exec sleep 300", "type": "once",
+        "health": {"exec": chatty, "interval": 0.1, "failures": 1}});
+    nobody.post("/proc", &task).expect(200);
+    let ended = until("the probe fails by its exit code", SOON, || {
+        let history = nobody.get("/proc/history?name=chatty").json();
+        Some(history["data"][0]["stopped_by"].as_str()?.to_owned())
+    });
+    assert!(ended.contains("exit code 3"), "{ended}");
+}
+
+#[test]
 fn administration_is_for_operators() {
     require_root();
     let daemon = Daemon::start();
