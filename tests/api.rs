@@ -369,6 +369,38 @@ fn what_a_helper_says_does_not_fill_the_memory() {
 }
 
 #[test]
+fn why_quotes_a_bounded_part_of_the_output() {
+    let daemon = Daemon::start();
+    let task = json!({"name": "long", "cmd": "head -c 3000000 /dev/zero | tr '\\0' x; echo end", "type": "once"});
+    daemon.post("/proc", &task).expect(200);
+    let why = until("the run is over", SOON, || {
+        let why = daemon.get("/hostler/v1/why/long").expect(200);
+        why.text().contains("the last it said").then_some(why)
+    });
+    assert!(why.body.len() < 16 << 10 && why.text().contains("xend"), "{} bytes", why.body.len());
+}
+
+#[test]
+fn dependencies_tell_nothing_about_tasks_of_others() {
+    require_root();
+    let daemon = Daemon::start();
+    let sleep = "exec sleep 300";
+    daemon.post("/proc", &json!({"name": "hush", "cmd": sleep, "type": "once"})).expect(200);
+    let base = json!({"name": "base", "cmd": sleep, "type": "once", "deps": ["hush", "theirs"]});
+    daemon.post("/proc", &base).expect(200);
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let task = json!({"name": "curious", "cmd": "true", "type": "once", "deps": ["base"]});
+    nobody.post("/proc", &task).expect(200);
+    let why = nobody.get("/hostler/v1/why/curious").expect(200);
+    assert!(why.text().contains("a task of somebody else"), "{}", why.text());
+    assert!(!why.text().contains("hush"), "{}", why.text());
+    let cycle = json!({"name": "theirs", "cmd": "true", "type": "once", "deps": ["base"]});
+    let refused = nobody.post("/proc", &cycle).expect(400);
+    assert!(refused.text().contains("somebody else") && !refused.text().contains("base"), "{}", refused.text());
+    assert!(daemon.post("/proc", &cycle).expect(400).text().contains("base"));
+}
+
+#[test]
 fn administration_is_for_operators() {
     require_root();
     let daemon = Daemon::start();

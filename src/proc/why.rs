@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 const REPLICAS: usize = 5;
 /// Lines of output that are quoted.
 const LINES: usize = 5;
+/// Bytes of output that are quoted.
+const QUOTED: usize = 4096;
 
 /// The chain of causes of one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +44,7 @@ impl Handle {
             .look(move |room| {
                 let task = room.task(&wanted).filter(|task| asking.may_touch(task.runs_as()))?;
                 Some(Present {
-                    sentences: present(room, task, now),
+                    sentences: present(room, task, &asking, now),
                     detail: wire::task_detail(room, task),
                     incarnation: task.incarnation(),
                     split: task.definition().split_output,
@@ -66,10 +68,8 @@ impl Handle {
     async fn why_gone(&self, caller: &Caller, name: &str) -> Option<Why> {
         let reader = self.tools.store.reader();
         let past = history::blocking(move || records::past(&reader)).await.ok()?;
-        let (incarnation, past) = past.into_iter().rev().find(|(_, past)| past.name == name)?;
-        if !caller.may_touch(past.runs_as) {
-            return None;
-        }
+        let mut past = past.into_iter().rev();
+        let (incarnation, past) = past.find(|(_, past)| past.name == name && caller.may_touch(past.runs_as))?;
         let mut sentences =
             vec![format!("there is no task {name:?} any more: it was deleted {}", wire::moment(past.deleted))];
         let last = self.last_run(incarnation).await;
@@ -96,14 +96,15 @@ impl Handle {
         let mut bytes = Vec::new();
         while let Some(Ok(piece)) = pieces.next().await {
             bytes.extend_from_slice(&piece);
+            bytes.drain(..bytes.len().saturating_sub(QUOTED)); // a line may be as long as the file
         }
         let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
         (!text.is_empty()).then(|| format!("the last it said:\n{text}"))
     }
 }
 
-fn present(room: &Room, task: &Task, now: Now) -> Vec<String> {
-    let (name, definition, tally) = (task.name(), task.definition(), task.tally());
+fn present(room: &Room, task: &Task, asking: &Caller, now: Now) -> Vec<String> {
+    let (name, definition, tally) = (task.name().as_str(), task.definition(), task.tally());
     let mut sentences = vec![format!(
         "task {name:?} ({}) is {}: {} of {} replicas run",
         definition.kind.name(),
@@ -111,8 +112,20 @@ fn present(room: &Room, task: &Task, now: Now) -> Vec<String> {
         tally.busy,
         definition.replica.get(),
     )];
+    let may_know = |name: &TaskName| room.task(name.as_str()).is_none_or(|other| asking.may_touch(other.runs_as()));
     if let Some(blocker) = room.blocker(task.incarnation()) {
         sentences.push(match blocker {
+            // What it waits for through others, its owner has not named, and what those do is theirs to know.
+            Blocker::Runs(other) | Blocker::Queued(other) if !may_know(&other) => {
+                "it waits for a task of somebody else".to_owned()
+            }
+            Blocker::Until(dep) if !may_know(&dep.task) => {
+                format!(
+                    "it waits until {:?} is {}; that task is somebody else's",
+                    dep.task.as_str(),
+                    wire::until(dep.until)
+                )
+            }
             Blocker::Runs(other) => format!("it waits for {:?}, which runs", other.as_str()),
             Blocker::Queued(other) => format!("it waits for {:?}, which itself waits", other.as_str()),
             Blocker::Until(dep) => {
