@@ -401,6 +401,28 @@ fn dependencies_tell_nothing_about_tasks_of_others() {
 }
 
 #[test]
+fn a_name_taken_over_hides_nobodys_own_history() {
+    require_root();
+    let daemon = Daemon::start();
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let task = json!({"name": "shared", "cmd": "true", "type": "once"});
+    nobody.post("/proc", &task).expect(200);
+    let runs = |client: &Client| {
+        let history = client.get("/proc/history?name=shared").json();
+        history["data"].as_array().map(|runs| runs.iter().map(|run| run["run"].clone()).collect::<Vec<_>>())
+    };
+    until("it is over", SOON, || {
+        (!nobody.get("/proc/history?name=shared").json()["data"][0]["end"].is_null()).then_some(())
+    });
+    let own = runs(&nobody);
+    nobody.delete("/proc?name=shared").expect(200);
+    daemon.post("/proc", &task).expect(200);
+    assert_eq!(runs(&nobody), own, "while root has the name");
+    daemon.delete("/proc?name=shared").expect(200);
+    assert_eq!(runs(&nobody), own, "after root has had it");
+}
+
+#[test]
 fn administration_is_for_operators() {
     require_root();
     let daemon = Daemon::start();
