@@ -346,6 +346,83 @@ fn a_task_of_another_user_opens_nothing_he_could_not() {
 }
 
 #[test]
+fn what_a_helper_says_does_not_fill_the_memory() {
+    require_root();
+    let daemon = Daemon::start();
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let endless = json!({"name": "endless", "cmd": "true", "type": "once", "env_file": "/dev/zero"});
+    nobody.post("/proc", &endless).expect(200);
+    let why = until("the file is given up", SOON, || {
+        let history = nobody.get("/proc/history?name=endless").json();
+        Some(history["data"][0]["error"].as_str()?.to_owned())
+    });
+    assert!(why.contains("larger than"), "{why}");
+    let chatty = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo said > /dev/stderr; exit 3";
+    let task = json!({"name": "chatty", "cmd": "exec sleep 300", "type": "once",
+        "health": {"exec": chatty, "interval": 0.1, "failures": 1}});
+    nobody.post("/proc", &task).expect(200);
+    let ended = until("the probe fails by its exit code", SOON, || {
+        let history = nobody.get("/proc/history?name=chatty").json();
+        Some(history["data"][0]["stopped_by"].as_str()?.to_owned())
+    });
+    assert!(ended.contains("exit code 3"), "{ended}");
+}
+
+#[test]
+fn why_quotes_a_bounded_part_of_the_output() {
+    let daemon = Daemon::start();
+    let task = json!({"name": "long", "cmd": "head -c 3000000 /dev/zero | tr '\\0' x; echo end", "type": "once"});
+    daemon.post("/proc", &task).expect(200);
+    let why = until("the run is over", SOON, || {
+        let why = daemon.get("/hostler/v1/why/long").expect(200);
+        why.text().contains("the last it said").then_some(why)
+    });
+    assert!(why.body.len() < 16 << 10 && why.text().contains("xend"), "{} bytes", why.body.len());
+}
+
+#[test]
+fn dependencies_tell_nothing_about_tasks_of_others() {
+    require_root();
+    let daemon = Daemon::start();
+    let sleep = "exec sleep 300";
+    daemon.post("/proc", &json!({"name": "hush", "cmd": sleep, "type": "once"})).expect(200);
+    let base = json!({"name": "base", "cmd": sleep, "type": "once", "deps": ["hush", "theirs"]});
+    daemon.post("/proc", &base).expect(200);
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let task = json!({"name": "curious", "cmd": "true", "type": "once", "deps": ["base"]});
+    nobody.post("/proc", &task).expect(200);
+    let why = nobody.get("/hostler/v1/why/curious").expect(200);
+    assert!(why.text().contains("a task of somebody else"), "{}", why.text());
+    assert!(!why.text().contains("hush"), "{}", why.text());
+    let cycle = json!({"name": "theirs", "cmd": "true", "type": "once", "deps": ["base"]});
+    let refused = nobody.post("/proc", &cycle).expect(400);
+    assert!(refused.text().contains("somebody else") && !refused.text().contains("base"), "{}", refused.text());
+    assert!(daemon.post("/proc", &cycle).expect(400).text().contains("base"));
+}
+
+#[test]
+fn a_name_taken_over_hides_nobodys_own_history() {
+    require_root();
+    let daemon = Daemon::start();
+    let nobody = daemon.tcp().as_user(NOBODY);
+    let task = json!({"name": "shared", "cmd": "true", "type": "once"});
+    nobody.post("/proc", &task).expect(200);
+    let runs = |client: &Client| {
+        let history = client.get("/proc/history?name=shared").json();
+        history["data"].as_array().map(|runs| runs.iter().map(|run| run["run"].clone()).collect::<Vec<_>>())
+    };
+    until("it is over", SOON, || {
+        (!nobody.get("/proc/history?name=shared").json()["data"][0]["end"].is_null()).then_some(())
+    });
+    let own = runs(&nobody);
+    nobody.delete("/proc?name=shared").expect(200);
+    daemon.post("/proc", &task).expect(200);
+    assert_eq!(runs(&nobody), own, "while root has the name");
+    daemon.delete("/proc?name=shared").expect(200);
+    assert_eq!(runs(&nobody), own, "after root has had it");
+}
+
+#[test]
 fn administration_is_for_operators() {
     require_root();
     let daemon = Daemon::start();

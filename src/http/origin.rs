@@ -32,7 +32,8 @@ pub struct Target<'a> {
 }
 
 impl Names {
-    /// Whether the request calls us by a name of ours. Without a `Host` it does: every browser sends one.
+    /// Whether the request calls us by a name of ours. Without a `Host` it does, as in HTTP/1.0: every browser sends
+    /// one. An empty one names nothing of ours.
     pub fn called(&self, headers: &HeaderMap, target: Target<'_>) -> bool {
         match host(headers, target) {
             Called::Nothing => true,
@@ -102,7 +103,6 @@ fn host<'a>(headers: &'a HeaderMap, target: Target<'a>) -> Called<'a> {
         (_, Some(_), Some(_)) => Called::Several,
         (Some(authority), ..) => Called::As(authority),
         (None, Some(header), None) => match header.to_str() {
-            Ok(text) if text.trim().is_empty() => Called::Nothing,
             Ok(text) => Called::As(text),
             Err(_) => Called::Several,
         },

@@ -11,15 +11,20 @@ use tokio::sync::watch;
 enum Guest {
     Uid(u32),
     Address(IpAddr),
+    /// On this host, and more than that is not known: a local user has sixteen million loopback addresses.
     Unnamed,
 }
 
 impl Guest {
     fn of(peer: &Peer) -> Guest {
-        match (peer.uid(), peer.from()) {
+        Guest::named(peer.uid(), peer.from())
+    }
+
+    fn named(uid: Option<u32>, from: Source) -> Guest {
+        match (uid, from) {
             (Some(uid), _) => Guest::Uid(uid),
-            (None, Source::Tcp(from)) => Guest::Address(from.ip()),
-            (None, Source::Unix { .. }) => Guest::Unnamed,
+            (None, Source::Tcp(from)) if !from.ip().is_loopback() => Guest::Address(from.ip()),
+            (None, Source::Tcp(_) | Source::Unix { .. }) => Guest::Unnamed,
         }
     }
 }
@@ -92,5 +97,20 @@ impl Drop for Place {
                 guests.remove(&self.1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unnamed_visitors_of_this_host_are_one_guest() {
+        let tcp = |text: &str| Source::Tcp(text.parse().unwrap());
+        let [first, second] = ["127.0.0.1:1000", "127.9.9.9:1000"].map(|at| Guest::named(None, tcp(at)));
+        assert_eq!((first, second), (Guest::Unnamed, Guest::Unnamed));
+        assert_eq!(Guest::named(None, Source::Unix { pid: 7 }), Guest::Unnamed);
+        assert_ne!(Guest::named(None, tcp("192.0.2.1:1000")), Guest::named(None, tcp("192.0.2.2:1000")));
+        assert_eq!(Guest::named(Some(7), tcp("127.0.0.1:1000")), Guest::Uid(7));
     }
 }

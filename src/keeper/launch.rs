@@ -61,8 +61,8 @@ pub fn prepare(spawn: &Spawn, fds: Vec<OwnedFd>, common: &Common, groups: &Group
         cwd: Some(text(spawn.cwd.as_os_str(), "working directory")?),
         identity,
         umask: Some(spawn.umask),
-        nice: Some(spawn.nice),
-        oom_score_adj: spawn.oom_score_adj.map(|score| score.to_string()),
+        nice: allowed(own, spawn.nice),
+        oom_score_adj: spawn.oom_score_adj.and_then(|score| allowed(own, score)).map(|score| score.to_string()),
         rlimits,
         cgroup: None,
         stdio: [stdin, stdout, stderr],
@@ -197,6 +197,12 @@ fn append(path: &Path, uid: u32, gid: u32) -> io::Result<File> {
     Err(ErrorKind::NotFound.into())
 }
 
+/// A priority for the child of a keeper that runs as `own`. Zero is the usual one, and a keeper without privileges
+/// cannot set it where its own is worse (that of a user's service manager is): its children then have its own.
+fn allowed(own: u32, priority: i32) -> Option<i32> {
+    (own == 0 || priority != 0).then_some(priority)
+}
+
 fn give(file: &File, uid: u32, gid: u32) -> io::Result<()> {
     if uid == sys::effective_uid() { Ok(()) } else { fchown(file, Some(uid), Some(gid)) }
 }
@@ -229,4 +235,15 @@ pub fn environment(env: &[(OsString, OsString)]) -> Result<Vec<CString>, Refused
         text(&OsString::from_vec(entry), "environment")
     };
     env.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_sets_the_usual_priority() {
+        assert_eq!([allowed(0, 0), allowed(0, -5), allowed(1000, 5)], [Some(0), Some(-5), Some(5)]);
+        assert_eq!(allowed(1000, 0), None);
+    }
 }

@@ -298,6 +298,11 @@ unsafe fn become_program(launch: &Launch) -> Report {
             }
         }
         if let Some(Identity { uid, gid, groups }) = &launch.identity {
+            // The keeper's session keyring may hold keys of root's, and who possesses it may read them: a new one in its
+            // place, while still root, whose quota another user cannot exhaust. Where a sandbox forbids the call, it
+            // forbids the child to use keys as well.
+            let unnamed = std::ptr::null::<c_char>();
+            libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, unnamed);
             if libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) < 0 {
                 return Report::new(Step::Groups, 0);
             }

@@ -7,15 +7,16 @@
 use crate::auth::users::Account;
 use crate::keeper::{HeldState, News, Scope, Spawn, Status, Stdio};
 use crate::keeper::{Link, Owner, Welcome};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::fcntl::OFlag;
+use nix::unistd::{Gid, Uid, fchown, pipe2};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
@@ -25,7 +26,11 @@ const FIRST_SLOT: u64 = 1 << 62;
 /// How long reading an environment file may take.
 const READ_LIMIT: Duration = Duration::from_secs(5);
 /// The largest environment file, in bytes: what Linux allows for arguments and environment together.
-const READ_MAX: u64 = 2 << 20;
+const READ_MAX: usize = 2 << 20;
+/// How much of a command's output is kept, in bytes.
+const KEPT: usize = 64 << 10;
+/// After how many bytes of output a command is no longer listened to: its next write fails with `EPIPE`.
+const LISTENED: usize = 64 << 20;
 
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Status, String>>>>>;
 
@@ -67,13 +72,33 @@ impl Helpers {
     /// # Errors
     /// It could not be started, or took too long; in words for the task's owner.
     pub async fn run(&self, spawn: Spawn, limit: Duration) -> Result<Outcome, String> {
-        let output = memfd_create("output", MFdFlags::MFD_CLOEXEC).map_err(|why| format!("memfd: {why}"))?;
-        let mut kept = File::from(output.try_clone().map_err(|why| why.to_string())?);
-        let status = self.wait(spawn, output, limit).await?;
-        let mut bytes = Vec::new();
-        let read = kept.rewind().and_then(|()| kept.take(READ_MAX).read_to_end(&mut bytes));
-        read.map_err(|why| why.to_string())?;
-        Ok(Outcome { status, output: bytes })
+        self.run_hearing(spawn, limit, Hearing { kept: KEPT, left: LISTENED, bytes: Vec::new() }).await
+    }
+
+    async fn run_hearing(&self, spawn: Spawn, limit: Duration, mut hearing: Hearing) -> Result<Outcome, String> {
+        let words = |why: nix::Error| format!("a pipe for its output: {why}");
+        let (from, output) = pipe2(OFlag::O_CLOEXEC).map_err(words)?;
+        if spawn.uid != nix::unistd::geteuid().as_raw() {
+            // So that it may open /dev/stdout.
+            fchown(&output, Some(Uid::from_raw(spawn.uid)), Some(Gid::from_raw(spawn.gid))).map_err(words)?;
+        }
+        let from = Receiver::from_owned_fd(from).map_err(|why| why.to_string())?;
+        let mut from = Some(from);
+        let status = {
+            let ended = self.wait(spawn, output, limit);
+            tokio::pin!(ended);
+            loop {
+                tokio::select! {
+                    status = &mut ended => break status?,
+                    more = hearing.listen(from.as_ref()) => if !more { from = None },
+                }
+            }
+        };
+        // What it left in the pipe; whoever else holds the pipe is not waited for.
+        while let Some(rest) = &from
+            && hearing.take(rest).is_ok_and(|more| more)
+        {}
+        Ok(Outcome { status, output: hearing.bytes })
     }
 
     /// The text of a file, as far as `account` may read it.
@@ -102,10 +127,13 @@ impl Helpers {
             plain_fork: true, // nothing is known of its directory
             intent: Vec::new(),
         };
-        let outcome = self.run(spawn, READ_LIMIT).await?;
+        let hearing = Hearing { kept: READ_MAX, left: READ_MAX, bytes: Vec::new() };
+        let outcome = self.run_hearing(spawn, READ_LIMIT, hearing).await?;
+        if outcome.output.len() >= READ_MAX {
+            return Err(format!("it is larger than {READ_MAX} bytes"));
+        }
         let text = String::from_utf8(outcome.output).map_err(|_| "it is not UTF-8 text".to_owned())?;
         match outcome.status {
-            Status::Code(0) if text.len() as u64 >= READ_MAX => Err(format!("it is larger than {READ_MAX} bytes")),
             Status::Code(0) => Ok(text),
             _ => Err(text.trim().to_owned()),
         }
@@ -130,6 +158,39 @@ impl Helpers {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Status, String>>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a helper says, with bounds: it runs as a user who may mean no good, and what it says is held in memory.
+struct Hearing {
+    /// How much is kept.
+    kept: usize,
+    /// How much more is listened to.
+    left: usize,
+    bytes: Vec<u8>,
+}
+
+impl Hearing {
+    /// Waits for some bytes and takes them. False: there is nothing more to hear. Without a pipe it waits for ever.
+    async fn listen(&mut self, from: Option<&Receiver>) -> bool {
+        let Some(from) = from else { return std::future::pending().await };
+        if from.readable().await.is_err() {
+            return false;
+        }
+        match self.take(from) {
+            Err(why) => why.kind() == ErrorKind::WouldBlock,
+            Ok(more) => more,
+        }
+    }
+
+    /// Takes what is there. False at its end, and when enough was heard.
+    fn take(&mut self, from: &Receiver) -> std::io::Result<bool> {
+        let mut piece = [0; 16 << 10];
+        let count = from.try_read(&mut piece)?;
+        let wanted = count.min(self.kept - self.bytes.len());
+        self.bytes.extend_from_slice(&piece[..wanted]);
+        self.left = self.left.saturating_sub(count);
+        Ok(count > 0 && self.left > 0)
     }
 }
 

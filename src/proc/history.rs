@@ -58,13 +58,14 @@ pub(super) async fn find(handle: &Handle, cx: &Cx, run: RunId) -> Result<Option<
     Ok(record.map(|record| Found { incarnation, replica: record.replica, from: record.log_from, to: record.log_to }))
 }
 
-/// The task of this name; else the one deleted last.
+/// The caller's task of this name; else the one of his that was deleted last. A task of somebody else's that has the
+/// name now hides nothing.
 async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
     let name = routes::name(cx)?;
     let (caller, wanted) = (cx.caller.clone(), name.clone());
     let alive = handle
         .look(move |room| {
-            let task = room.task(wanted.as_str())?;
+            let task = room.task(wanted.as_str()).filter(|task| caller.may_touch(task.runs_as()))?;
             let of_task = |run: &&Run| run.facts().incarnation == task.incarnation();
             let runs = task.seats().iter().flat_map(|seat| seat.runs()).filter_map(|run| room.run(*run));
             let ending = (0..task.seats().len()).flat_map(|replica| room.runs_at(task.name(), replica as u32));
@@ -74,19 +75,18 @@ async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
                 .filter(|run| !run.facts().over)
                 .map(|run| (run.facts().run, wire::live_run(run)))
                 .collect();
-            Some((caller.may_touch(task.runs_as()), Subject { incarnation: task.incarnation(), live }))
+            Some(Subject { incarnation: task.incarnation(), live })
         })
         .await?;
-    if let Some((allowed, subject)) = alive {
-        return if allowed { Ok(subject) } else { Err(routes::missing()) };
+    if let Some(subject) = alive {
+        return Ok(subject);
     }
     let reader = handle.tools.store.reader();
     let past = blocking(move || records::past(&reader)).await?;
-    let last = past.into_iter().rev().find(|(_, past)| past.name == name.as_str());
-    match last {
-        Some((incarnation, past)) if cx.caller.may_touch(past.runs_as) => Ok(Subject { incarnation, live: Vec::new() }),
-        _ => Err(routes::missing()),
-    }
+    let his = |past: &records::Past| past.name == name.as_str() && cx.caller.may_touch(past.runs_as);
+    let last = past.into_iter().rev().find(|(_, past)| his(past));
+    let (incarnation, _) = last.ok_or_else(routes::missing)?;
+    Ok(Subject { incarnation, live: Vec::new() })
 }
 
 /// Runs by descending number, which is what a page is continued by; firings in between, by their time, neighbours of

@@ -74,7 +74,7 @@ pub(super) async fn prepare(tools: Tools, settings: Arc<Settings>, launch: Launc
         Place { incarnation: launch.incarnation, replica: launch.replica, split: launch.definition.split_output };
     let offsets = marked(&tools.logs, &place).await;
     if offsets.is_none() {
-        tracing::warn!(task = %launch.definition.name, %run, "its output file cannot be prepared");
+        tracing::warn!(task = launch.definition.name.as_str(), %run, "its output file cannot be prepared");
     }
     let spawn = tools.launcher.prepare(order(&tools.logs, &settings, &launch, &place)).await;
     let _ = driver.send(Message::Prepared { run, offsets, spawn: Box::new(spawn) }); // the driver has ended

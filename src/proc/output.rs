@@ -241,8 +241,12 @@ fn end_of(handle: &Handle, run: RunId) -> EndOf {
     let handle = handle.clone();
     tokio::spawn(async move {
         while handle.look(move |room| room.run(run).is_some_and(|run| run.is_live())).await.unwrap_or(false) {
+            let events = tokio::select! {
+                events = listener.next() => events,
+                () = async { tokio::join!(out.closed(), err.closed()); } => break, // nobody reads any more
+            };
             // Missed or not: the room itself is asked again.
-            let Ok(events) = listener.next().await else { continue };
+            let Ok(events) = events else { continue };
             let ended = events
                 .iter()
                 .find(|event| event.kind == "proc.run.exited" && event.data["run"].as_u64() == Some(run.0));
@@ -251,9 +255,6 @@ fn end_of(handle: &Handle, run: RunId) -> EndOf {
                 out.send_replace(log["to"].as_u64());
                 err.send_replace(log["err"]["to"].as_u64());
                 break;
-            }
-            if out.is_closed() {
-                break; // nobody reads any more
             }
         }
         // Dropping the senders ends the follow where the log then ends.

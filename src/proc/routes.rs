@@ -3,7 +3,7 @@
 
 use super::document::{self, Refused};
 use super::engine::{Answer, Gone, Handle};
-use super::machine::{Ask, Asker, Difference, Offer, Refusal, Verdict};
+use super::machine::{Ask, Asker, Difference, Offer, Refusal, Room, Task, Verdict};
 use super::model::*;
 use super::{detail, history, output, rights, wire};
 use crate::auth::{Caller, Scope};
@@ -141,6 +141,15 @@ async fn decide(handle: &Handle, cx: &Cx, ask: Ask) -> Result<Answer, Failure> {
     let answer = handle.ask(ask, asker(handle, &cx.caller), wait).await?;
     match answer.verdict {
         Verdict::Accepted | Verdict::AlreadySo => Ok(answer),
+        Verdict::Refused(Refusal::Cycle(names)) => {
+            let (caller, among) = (cx.caller.clone(), names.clone());
+            let touches = move |task: &Task| caller.may_touch(task.runs_as());
+            let all = move |room: &Room| among.iter().all(|name| room.task(name.as_str()).is_none_or(&touches));
+            Err(match handle.look(all).await? {
+                true => Refusal::Cycle(names).into(),
+                false => bad("deps: the task would wait for itself, through tasks of somebody else"),
+            })
+        }
         Verdict::Refused(why) => Err(why.into()),
     }
 }

@@ -94,10 +94,8 @@ impl Handle {
     async fn why_gone(&self, caller: &Caller, name: &str, now: Wall) -> Option<Why> {
         let reader = self.tools.store.reader();
         let past = history::blocking(move || records::past(&reader)).await.ok()?;
-        let (incarnation, past) = past.into_iter().rev().find(|(_, past)| past.name == name)?;
-        if !caller.may_touch(past.runs_as) {
-            return None;
-        }
+        let mut past = past.into_iter().rev();
+        let (incarnation, past) = past.find(|(_, past)| past.name == name && caller.may_touch(past.runs_as))?;
         let mut sentences =
             vec![format!("there is no task {name:?} any more: it was deleted at {}", when(past.deleted, now))];
         let last = self.last_run(incarnation).await;
@@ -123,10 +121,9 @@ impl Handle {
         let mut bytes = Vec::new();
         while let Some(Ok(piece)) = pieces.next().await {
             bytes.extend_from_slice(&piece);
+            bytes.drain(..bytes.len().saturating_sub(BYTES)); // a line may be as long as the file
         }
-        // One endless line is not to drown the rest.
-        let tail = bytes.get(bytes.len().saturating_sub(BYTES)..).unwrap_or_default();
-        let text = String::from_utf8_lossy(tail).trim_end().to_owned();
+        let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
         (!text.is_empty()).then(|| format!("replica {} said last:\n{text}", spoken.place.replica))
     }
 }
@@ -174,7 +171,7 @@ fn waiting<'a>(room: &'a Room, task: &'a Task, sees: &dyn Fn(&&'a Task) -> bool,
         let since = waiter.standing().start_time.map(|at| format!(" at {}", when(at, now.wall))).unwrap_or_default();
         sentences.push(format!("{} was {}{since}", called(waiter.name()), started(&queued.by)));
         let Some(blocker) = room.blocker(waiter.incarnation()) else { break };
-        let (other, held) = held(room, &blocker);
+        let (other, held) = held(room, &blocker, sees);
         sentences.push(format!("{} waits {held}", called(waiter.name())));
         let Some(next) = room.task(other.as_str()).filter(sees) else { break };
         waiter = next;
@@ -186,14 +183,20 @@ fn waiting<'a>(room: &'a Room, task: &'a Task, sees: &dyn Fn(&&'a Task) -> bool,
     sentences
 }
 
-/// Whom and what a task waits for.
-fn held<'a>(room: &Room, blocker: &'a Blocker) -> (&'a TaskName, String) {
+/// Whom and what a task waits for. What somebody else's task does is its owner's to know, and so is its name, unless
+/// the waiting task names it itself.
+fn held<'a, 'b>(room: &'a Room, blocker: &'b Blocker, sees: &dyn Fn(&&'a Task) -> bool) -> (&'b TaskName, String) {
+    let foreign = |name: &TaskName| room.task(name.as_str()).is_some_and(|other| !sees(&other));
     match blocker {
+        Blocker::Runs(other) | Blocker::Queued(other) if foreign(other) => {
+            (other, "for a task of somebody else".to_owned())
+        }
         Blocker::Runs(other) => (other, format!("until {} does not run", called(other))),
         Blocker::Queued(other) => (other, format!("for {}, which itself waits", called(other))),
         Blocker::Until(dep) => {
             let name = called(&dep.task);
             let now = match room.task(dep.task.as_str()) {
+                Some(_) if foreign(&dep.task) => "is somebody else's".to_owned(),
                 Some(other) => format!("is {}", wire::task_state(other.state())),
                 None => "does not exist".to_owned(),
             };
