@@ -1,43 +1,46 @@
 //! The core of the daemon, from its first breath to its last: the only place that knows every room.
 //!
 //! ```text
-//! connected ──> listening ──> opened ──> recovered ──> serving ──> drained
-//!                               │ the store cannot be opened
-//!                               └──> degraded: every route says so; again every second
+//! connected ──> listening ──> opened ──> serving ──> drained
+//!                   │ ^ the data cannot be opened, or not be read back
+//!                   v │
+//!                 degraded: every route says so; again every second
 //! ```
 //!
 //! Clients that come before it serves wait in the listeners' queues, which the keeper holds open all the while.
 //! When the keeper hangs up (an upgrade, or its death) the core answers what it has in hand and ends; when it says
 //! stop, everything is stopped first.
 
+mod degraded;
 mod formats;
 mod house;
 mod listeners;
 mod log;
+mod opened;
 
-use crate::auth::tokens::Tokens;
-use crate::auth::{Audit, Gate, audit};
-use crate::base::Bus;
 use crate::config::{Config, Listen, LogFormat};
 use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
-use crate::launch::{Base, Helpers, Launcher};
-use crate::logs::Logs;
-use crate::metrics::Metrics;
-use crate::store::{self, Batch, Store, Table};
-use crate::{admin, auth, logs, proc};
-use chrono::Utc;
+use crate::store::{self, Batch, Table};
+use crate::{admin, auth, proc};
+use degraded::Degraded;
 use house::Mansion;
+use opened::{Obstacle, Opened};
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
-/// Between two tries to open a store that could not be opened.
+/// Between two tries to open data that could not be opened.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long another process may have the data before this daemon gives up: a core whose keeper was killed needs a
+/// moment to end.
+const IN_USE: Duration = Duration::from_secs(3);
+/// Between two tries meanwhile.
+const IN_USE_AGAIN: Duration = Duration::from_millis(50);
 /// How long requests in hand may take when the core ends.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How much longer than asked systemd is told to wait while tasks stop.
@@ -141,6 +144,11 @@ async fn core(config: Config) -> ExitCode {
     match connected.serve(config).await {
         Ok(code) => code,
         Err(End::HungUp) => ExitCode::SUCCESS,
+        Err(End::Stopped) => {
+            link.done(0);
+            link.closed().await;
+            ExitCode::SUCCESS
+        }
         Err(End::Hopeless(why)) => {
             tracing::error!("{why}");
             link.done(i32::from(MISUSE));
@@ -164,6 +172,8 @@ fn chain(why: &(dyn Error + 'static)) -> String {
 enum End {
     /// The keeper is gone or wants another core.
     HungUp,
+    /// It was told to stop, and nothing runs any more.
+    Stopped,
     /// The next core would fail in the same way, and nothing runs that needs one.
     Hopeless(String),
     /// The next core may do better.
@@ -208,87 +218,68 @@ impl Connected {
         for name in known.iter().filter(|name| sockets.iter().all(|socket| socket.key() != **name)) {
             self.link.drop_listener(name);
         }
-        let store = self.open_store(&config, &sockets).await?;
-        Box::pin(self.recovered(config, sockets, store)).await
+        let opened = self.open(&config, &sockets).await?;
+        Box::pin(self.opened(config, sockets, opened)).await
     }
 
-    /// Opens the store, trying again for as long as it takes, and says meanwhile what is wrong.
-    async fn open_store(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Store, End> {
-        let mut degraded: Option<(Server, Health)> = None;
+    /// Opens the data and reads it back, trying again for as long as it takes, and says meanwhile what is wrong.
+    async fn open(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Opened, End> {
+        let began = Instant::now();
+        let mut degraded: Option<Degraded> = None;
         loop {
-            let settings = store_settings(config);
-            let opened = tokio::task::spawn_blocking(move || Store::open(settings)).await?;
-            let why = match opened {
-                Ok(store) => {
-                    if let Some((server, _)) = degraded {
-                        server.drain(DRAIN).await;
-                        tracing::info!("the store is open: serving again");
+            let obstacle = match Opened::attempt(config, &self.link, &self.welcome).await {
+                Ok(opened) => {
+                    if let Some(degraded) = degraded {
+                        degraded.over().await;
                     }
-                    return Ok(store);
+                    return Ok(opened);
                 }
-                Err(why) => chain(&why),
+                Err(obstacle) => obstacle,
             };
-            match &degraded {
-                None => {
-                    tracing::error!("the store cannot be opened: {why}");
-                    degraded = Some(serve_degraded(config, sockets, why).await?);
-                    // Connections are answered, so the keeper need not replace this core.
-                    self.link.ready();
+            let mut again = AGAIN;
+            match (&obstacle, &mut degraded) {
+                (Obstacle::InUse(_), None) if began.elapsed() < IN_USE => again = IN_USE_AGAIN,
+                (Obstacle::InUse(why), None) if self.welcome.highest_slot().is_none() => {
+                    return Err(End::Hopeless(why.clone()));
                 }
-                Some((_, health)) => health.set(State::Degraded { cause: why }),
+                (obstacle, None) => {
+                    degraded = Some(Degraded::start(config, sockets, obstacle.to_string()).await?);
+                    // Connections are answered: nobody need replace this core, or give the daemon up.
+                    self.link.ready();
+                    self.link.notify(&format!("READY=1\nSTATUS=degraded: {obstacle}"));
+                }
+                (obstacle, Some(degraded)) => degraded.because(obstacle.to_string()),
+            }
+            if self.welcome.stopping != Stopping::No {
+                return Err(self.stop_degraded().await);
             }
             tokio::select! {
                 () = self.link.closed() => return Err(End::HungUp),
-                news = self.news.recv() => self.stop_degraded(news)?,
-                () = tokio::time::sleep(AGAIN) => {}
+                news = self.news.recv() => match news {
+                    Some(News::Stop | News::StopNow) => return Err(self.stop_degraded().await),
+                    None => return Err(End::HungUp),
+                    Some(_) => {}
+                },
+                () = tokio::time::sleep(again) => {}
             }
         }
     }
 
-    /// Without a store nothing can be stopped in order, and nothing can be promised: what runs is left to the next start.
-    fn stop_degraded(&self, news: Option<News>) -> Result<(), End> {
-        match news {
-            Some(News::Stop | News::StopNow) => {
-                Err(End::Hopeless("stopped while the store could not be opened".into()))
-            }
-            None => Err(End::HungUp),
-            Some(_) => Ok(()),
+    /// Without its data a daemon cannot stop tasks in their order nor record how they ended. Their processes are ended
+    /// all the same: the next start records them as interrupted and starts again what should run.
+    async fn stop_degraded(&mut self) -> End {
+        tracing::warn!("stopping while degraded: what runs is ended without a record");
+        tokio::select! {
+            () = degraded::end_children(&self.link, &self.welcome, &mut self.news) => End::Stopped,
+            () = self.link.closed() => End::HungUp,
         }
     }
 
-    /// The store is open: everything is read back, and the daemon serves until it is told to stop.
-    async fn recovered(
-        mut self,
-        config: Config,
-        sockets: Vec<listeners::Bound>,
-        store: Store,
-    ) -> Result<ExitCode, End> {
-        formats::note(&config.data_dir, &tables())?;
-        let bus = Bus::new(Utc::now());
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    /// All is read back, and the daemon serves until it is told to stop.
+    async fn opened(mut self, config: Config, sockets: Vec<listeners::Bound>, opened: Opened) -> Result<ExitCode, End> {
+        let Opened { store, tokens, audit, bus, metrics, tasks, engine } = opened;
         let health = Health::new(State::Starting);
-        let audit = Audit::open(&config.data_dir.join("audit"), audit_settings(&config))?;
-        let reading = store.clone();
-        let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
-        let gate = Gate::new(gate_settings(&config), tokens.clone());
-        let logs = Logs::open(config.data_dir.join("logs"), logs::Settings::default())?;
-        let helpers = Helpers::start(&self.link, &self.welcome);
-        let launcher = Launcher::new(Base::of_this_process(&config.proc.pass_env), helpers);
-        let tools = proc::Tools {
-            store: store.clone(),
-            link: self.link.clone(),
-            logs,
-            launcher,
-            bus: bus.clone(),
-            metrics: metrics.clone(),
-        };
-        let host = proc::Host {
-            held: self.welcome.held_by(Owner::PROC),
-            keeper: house::keeper_name()?,
-            boot: house::boot_id()?,
-            stopping: self.welcome.stopping != Stopping::No,
-        };
-        let (tasks, engine) = proc::start(tools, proc_settings(&config)?, host).await?;
+        let gate = auth::Gate::new(gate_settings(&config), tokens.clone());
         tokio::spawn(async move {
             if let Err(why) = engine.run().await {
                 tracing::error!("supervised processes: {why}");
@@ -297,7 +288,7 @@ impl Connected {
         });
         tokio::spawn(proc::keep_bounds(tasks.clone()));
 
-        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone()));
+        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
             tokens,
             audit: audit.clone(),
@@ -310,7 +301,10 @@ impl Connected {
         let mut routes = proc::routes(tasks.clone());
         routes.extend(admin::routes(administration));
         let admitting = store.clone();
-        let admits: Admits = Arc::new(move || admitting.admits().map_err(|full| full.to_string()));
+        let admits: Admits = Arc::new(move |bytes| {
+            let admitted = if bytes == 0 { admitting.admits() } else { admitting.admits_bytes(bytes) };
+            admitted.map_err(|full| full.to_string())
+        });
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
         let server = serve_on(&config, &sockets, routes, services).await?;
         health.set(State::Ready);
@@ -393,22 +387,6 @@ impl Connected {
     }
 }
 
-/// Says on every route what is wrong with the store.
-async fn serve_degraded(config: &Config, sockets: &[listeners::Bound], cause: String) -> Result<(Server, Health), End> {
-    let health = Health::new(State::Degraded { cause });
-    // No store, no tokens: only the kernel's word counts, and nothing but refusals is given.
-    let tokens = Tokens::load(Store::in_memory())?;
-    let services = Services {
-        gate: Gate::new(gate_settings(config), tokens),
-        audit: Audit::discarding(),
-        bus: Bus::new(Utc::now()),
-        metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
-        health: health.clone(),
-        admits: Arc::new(|| Err("the store is not open".to_owned())),
-    };
-    Ok((serve_on(config, sockets, Vec::new(), services).await?, health))
-}
-
 async fn serve_on(
     config: &Config,
     sockets: &[listeners::Bound],
@@ -451,21 +429,4 @@ fn gate_settings(config: &Config) -> auth::Settings {
         loopback_uid: config.auth.loopback_uid,
         own_pids: vec![nix::unistd::getpid().as_raw(), nix::unistd::getppid().as_raw()],
     }
-}
-
-fn audit_settings(config: &Config) -> audit::Settings {
-    audit::Settings { max_bytes: config.audit.max_size.as_u64(), files: config.audit.keep }
-}
-
-fn proc_settings(config: &Config) -> std::io::Result<proc::Settings> {
-    Ok(proc::Settings {
-        max_replicas: config.proc.max_replicas,
-        log_max: config.proc.log_max.as_u64(),
-        keep_runs: config.proc.keep_runs,
-        keep_for: config.proc.keep_for,
-        keep_deleted: config.proc.keep_deleted,
-        program: std::env::current_exe()?,
-        notify: config.socket.with_extension("notify"),
-        own_uid: nix::unistd::geteuid().as_raw(),
-    })
 }

@@ -101,7 +101,7 @@ fn much_output_comes_whole_and_in_order() {
 #[test]
 fn output_comes_as_it_is_made_and_an_interrupt_stops_the_task() {
     let daemon = Daemon::start();
-    let script = "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done";
     let mut client = Running::start(&daemon, &["run", "--wait", "--name", "loop", "--", "sh", "-c", script]);
     assert_eq!(client.line(), "up");
     client.signal(Signal::SIGINT);
@@ -112,7 +112,7 @@ fn output_comes_as_it_is_made_and_an_interrupt_stops_the_task() {
 #[test]
 fn a_second_interrupt_kills() {
     let daemon = Daemon::start();
-    let script = "trap 'echo no' TERM; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo no' TERM; echo up; while :; do sleep 0.05; done";
     let mut client = Running::start(&daemon, &["run", "--wait", "--", "sh", "-c", script]);
     assert_eq!(client.line(), "up");
     client.signal(Signal::SIGINT);
@@ -187,7 +187,7 @@ fn tasks_are_started_stopped_scaled_and_forgotten() {
 #[test]
 fn a_signal_arrives_and_is_seen_in_the_followed_log() {
     let daemon = Daemon::start();
-    let script = "trap 'echo heard' USR1; echo up; while :; do sleep 0.05; done";
+    let script = "exec 2>/dev/null; trap 'echo heard' USR1; echo up; while :; do sleep 0.05; done";
     told(&daemon, &["run", "--name", "ear", "--", "sh", "-c", script], 0);
     let mut log = Running::start(&daemon, &["logs", "-f", "ear"]);
     assert_eq!(log.line(), "up");
@@ -336,4 +336,138 @@ fn probes_exit_by_what_they_see() {
     let begun = std::time::Instant::now();
     assert_eq!(probe(&["tcp", "127.0.0.1:1", "--timeout", "5s"]), Some(1));
     assert!(begun.elapsed() < limit, "a refused connection is not waited for");
+}
+
+#[test]
+fn what_is_down_says_why_and_since_when() {
+    let daemon = Daemon::start();
+    told(&daemon, &["run", "--wait", "--name", "three", "--", "sh", "-c", "echo I quit; exit 3"], 3);
+    told(&daemon, &["run", "--wait", "--name", "nowhere", "/no/such/program"], 100);
+    told(&daemon, &["run", "--name", "sleeper", "sleep", "300"], 0);
+    told(&daemon, &["wait", "sleeper", "--until", "started", "--timeout", "10s"], 0);
+    let blocked = json!({ "name": "blocked", "cmd": "true", "type": "once", "deps": ["sleeper"] });
+    daemon.post("/proc", &blocked).expect(200);
+    let last =
+        json!({ "name": "last", "cmd": "true", "type": "once", "deps": [{ "task": "blocked", "until": "succeeded" }] });
+    daemon.post("/proc", &last).expect(200);
+
+    let status = told(&daemon, &["status"], 1);
+    let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(line("three").ends_with("exit code 3"), "{status}");
+    assert!(line("nowhere").contains("could not be started: exec /no/such/program: No such file"), "{status}");
+    assert!(line("blocked").contains("waits until sleeper does not run"), "{status}");
+    let replica = &json_of(&daemon, &["status", "three"], 1)[0]["replicas"][0];
+    assert!(replica["since"].is_string() && replica["last_run"]["exit_code"] == 3, "{replica}");
+
+    let why = told(&daemon, &["why", "last"], 0);
+    let links = ["last waits until blocked is succeeded", "blocked waits until sleeper does not run", "sleeper (once)"];
+    let places: Vec<_> = links.iter().map(|link| why.find(link)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in {why}");
+    let why = told(&daemon, &["why", "three"], 0);
+    assert!(why.contains("exit code 3") && why.contains("\n    I quit\n"), "{why}");
+
+    told(&daemon, &["stop", "--wait", "sleeper"], 0);
+    let status = told(&daemon, &["status", "sleeper"], 0);
+    assert!(status.contains("signal SIGTERM, stopped by uid "), "{status}");
+    told(&daemon, &["wait", "never-heard-of"], 100);
+}
+
+#[test]
+fn a_followed_log_goes_on_with_a_new_core() {
+    let daemon = Daemon::start();
+    let go = daemon.path("go");
+    let script =
+        format!("echo first; while ! [ -e {} ]; do sleep 0.02; done; echo second; exec sleep 300", go.display());
+    told(&daemon, &["run", "--name", "talker", "--", "sh", "-c", &script], 0);
+    let mut log = Running::start(&daemon, &["logs", "-f", "talker"]);
+    assert_eq!(log.line(), "first");
+    daemon.kill_core();
+    fs::write(&go, "").expect("a file");
+    // What was shown a moment before may be shown again; what comes is not left out.
+    let line = until("the next line", SOON, || Some(log.line()).filter(|line| line != "first"));
+    assert_eq!(line, "second");
+}
+
+#[test]
+fn a_definition_that_is_wrong_is_told_by_task_and_field() {
+    let daemon = Daemon::start();
+    let file = daemon.path("tasks.toml");
+    let apply = |text: &str| {
+        fs::write(&file, text).expect("a file");
+        let output = hostler(&daemon, &["apply", file.to_str().expect("text")]).output().expect("the binary");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let good = "[[tasks]]\nname = \"a\"\ncmd = \"true\"\ntype = \"once\"\n";
+    let (code, said) =
+        apply(&format!("{good}[[tasks]]\nname = \"web\"\ncmd = \"true\"\ntype = \"daemon\"\nrestart = 1\n"));
+    assert!(code == Some(100) && said.contains("(web): restart: expected"), "{said}");
+    assert_eq!(json_of(&daemon, &["list"], 0), json!({}), "half of it was applied");
+    let (code, said) = apply("[[tasks]\n");
+    assert!(code == Some(100) && said.contains("tasks.toml: ") && !said.contains('\u{fffd}'), "{said}");
+    let (code, said) = apply(&format!("{good}restrat = \"never\"\n"));
+    assert!(code == Some(0) && said.contains("a: no field is called \"restrat\""), "{said}");
+    let (_, said) = apply(good);
+    assert_eq!(said, "");
+}
+
+#[test]
+fn the_examples_run_as_they_are() {
+    let daemon = Daemon::start();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let hello = examples.join("hello.json");
+    // Only the port is another one: that of the file may be taken on this host.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+    let text = fs::read_to_string(examples.join("tasks.toml")).expect("the example");
+    assert!(text.contains("8099"));
+    let tasks = daemon.path("tasks.toml");
+    fs::write(&tasks, text.replace("8099", &free.to_string())).expect("a file");
+    let files = [hello.to_str().expect("text"), tasks.to_str().expect("text")];
+    let actions = |options: &[&str]| -> Vec<(String, String)> {
+        let output = hostler(&daemon, &[&["apply", "--json"], &files[..], options].concat()).output().expect("it");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = |change: &Value, key: &str| change[key].as_str().unwrap_or_default().to_owned();
+        let changes = answer["changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().map(|change| (text(change, "name"), text(change, "action"))).collect()
+    };
+    let all = |action: &str| ["hello", "web", "reader", "usage"].map(|name| (name.to_owned(), action.to_owned()));
+    assert_eq!(actions(&["--dry-run"]), all("created"));
+    assert_eq!(actions(&[]), all("created"));
+    told(&daemon, &["wait", "hello", "web", "reader", "--until", "ready", "--timeout", "30s"], 0);
+    assert_eq!(actions(&[]), all("unchanged"));
+    assert!(Running::start(&daemon, &["logs", "-f", "hello"]).line().contains("hello from "));
+    assert_eq!(Running::start(&daemon, &["logs", "-f", "reader"]).line(), "HTTP/1.0 200 OK");
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/hostler.toml");
+    told(&daemon, &["doctor", "--config", sample.to_str().expect("text")], 0);
+}
+
+#[test]
+fn a_good_binary_takes_over_and_a_bad_one_is_refused() {
+    let daemon = Daemon::start();
+    told(&daemon, &["run", "--name", "through", "sleep", "300"], 0);
+    told(&daemon, &["wait", "through", "--until", "started", "--timeout", "10s"], 0);
+    let pid = |daemon: &Daemon| json_of(daemon, &["status", "through"], 0)[0]["replicas"][0]["pid"].clone();
+    let before = (daemon.core_pid(), pid(&daemon));
+    let broken = daemon.path("broken");
+    fs::write(&broken, "#!/bin/sh\necho I am not well >&2\nexit 1\n").expect("a file");
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).expect("our file");
+    let refused = hostler(&daemon, &["upgrade", "--binary", broken.to_str().expect("text")]).output().expect("it");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("the old one goes on"), "{said}");
+    assert_eq!((daemon.core_pid(), pid(&daemon)), before);
+    // Operators who listen hear of it, also of one that nobody asked for by HTTP.
+    let mut events = Running::start(&daemon, &["events", "--kind", "hostler.upgrade.refused", "--json"]);
+    let first = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| events.line());
+        until("an event", SOON, || {
+            told(&daemon, &["upgrade", "--binary", broken.to_str().expect("text")], 1);
+            reader.is_finished().then_some(())
+        });
+        reader.join().expect("a line")
+    });
+    assert!(first.contains("reason"), "{first}");
+    assert!(told(&daemon, &["upgrade"], 0).starts_with("upgraded to "));
+    assert_ne!(daemon.core_pid(), before.0);
+    assert_eq!(pid(&daemon), before.1);
 }

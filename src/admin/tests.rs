@@ -131,7 +131,7 @@ impl World {
         };
         let gate = Gate::new(settings, tokens);
         let (health, metrics) = (Health::new(State::Ready), Metrics::new("test"));
-        let services = http::Services { gate, audit, bus, metrics, health, admits: Arc::new(|| Ok(())) };
+        let services = http::Services { gate, audit, bus, metrics, health, admits: Arc::new(|_| Ok(())) };
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let listeners = vec![http::Listener { name: "test".to_owned(), bound: Bound::Tcp(socket) }];

@@ -269,6 +269,8 @@ struct Current {
     torn: bool,
     unsynced: bool,
     synced: Option<Instant>,
+    /// Lines are being lost, and the daemon's own log says so.
+    losing: bool,
 }
 
 impl Current {
@@ -276,7 +278,7 @@ impl Current {
         let file = shared.append()?;
         let size = file.metadata()?.len();
         // Whether the last life ended inside a line is not worth reading: an empty line is skipped.
-        Ok(Current { shared, file, size, torn: size > 0, unsynced: false, synced: None })
+        Ok(Current { shared, file, size, torn: size > 0, unsynced: false, synced: None, losing: false })
     }
 
     fn run(mut self, messages: &Receiver<Message>) {
@@ -335,8 +337,13 @@ impl Current {
             self.torn = true;
             let missed = lines.iter().filter(|byte| **byte == b'\n').count();
             self.shared.lost.fetch_add(lost + u64::try_from(missed).unwrap_or(0), Ordering::Relaxed);
-            tracing::error!(%why, lines = missed, "the audit log could not be written");
+            if !std::mem::replace(&mut self.losing, true) {
+                tracing::error!(%why, "the audit log cannot be written: its lines are lost, and will be counted there");
+            }
             return;
+        }
+        if std::mem::take(&mut self.losing) {
+            tracing::info!(lost, "the audit log can be written again");
         }
         self.torn = false;
         self.unsynced = true;

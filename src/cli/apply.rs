@@ -2,7 +2,7 @@
 
 use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Problem};
-use crate::cli::out::word;
+use crate::cli::out::{plain, word};
 use crate::cli::{Session, tasks};
 use clap::Args;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ Examples:
   hostler apply web.json workers.toml
   generate-tasks | hostler apply -
 
-A file holds one task, a list of tasks, or {\"tasks\": [...]}, in JSON or TOML ([[tasks]]). The fields are those of
-POST /proc. With --prune, tasks that no file names are stopped and forgotten.")]
+A file holds one task, a list of tasks, or {\"tasks\": [...]}, in JSON or TOML ([[tasks]]). The fields
+are those of POST /proc. With --prune, tasks that no file names are stopped and forgotten.")]
 pub(super) struct Apply {
     /// Files in JSON or TOML; - is standard input
     #[arg(value_name = "FILE", required = true)]
@@ -55,6 +55,9 @@ impl Apply {
             at.out.value(&json!({ "dry_run": self.dry_run, "changes": changes }))?;
             return Ok(Exit::Done);
         }
+        for (name, unknown) in changes.iter().flat_map(unknown) {
+            at.out.aside(&plain(&format!("{name}: no field is called \"{unknown}\"; it is kept and has no effect")));
+        }
         let rows: Vec<Vec<String>> = changes.iter().map(row).collect();
         at.out.table(&["NAME", if self.dry_run { "WOULD BE" } else { "IS" }, "FIELDS"], &rows)?;
         Ok(Exit::Done)
@@ -65,6 +68,13 @@ fn row(change: &Value) -> Vec<String> {
     let field = |key: &str| change.get(key).map(word).unwrap_or_default();
     let fields = change.get("fields").and_then(Value::as_array).into_iter().flatten().map(word);
     vec![field("name"), field("action"), fields.collect::<Vec<_>>().join(" ")]
+}
+
+/// The fields that nothing reads, misspelt ones for instance, each with the task's name.
+fn unknown(change: &Value) -> impl Iterator<Item = (String, String)> + '_ {
+    let name = change.get("name").map(word).unwrap_or_default();
+    let fields = change.get("unknown").and_then(Value::as_array).into_iter().flatten().map(word);
+    fields.map(move |field| (name.clone(), field))
 }
 
 /// What exists and is not wanted.
@@ -79,12 +89,16 @@ fn read(file: &Path) -> Result<String, Problem> {
         true => std::io::stdin().read_to_string(&mut text).map(|_| text),
         false => std::fs::read_to_string(file),
     };
-    read.map_err(|error| Problem::Misuse(format!("cannot read {}: {error}", file.display())))
+    read.map_err(|error| Problem::Misuse(format!("cannot read {}: {error}", shown(file))))
+}
+
+fn shown(file: &Path) -> String {
+    if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() }
 }
 
 /// The tasks a file holds. Whether they make sense is for the daemon to say.
 pub(super) fn definitions(file: &Path, text: &str) -> Result<Vec<Value>, Problem> {
-    let wrong = |why: String| Problem::Misuse(format!("{}: {why}", file.display()));
+    let wrong = |why: String| Problem::Misuse(format!("{}: {why}", shown(file)));
     let toml = |text: &str| toml::from_str::<Value>(text).map_err(|error| wrong(error.to_string()));
     let json = |text: &str| serde_json::from_str::<Value>(text).map_err(|error| wrong(error.to_string()));
     let value = match file.extension().and_then(|extension| extension.to_str()) {

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 /// One daemon for everything a host runs.
 ///
-/// `hostler serve` runs the daemon; every other verb asks a running one, over its Unix socket or an URL.
+/// `hostler serve` runs the daemon; every other verb asks a running one, over its Unix socket or a URL.
 #[derive(Debug, Parser)]
 #[command(name = "hostler", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub(super) struct Line {
@@ -37,7 +37,7 @@ pub(super) struct Global {
     /// $XDG_RUNTIME_DIR/hostler.sock]; with `serve`, the socket to listen on
     #[arg(long, global = true, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
-    /// A daemon elsewhere: http://HOST:PORT or https://HOST:PORT
+    /// A daemon at http://HOST:PORT or https://HOST:PORT
     #[arg(long, global = true, value_name = "URL", conflicts_with = "socket")]
     pub(super) url: Option<String>,
     /// A file whose content is a token: act with its rights
@@ -135,9 +135,22 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Command, 
     })
 }
 
-/// The whole grammar, for completions and manual pages.
+/// The whole grammar.
 pub(super) fn grammar() -> clap::Command {
     Line::command()
+}
+
+/// The grammar without what is not for people, for completions and manual pages: those do not all know hidden verbs.
+pub(super) fn shown() -> clap::Command {
+    let whole = grammar();
+    let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    let mut shown =
+        clap::Command::new("hostler").version(env!("CARGO_PKG_VERSION")).args(whole.get_arguments().cloned());
+    shown = shown.after_help(EXIT_CODES).subcommands(verbs.collect::<Vec<_>>());
+    match (whole.get_about().cloned(), whole.get_long_about().cloned()) {
+        (Some(about), Some(long)) => shown.about(about).long_about(long),
+        _ => shown,
+    }
 }
 
 impl Global {

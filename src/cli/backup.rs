@@ -18,7 +18,7 @@ Examples:
 
 The file is readable by its owner only, and there whole or not at all.")]
 pub(super) struct Backup {
-    /// Where to
+    /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

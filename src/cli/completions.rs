@@ -1,6 +1,6 @@
 //! `completions`: what a shell needs to complete our arguments.
 
-use crate::cli::args::grammar;
+use crate::cli::args::shown;
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::Out;
 use clap::Args;
@@ -13,14 +13,14 @@ Examples:
   hostler completions bash > /etc/bash_completion.d/hostler
   hostler completions fish > ~/.config/fish/completions/hostler.fish")]
 pub(super) struct Completions {
-    /// Which
+    /// The shell
     shell: Shell,
 }
 
 impl Completions {
     pub(super) fn run(&self, out: &Out) -> Result<Exit, Problem> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut grammar(), "hostler", &mut script);
+        clap_complete::generate(self.shell, &mut shown(), "hostler", &mut script);
         out.bytes(&script).map(|()| Exit::Done)
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn offline(file: PathBuf, json: bool) -> Offline {
     Offline { work: Work::Config(file), json }
 }
 
+/// So many of the tasks that are down are named.
+const NAMED: usize = 5;
+
 /// One thing that was looked at.
 struct Look {
     what: &'static str,
@@ -82,9 +85,17 @@ async fn supervised(at: &mut Session) -> Result<Look, Problem> {
             down.push(name.as_str());
         }
     }
-    let told = match down.as_slice() {
+    let named = down.get(..NAMED).filter(|_| down.len() > NAMED + 1).unwrap_or(&down);
+    let more = match down.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let told = match named {
         [] => format!("{} known, none down", names.len()),
-        [first, ..] => format!("{} of {} down: {}; see `hostler why {first}`", down.len(), names.len(), down.join(" ")),
+        [first, ..] => {
+            let (down, all, named) = (down.len(), names.len(), named.join(" "));
+            format!("{down} of {all} down: {named}{more}; see `hostler why {first}`")
+        }
     };
     Ok(Look { what: "tasks", well: down.is_empty(), told })
 }

@@ -1,9 +1,12 @@
 //! `logs`: what tasks have said, and what they say as they say it.
 
-use crate::cli::client::{Call, CallError, Pieces};
+use crate::base::{Now, Wall};
+use crate::cli::client::{Call, CallError, Client, Pieces};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::{Out, plain};
+use crate::cli::watch::patiently;
 use crate::cli::{Session, tasks};
+use chrono::{SecondsFormat, TimeDelta};
 use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::{self, SelectAll};
@@ -18,9 +21,10 @@ Examples:
   hostler logs --since 15m 'worker-*'
   hostler logs --since 2026-01-31T06:00:00Z --stderr web
 
-Several names are told apart by a prefix. With --json each line is an object.")]
+Several names are told apart by a prefix. With --json each line is an object. A log that is followed
+goes on when the daemon has been away.")]
 pub(super) struct Logs {
-    /// Go on with what comes
+    /// Then show what comes, as it comes; end it with Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// Only the last so many lines
@@ -72,7 +76,8 @@ impl Logs {
             })?;
             let mut printer = Printer::new(name, many, at.out.clone());
             if self.follow {
-                sources.push(Box::pin(stream::unfold(Some(pieces), move |pieces| numbered(place, pieces))));
+                let tail = Tail { client: at.client.another(), call: self.call(name), heard: Now::read().wall, pieces };
+                sources.push(Box::pin(stream::unfold(Some(tail), move |tail| numbered(place, tail))));
                 printers.push(printer);
                 continue;
             }
@@ -86,8 +91,12 @@ impl Logs {
         while let Some((place, piece)) = sources.next().await {
             let Some(printer) = printers.get_mut(place) else { continue };
             match piece? {
-                Some(bytes) => printer.show(&bytes)?,
-                None => printer.end()?,
+                Heard::Bytes(bytes) => printer.show(&bytes)?,
+                Heard::Gap => {
+                    printer.end()?;
+                    at.out.aside("the daemon is back; the last seconds before that may be shown twice");
+                }
+                Heard::End => printer.end()?,
             }
         }
         Ok(Exit::Done)
@@ -110,14 +119,50 @@ impl Logs {
     }
 }
 
-type Numbered = (usize, Result<Option<bytes::Bytes>, CallError>);
+/// What a followed log has to say.
+enum Heard {
+    Bytes(bytes::Bytes),
+    /// The connection was lost and made again.
+    Gap,
+    End,
+}
 
-/// The next piece of one of several logs, with its number, up to and with its end.
-async fn numbered(place: usize, pieces: Option<Pieces>) -> Option<(Numbered, Option<Pieces>)> {
-    let mut pieces = pieces?;
-    let piece = pieces.next().await;
-    let more = matches!(piece, Ok(Some(_)));
-    Some(((place, piece), more.then_some(pieces)))
+/// A followed log, across lost connections.
+struct Tail {
+    client: Client,
+    call: Call,
+    /// When something last came.
+    heard: Wall,
+    pieces: Pieces,
+}
+
+impl Tail {
+    async fn next(&mut self) -> Result<Heard, CallError> {
+        match self.pieces.next().await {
+            Ok(Some(bytes)) => {
+                self.heard = Now::read().wall;
+                return Ok(Heard::Bytes(bytes));
+            }
+            Ok(None) => return Ok(Heard::End),
+            Err(error) if !error.is_passing() => return Err(error),
+            Err(_) => {}
+        }
+        // The log knows its times to the second: rather some lines twice than one not at all.
+        let since = self.heard - TimeDelta::seconds(1);
+        let call = self.call.clone().query("since", since.to_rfc3339_opts(SecondsFormat::Micros, true));
+        self.pieces = patiently(async || self.client.open(call.clone()).await).await?;
+        Ok(Heard::Gap)
+    }
+}
+
+type Numbered = (usize, Result<Heard, CallError>);
+
+/// What one of several logs says next, with its number, up to and with its end.
+async fn numbered(place: usize, tail: Option<Tail>) -> Option<(Numbered, Option<Tail>)> {
+    let mut tail = tail?;
+    let heard = tail.next().await;
+    let more = matches!(heard, Ok(Heard::Bytes(_) | Heard::Gap));
+    Some(((place, heard), more.then_some(tail)))
 }
 
 /// Writes one task's log: as it is, or line by line where lines get a prefix or become JSON.

@@ -1,6 +1,6 @@
 //! `man`: manual pages, made from the same grammar as `--help`.
 
-use crate::cli::args::grammar;
+use crate::cli::args::shown;
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::Out;
 use clap::Args;
@@ -12,13 +12,13 @@ Examples:
   hostler man | man -l -
   hostler man logs > hostler-logs.1")]
 pub(super) struct Man {
-    /// The page of this verb
+    /// The page of this verb [default: of the whole program]
     verb: Option<String>,
 }
 
 impl Man {
     pub(super) fn run(&self, out: &Out) -> Result<Exit, Problem> {
-        let mut whole = grammar();
+        let mut whole = shown();
         whole.build();
         let page = match &self.verb {
             None => whole,
@@ -28,8 +28,16 @@ impl Man {
             }
         };
         let mut text = Vec::new();
-        let made = clap_mangen::Man::new(page).render(&mut text);
+        let source = format!("hostler {}", env!("CARGO_PKG_VERSION"));
+        let made = clap_mangen::Man::new(page).source(source).render(&mut text);
         made.map_err(|error| Problem::Local(format!("no manual page: {error}")))?;
-        out.bytes(&text).map(|()| Exit::Done)
+        out.bytes(titled(&String::from_utf8_lossy(&text)).as_bytes()).map(|()| Exit::Done)
     }
+}
+
+/// The page with what follows the options under the titles that man-pages(7) has for it.
+fn titled(page: &str) -> String {
+    let page =
+        page.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n").replace(".SH EXTRA\nExample:\n", ".SH EXAMPLES\n");
+    page.replace(".SH EXTRA\nExit codes:\n", ".SH EXIT STATUS\n")
 }

@@ -101,7 +101,8 @@ impl Out {
         if self.json {
             let _ = writeln!(io::stderr(), "{}", json!({ "error": why, "exit": exit.code() }));
         } else {
-            self.aside(&plain(why));
+            // A syntax error points into the text it is about, on lines of its own.
+            self.aside(&why.lines().map(plain).collect::<Vec<_>>().join("\n"));
         }
     }
 }

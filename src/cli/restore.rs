@@ -8,10 +8,10 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  systemctl stop hostler && hostler restore /var/backups/hostler.backup --replace && systemctl start hostler
+  systemctl stop hostler && hostler restore /var/backups/hostler.backup --replace
   hostler restore hostler.backup --data-dir /srv/hostler-copy
 
-Data that is already there is only touched with --replace, and then set aside, not deleted.")]
+Data that is already there is only touched with --replace, and then kept in before-restore/ of the data directory.")]
 pub(super) struct Restore {
     /// The backup
     #[arg(value_name = "FILE")]

@@ -26,9 +26,9 @@ Examples:
   hostler run --name nightly --user backup --cwd /srv -- ./dump.sh
   hostler run --wait --rm -- make test && echo passed
 
-With --wait the exit code is the command's own, or 128 and the number of the signal that ended it; 100 when it could not
-be started, 111 when its end is not known. Interrupting stops the task; interrupting again kills it. Both outputs of the
-command appear, in their order, on standard output.")]
+With --wait the exit code is the command's own, or 128 and the number of the signal that ended it;
+100 when it could not be started, 111 when its end is not known. Ctrl-C stops the task, a second
+one kills it. Both outputs of the command appear, in their order, on standard output.")]
 pub(super) struct Run {
     /// What the task is called [default: the program's name and four random letters]
     #[arg(short, long)]
@@ -68,7 +68,7 @@ impl Run {
         };
         let create = Call::post("/proc").body(&self.definition(&name)?);
         if !self.wait {
-            at.client.ask(create).await?;
+            at.client.ask(create).await.map_err(|error| refused(&name, error))?;
             match at.out.json() {
                 true => at.out.value(&json!({ "name": name }))?,
                 false => at.out.line(&plain(&name))?,
@@ -78,7 +78,7 @@ impl Run {
         // Both before the task exists: neither its events nor an early interrupt can be missed.
         let watch = Watch::open(&at.client, None, Some(&name)).await?;
         let interrupts = interrupts()?;
-        at.client.ask(create).await?;
+        at.client.ask(create).await.map_err(|error| refused(&name, error))?;
         let output = Output::new(at.client.another(), &name);
         let ended = follow(at, &name, watch, output, interrupts).await?;
         if self.rm {
@@ -107,6 +107,13 @@ impl Run {
             task["user"] = user.as_str().into();
         }
         Ok(task)
+    }
+}
+
+fn refused(name: &str, error: CallError) -> Problem {
+    match tasks::is_taken(&error) {
+        true => Problem::Misuse(format!("there is a task \"{name}\" already: take another --name, or `hostler rm` it")),
+        false => error.into(),
     }
 }
 

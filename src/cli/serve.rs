@@ -9,9 +9,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   hostler serve
-  hostler serve --config ./hostler.toml --data-dir ./data --socket ./hostler.sock --listen 127.0.0.1:0
+  hostler serve --data-dir ./data --socket ./hostler.sock --listen 127.0.0.1:0
 
-Without root it is the user's own daemon: data in $XDG_STATE_HOME/hostler, the socket in $XDG_RUNTIME_DIR.
+Without root it is the user's own daemon: data in $XDG_STATE_HOME/hostler, the socket in
+$XDG_RUNTIME_DIR.
 What the flags do not say comes from /etc/hostler/hostler.toml and /etc/hostler/conf.d/*.toml.")]
 pub struct Serve {
     /// Read only this configuration file

@@ -65,10 +65,13 @@ fn summary(name: &str, task: &Task) -> Vec<String> {
         [first, .., last] if pids.len() > 3 => format!("{first}…{last}"),
         few => few.iter().map(i64::to_string).collect::<Vec<_>>().join(" "),
     };
-    let latest = replicas.iter().filter_map(|replica| tasks::moment(replica.get("since"))).max();
-    let since = latest.map(|since| tasks::age(since, Now::read().wall)).unwrap_or_default();
     let restarts: u64 = replicas.iter().filter_map(|replica| replica.get("restarts")?.as_u64()).sum();
-    let mut reasons = std::iter::once(&task.0).chain(replicas).filter_map(|what| what.get("reason").map(word));
+    // What is not well comes first, and it is that whose time and reason a person looks for.
+    let (down, well): (Vec<_>, Vec<_>) = replicas.iter().partition(|replica| tasks::is_down(replica));
+    let told = if down.is_empty() { &well } else { &down };
+    let latest = told.iter().filter_map(|replica| tasks::moment(replica.get("since"))).max();
+    let since = latest.map(|since| tasks::age(since, Now::read().wall)).unwrap_or_default();
+    let mut reasons = told.iter().filter_map(|replica| replica.get("reason").map(word));
     let reason = reasons.find(|reason| !reason.is_empty()).unwrap_or_default();
     let ready = format!("{}/{}", task.ready(), replicas.len());
     vec![name.to_owned(), task.state().to_owned(), ready, shown, since, restarts.to_string(), reason]

@@ -74,14 +74,18 @@ impl Task {
 
     /// Whether something of it should run and does not.
     pub fn is_down(&self) -> bool {
-        let down = |state: &str| DOWN.contains(&state);
-        down(self.state()) || self.replicas().iter().filter_map(|replica| replica.get("state")?.as_str()).any(down)
+        is_down(&self.0) || self.replicas().iter().any(is_down)
     }
 }
 
 /// The question for one task.
 pub fn call(name: &str) -> Call {
     Call::get("/proc/task").query("name", name)
+}
+
+/// Whether the state of a task or a replica wants attention.
+pub fn is_down(what: &Value) -> bool {
+    what.get("state").and_then(Value::as_str).is_some_and(|state| DOWN.contains(&state))
 }
 
 fn ended(replica: &Value) -> bool {
@@ -97,6 +101,11 @@ pub fn is_unknown(error: &CallError) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the daemon says that the name is in use (Meproc's words and status).
+pub fn is_taken(error: &CallError) -> bool {
+    matches!(error, CallError::Refused { status: StatusCode::FORBIDDEN, message } if message.starts_with("Program exists"))
 }
 
 /// The problem of a name nobody has.

@@ -1,11 +1,12 @@
 //! `upgrade`: a new binary takes over the running daemon; what it supervises notices nothing.
 
 use crate::cli::Session;
-use crate::cli::client::Call;
+use crate::cli::client::{Call, CallError};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::{plain, word};
 use crate::cli::watch::{Watch, patiently};
 use clap::Args;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,8 +23,8 @@ Examples:
   hostler upgrade
   hostler upgrade --binary /opt/hostler-2/hostler
 
-The new binary first checks itself against configuration, store and what runs. If it refuses, the old one goes on.
-What the daemon supervises goes on in any case.")]
+The new binary first checks itself against configuration, store and what runs. If that fails, the
+old one goes on, and the exit code is 1. What the daemon supervises goes on in any case.")]
 pub(super) struct Upgrade {
     /// The new binary [default: the path the daemon was started by]
     #[arg(long, value_name = "PATH")]
@@ -41,7 +42,12 @@ impl Upgrade {
         }
         let mut watch = Watch::open(&at.client, Some("hostler"), None).await?;
         let before = at.client.ask(status()).await?;
-        at.client.ask(Call::post("/hostler/v1/upgrade").body(&ask)).await?;
+        match at.client.ask(Call::post("/hostler/v1/upgrade").body(&ask)).await {
+            Err(CallError::Refused { status: StatusCode::CONFLICT, message }) => return Err(refused(&message)),
+            // The core that answers is replaced, and its answer may be lost: the next core is what counts.
+            Ok(_) | Err(CallError::Lost { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let taken = tokio::time::timeout(TAKES_AT_MOST, taken_over(at, &mut watch, &before)).await;
         let late = |_| Problem::Late("the new binary has not taken over in time: the daemon's log says why".to_owned());
         let after = taken.map_err(late)??;
@@ -55,6 +61,10 @@ impl Upgrade {
     }
 }
 
+fn refused(reason: &str) -> Problem {
+    Problem::InVain(format!("the new binary was refused, the old one goes on: {reason}"))
+}
+
 fn status() -> Call {
     Call::get("/hostler/v1/status")
 }
@@ -66,7 +76,7 @@ async fn taken_over(at: &mut Session, watch: &mut Watch, before: &Value) -> Resu
         if event.kind == REFUSED {
             let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
             let reason = data.get("data").and_then(|data| data.get("reason")).map(word).unwrap_or_default();
-            return Err(Problem::InVain(format!("the new binary was refused, the old one goes on: {reason}")));
+            return Err(refused(&reason));
         }
         let client = &mut at.client;
         let now = patiently(async || client.ask(status()).await).await?;

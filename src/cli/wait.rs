@@ -7,9 +7,10 @@ use crate::cli::watch::{Watch, patiently};
 use crate::cli::{Session, out::plain};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use std::cell::Cell;
 use std::time::Duration;
 
-/// Wait until tasks have got somewhere
+/// Wait until tasks have started, are ready, have stopped, have succeeded or are gone
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -17,9 +18,10 @@ Examples:
   hostler wait 'job-*' && echo all through
   hostler wait migrate --until succeeded
 
-Exits 1 when it can no longer come to that by itself, 111 when the time is over.")]
+Exits 1 when it can no longer come to that by itself, 111 when the time is over, 100 when there is
+no such task.")]
 pub(super) struct Wait {
-    /// For what
+    /// What to wait for
     #[arg(long, value_name = "STATE", default_value = "stopped")]
     until: Until,
     /// No longer than this, for all of them together
@@ -87,8 +89,10 @@ impl Wait {
     pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
         let names = tasks::resolve(&mut at.client, &self.names).await?;
         let word = self.until.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let waited_for = Cell::new("");
         let all = async {
             for name in &names {
+                waited_for.set(name);
                 wait_for(at, name, self.until, &word).await?;
             }
             Ok(Exit::Done)
@@ -97,7 +101,8 @@ impl Wait {
             None => all.await,
             Some(limit) => tokio::time::timeout(limit, all).await.unwrap_or_else(|_| {
                 let limit = humantime::format_duration(limit);
-                Err(Problem::Late(format!("not {word} after {limit}: `hostler why NAME` tells what it waits for")))
+                let name = waited_for.get();
+                Err(Problem::Late(format!("{name} is not {word} after {limit}: `hostler why {name}` tells more")))
             }),
         }
     }
@@ -106,12 +111,18 @@ impl Wait {
 async fn wait_for(at: &mut Session, name: &str, until: Until, word: &str) -> Result<(), Problem> {
     // Listening begins before looking, so that nothing falls between.
     let mut watch = Watch::open(&at.client, None, Some(name)).await?;
+    let mut known = until == Until::Gone;
     loop {
         let client = &mut at.client;
         let task = match patiently(async || client.data(tasks::call(name)).await).await {
             Err(error) if tasks::is_unknown(&error) => None,
             task => Some(Task(task?)),
         };
+        // One that goes while it is waited for has stopped; one that never was is a slip of the pen.
+        known |= task.is_some();
+        if !known {
+            return Err(tasks::unknown(name));
+        }
         match until.look(task.as_ref()) {
             Arrival::There => break,
             Arrival::Never(why) => return Err(Problem::InVain(format!("{name} does not become {word}: {why}"))),

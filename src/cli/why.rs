@@ -53,7 +53,8 @@ impl Why {
 fn lines(answer: &Value) -> Vec<String> {
     let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let answers = list(answer, "answers");
-    let sentences = answers.iter().flat_map(|one| list(one, "sentences")).map(|sentence| plain(&word(&sentence)));
+    let sentences =
+        answers.iter().flat_map(|one| list(one, "sentences")).flat_map(|sentence| quoting(&word(&sentence)));
     let moments = list(answer, "lines").into_iter().map(|line| {
         let text = plain(&line.get("text").map(word).unwrap_or_default());
         match tasks::moment(line.get("at")) {
@@ -62,6 +63,13 @@ fn lines(answer: &Value) -> Vec<String> {
         }
     });
     sentences.chain(moments).collect()
+}
+
+/// A sentence in one line; what it quotes follows in lines of its own, set in.
+fn quoting(sentence: &str) -> Vec<String> {
+    let mut lines = sentence.lines().map(plain);
+    let first = lines.next().unwrap_or_default();
+    std::iter::once(first).chain(lines.map(|line| format!("    {line}"))).collect()
 }
 
 /// A moment in the host's own zone, to the second.

@@ -3,7 +3,7 @@
 use super::listeners::Bound;
 use crate::admin::{Facts, House, Listener, Room, Why};
 use crate::auth::Caller;
-use crate::base::Wall;
+use crate::base::{Bus, Wall};
 use crate::config::Config;
 use crate::keeper::{CgroupFacts, Link, Welcome};
 use crate::proc;
@@ -62,13 +62,21 @@ pub struct Mansion {
     started: Wall,
     core_started: Wall,
     tasks: proc::Handle,
+    bus: Bus,
     refusals: watch::Sender<String>,
     stop: Notify,
 }
 
 impl Mansion {
     /// Gathers what does not change.
-    pub fn new(config: &Config, link: &Link, welcome: &Welcome, sockets: &[Bound], tasks: proc::Handle) -> Mansion {
+    pub fn new(
+        config: &Config,
+        link: &Link,
+        welcome: &Welcome,
+        sockets: &[Bound],
+        tasks: proc::Handle,
+        bus: Bus,
+    ) -> Mansion {
         let listener = |socket: &Bound| Listener { address: socket.address(), tls: socket.tls.is_some() };
         let now = Utc::now();
         Mansion {
@@ -79,13 +87,16 @@ impl Mansion {
             started: born(getppid().as_raw()).unwrap_or(now),
             core_started: born(getpid().as_raw()).unwrap_or(now),
             tasks,
+            bus,
             refusals: watch::Sender::new(String::new()),
             stop: Notify::new(),
         }
     }
 
-    /// The keeper has refused an upgrade.
+    /// The keeper has refused an upgrade: told to who asked for it, and to every operator who listens.
     pub fn refused(&self, reason: String) {
+        let data = serde_json::json!({ "reason": &reason });
+        self.bus.publish(Utc::now(), "hostler.upgrade.refused", "hostler", None, data);
         self.refusals.send_replace(reason);
     }
 

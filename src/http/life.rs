@@ -1,7 +1,7 @@
 //! The life of a request.
 //!
 //! ```text
-//! degraded? -> Host, Origin -> route -> right -> store admits -> body -> handler -> audit, metrics
+//! degraded? -> Host, Origin -> route -> right -> store admits -> body -> admits one so big -> handler -> audit, metrics
 //! ```
 //!
 //! Each step can end it; whatever ends it is answered in the shape of the path's family. Nothing of the body is read
@@ -16,7 +16,7 @@ use crate::http::failure::{ErrorStatus, Failure, METHOD_NOT_ALLOWED};
 use crate::http::origin::{Target, shows_token};
 use crate::http::path::{Query, Segments};
 use crate::http::reply::Reply;
-use crate::http::route::{Access, Cx, Params, Route};
+use crate::http::route::{Access, BIG, Cx, Params, Route};
 use crate::http::router::Found;
 use crate::http::server::Shared;
 use crate::http::table::{Family, Hints, Options, WrongMethod, family_of};
@@ -121,7 +121,7 @@ fn admit<'r>(shared: &Shared, link: &Link, asked: &Asked, found: &Found<'r>) -> 
     check_origin(shared, asked, route, target)?;
     route.access.check(&asked.caller)?;
     if route.changes
-        && let Err(why) = (shared.admits)()
+        && let Err(why) = (shared.admits)(0)
     {
         return Err(Failure::unavailable(why));
     }
@@ -207,6 +207,9 @@ where
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let body = body::read(body, route.body_limit, &shared.settings).await?;
+    if route.changes && body.len() >= BIG {
+        admit_big(shared, body.len() as u64).await?;
+    }
     let cx = Cx {
         caller: asked.caller.clone(),
         from: link.peer.from(),
@@ -225,6 +228,14 @@ where
             Err(Failure::internal(text.unwrap_or_else(|| "a handler panicked".to_owned())))
         }
     }
+}
+
+/// Whether the store has room for a body of this size, which may be larger than what it holds in reserve. Asks the file
+/// system, hence aside.
+async fn admit_big(shared: &Shared, bytes: u64) -> Result<(), Failure> {
+    let admits = shared.admits.clone();
+    let admitted = tokio::task::spawn_blocking(move || admits(bytes)).await.map_err(Failure::internal)?;
+    admitted.map_err(Failure::unavailable)
 }
 
 impl Asked {

@@ -14,8 +14,9 @@ use std::sync::Arc;
 /// The largest body a route takes unless it says otherwise: 1 MiB.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// Bodies from this size on are parsed on the blocking pool: about a millisecond's work.
-const BIG: usize = 128 << 10;
+/// Bodies from this size on are parsed on the blocking pool, about a millisecond's work, and the store is asked whether
+/// it has room for them.
+pub(super) const BIG: usize = 128 << 10;
 
 /// One route.
 pub struct Route {

@@ -36,8 +36,9 @@ const BREATHER: Duration = Duration::from_millis(100);
 /// How many connections without a seat are told so at once; further ones are closed without a word.
 const REFUSALS: usize = 64;
 
-/// May a client's write start? The text says why not.
-pub type Admits = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// May a client's write start? The text says why not. The number is how many bytes it brings, where that is much: then
+/// the file system is asked, which may block. 0 does not.
+pub type Admits = Arc<dyn Fn(u64) -> Result<(), String> + Send + Sync>;
 
 /// What requests are answered with the help of.
 #[derive(Clone)]

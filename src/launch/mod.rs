@@ -73,8 +73,9 @@ pub struct Order {
 /// As whom a command runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum User {
-    /// A login name.
-    Named(String),
+    /// A login name, and the number it must still stand for: what is run for a user is run for nobody who has got
+    /// his name since.
+    Named(String, u32),
     /// A number, which need not have an entry in the user database.
     Number(u32),
 }
@@ -85,6 +86,16 @@ pub enum Refused {
     /// No such user.
     #[error("user \"{0}\" does not exist")]
     NoUser(String),
+    /// The name has been given to somebody else.
+    #[error("user \"{name}\" was uid {was} and is uid {is} now")]
+    OtherUser {
+        /// The login name.
+        name: String,
+        /// Whom it meant.
+        was: u32,
+        /// Whom it means.
+        is: u32,
+    },
     /// No such group.
     #[error("group \"{0}\" does not exist")]
     NoGroup(String),
@@ -194,7 +205,13 @@ impl Launcher {
 /// The user's entry; a number without one still has a home nowhere and only its own group.
 async fn account(user: &User) -> Result<Account, Refused> {
     match user {
-        User::Named(name) => users::by_name(name).await?.ok_or_else(|| Refused::NoUser(name.clone())),
+        User::Named(name, uid) => {
+            let account = users::by_name(name).await?.ok_or_else(|| Refused::NoUser(name.clone()))?;
+            if account.uid != *uid {
+                return Err(Refused::OtherUser { name: name.clone(), was: *uid, is: account.uid });
+            }
+            Ok(account)
+        }
         User::Number(uid) => Ok(users::by_uid(*uid).await?.unwrap_or_else(|| Account {
             uid: *uid,
             gid: *uid,
@@ -203,5 +220,20 @@ async fn account(user: &User) -> Result<Account, Refused> {
             home: PathBuf::from("/"),
             shell: PathBuf::from("/bin/sh"),
         })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_counts_only_while_it_means_the_same_user() {
+        let root = account(&User::Named("root".into(), 0)).await.unwrap();
+        assert_eq!(root.uid, 0);
+        let other = account(&User::Named("root".into(), 1_000)).await.unwrap_err();
+        assert_eq!(other.to_string(), "user \"root\" was uid 1000 and is uid 0 now");
+        let nobody = account(&User::Named("no-such-user".into(), 1)).await.unwrap_err();
+        assert_eq!(nobody, Refused::NoUser("no-such-user".into()));
     }
 }

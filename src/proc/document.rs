@@ -541,6 +541,17 @@ pub fn write(definition: &Definition) -> Map<String, Value> {
     document
 }
 
+/// As [`write`], with the names of user and group where they are given.
+pub fn write_whole(definition: &Definition) -> Map<String, Value> {
+    let mut document = write(definition);
+    for (field, name) in [("user", &definition.user), ("group", &definition.group)] {
+        if let Some(name) = name {
+            document.insert(field.to_owned(), json!(name));
+        }
+    }
+    document
+}
+
 fn write_dep(dep: &Dependency) -> Value {
     match dep.until {
         Until::Idle => json!(dep.task.as_str()),

@@ -15,6 +15,7 @@
 //!
 //! **Absent:** decisions. They are the machine's.
 
+use super::known::{Early, Known};
 use super::launch::{self, Place};
 use super::machine::{Ask, Asker, Change, Difference, Effect, Event, Exit, Plan, Probing, Room, Scope, Verdict, What};
 use super::model::*;
@@ -38,6 +39,10 @@ use tokio::sync::{oneshot, watch};
 
 /// The room's name in metrics.
 const ROOM: &str = "proc";
+
+/// The longest reason for a failed launch, in characters: it may quote what the task's owner wrote, and each one is
+/// kept in the history.
+const WHY_MAX: usize = 1_000;
 
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
@@ -122,8 +127,12 @@ pub(super) enum Message {
     Ready {
         leader: i32,
     },
-    /// What an ask led to, now that it is durable.
-    Perform(Vec<Effect>),
+    /// A decision is durable, and so is all before it.
+    Perform {
+        effects: Vec<Effect>,
+        /// Whether it was a client's.
+        asked: bool,
+    },
     Shutdown {
         now: bool,
     },
@@ -164,36 +173,6 @@ impl Handle {
     }
 }
 
-/// A run that the keeper has or is about to get.
-pub(super) struct Known {
-    pub place: Place,
-    definition: Option<Arc<Definition>>,
-    runs_as: u32,
-    pub leader: Option<i32>,
-    pub offsets: Option<Offsets>,
-    /// No longer wanted; decided while it was being prepared.
-    withdrawn: bool,
-    /// Its tree was gone before its exit could be told.
-    emptied: bool,
-    /// The leader has ended, and it is being found out where its output did.
-    measuring: bool,
-}
-
-impl Known {
-    pub fn new(place: Place, definition: Option<Arc<Definition>>, runs_as: u32) -> Known {
-        Known {
-            place,
-            definition,
-            runs_as,
-            leader: None,
-            offsets: None,
-            withdrawn: false,
-            emptied: false,
-            measuring: false,
-        }
-    }
-}
-
 /// The driver's state.
 pub struct Engine {
     pub(super) room: Room,
@@ -206,13 +185,18 @@ pub struct Engine {
     pub(super) known: HashMap<RunId, Known>,
     /// How many are known, for others to see.
     pub(super) children: Arc<AtomicUsize>,
+    /// By the pid of their leader.
     pub(super) leaders: HashMap<i32, RunId>,
+    /// Leaders that were ready before the keeper's word of their start had come.
+    pub(super) early: Early,
     /// How many runs write to the files of a place.
     pub(super) watched: HashMap<Place, u32>,
     pub(super) probes: HashMap<(RunId, Probing), tokio::task::AbortHandle>,
     /// Who waits for the end of which runs.
     pub(super) waiting: Vec<(HashSet<RunId>, oneshot::Sender<()>)>,
     pub(super) closing: UnboundedSender<Closing>,
+    /// How many asks are on their way to the disk.
+    pub(super) undurable: usize,
     pub(super) done: watch::Sender<bool>,
 }
 
@@ -221,6 +205,7 @@ pub(super) struct Closing {
     ticket: Ticket,
     heard: Vec<u64>,
     effects: Vec<Effect>,
+    asked: bool,
     answer: Option<(oneshot::Sender<Answer>, Answer)>,
     /// The answer waits for this, too.
     gone: Option<oneshot::Receiver<()>>,
@@ -228,13 +213,13 @@ pub(super) struct Closing {
 
 /// Acts, acknowledges and answers in the order of the decisions, each when it is durable.
 pub(super) async fn close(mut closed: UnboundedReceiver<Closing>, link: Link, driver: UnboundedSender<Message>) {
-    while let Some(Closing { ticket, heard, effects, answer, gone }) = closed.recv().await {
+    while let Some(Closing { ticket, heard, effects, asked, answer, gone }) = closed.recv().await {
         // A failed commit ends the core; nobody is told anything that is not true.
         if ticket.durable().await.is_err() {
             continue;
         }
-        if !effects.is_empty() {
-            let _ = driver.send(Message::Perform(effects)); // the driver has ended
+        if asked || !effects.is_empty() {
+            let _ = driver.send(Message::Perform { effects, asked }); // the driver has ended
         }
         if !heard.is_empty() {
             link.acknowledge(heard);
@@ -278,13 +263,12 @@ impl Engine {
         match news {
             kept::News::Spawned { slot, pid, start_ticks } => {
                 let run = RunId(slot);
-                self.leaders.insert(pid, run);
-                let log = self.known.get_mut(&run).and_then(|known| {
-                    known.leader = Some(pid);
-                    known.offsets
-                });
+                let log = self.leads(run, pid);
                 self.tools.metrics.run_started(ROOM);
                 self.step(Event::Spawned { run, pid, start_ticks, log }, None);
+                if self.early.remove(pid, Now::read().mono) {
+                    self.step(Event::Probed { run, what: Probing::Ready, outcome: Ok(()) }, None);
+                }
             }
             kept::News::Failed { slot, stage, errno } => {
                 self.step(Event::NotLaunched { run: RunId(slot), why: stage.explain(errno) }, None);
@@ -331,12 +315,14 @@ impl Engine {
                 self.step(Event::Exited(exit), None);
             }
             Message::Prepared { run, offsets, spawn } => self.prepared(run, offsets, *spawn),
-            Message::Ready { leader } => {
-                if let Some(run) = self.leaders.get(&leader).copied() {
-                    self.step(Event::Probed { run, what: Probing::Ready, outcome: Ok(()) }, None);
-                }
+            Message::Ready { leader } => match self.leaders.get(&leader).copied() {
+                Some(run) => self.step(Event::Probed { run, what: Probing::Ready, outcome: Ok(()) }, None),
+                None => self.early.add(leader, Now::read().mono),
+            },
+            Message::Perform { effects, asked } => {
+                self.undurable -= usize::from(asked);
+                effects.into_iter().for_each(|effect| self.perform(effect));
             }
-            Message::Perform(effects) => effects.into_iter().for_each(|effect| self.perform(effect)),
             Message::Shutdown { now: false } => self.step(Event::Shutdown, None),
             Message::Shutdown { now: true } => self.step(Event::ShutdownNow, None),
         }
@@ -345,24 +331,30 @@ impl Engine {
     /// Submits, acts, publishes, and leaves what must wait for the disk to [`close`].
     pub(super) fn carry_out(
         &mut self,
-        mut plan: Plan,
+        plan: Plan,
         now: Now,
         asked: Option<(bool, oneshot::Sender<Answer>)>,
         mut batch: Batch,
     ) {
         records::write(plan.writes, now.wall, &mut batch);
-        let nothing_written = batch.is_empty();
-        if asked.is_some() || !plan.heard.is_empty() || !nothing_written {
+        let of_client = asked.is_some();
+        // A launch may be another one's consequence: that of a task whose creation is still on its way to the disk.
+        let (effects, at_once): (Vec<_>, Vec<_>) = plan
+            .effects
+            .into_iter()
+            .partition(|effect| of_client || (self.undurable > 0 && matches!(effect, Effect::Launch(_))));
+        if of_client || !plan.heard.is_empty() || !effects.is_empty() || !batch.is_empty() {
             let ticket = self.tools.store.submit(batch);
+            self.undurable += usize::from(of_client);
             let gone = asked.as_ref().filter(|(wait, _)| *wait).map(|_| self.gone(plan.ending));
-            let effects = if asked.is_some() { std::mem::take(&mut plan.effects) } else { Vec::new() };
             let answer = asked.map(|(_, to)| {
                 let verdict = plan.verdict.unwrap_or(Verdict::AlreadySo);
                 (to, Answer { verdict, differences: plan.differences })
             });
-            let _ = self.closing.send(Closing { ticket, heard: plan.heard, effects, answer, gone }); // the runtime is ending
+            let owed = Closing { ticket, heard: plan.heard, effects, asked: of_client, answer, gone };
+            let _ = self.closing.send(owed); // the runtime is ending
         }
-        for effect in plan.effects {
+        for effect in at_once {
             self.perform(effect);
         }
         for change in plan.changes {
@@ -392,15 +384,13 @@ impl Engine {
                     split: launch.definition.split_output,
                 };
                 let known = Known::new(place.clone(), Some(launch.definition.clone()), launch.runs_as);
-                self.known.insert(launch.run, known);
+                if let Some(before) = self.known.insert(launch.run, known) {
+                    self.unwatch_logs(&before.place); // stored by an earlier core, which did not come to launch it
+                }
                 self.watch_logs(launch.run, &place);
                 tokio::spawn(launch::prepare(self.tools.clone(), self.settings.clone(), launch, self.own.clone()));
             }
-            Effect::Withdraw { run } => {
-                if let Some(known) = self.known.get_mut(&run) {
-                    known.withdrawn = true;
-                }
-            }
+            Effect::Withdraw { .. } => {} // the machine is asked once the launch has been prepared
             Effect::Signal { run, signal, scope } => {
                 let scope = match scope {
                     Scope::Leader => kept::Scope::Leader,
@@ -416,13 +406,7 @@ impl Engine {
                 self.tools.link.end_leftover(leftover);
             }
             Effect::Probe { run, what } => self.probe(run, what),
-            Effect::StopProbes { run } => {
-                for what in [Probing::Ready, Probing::Health] {
-                    if let Some(probe) = self.probes.remove(&(run, what)) {
-                        probe.abort();
-                    }
-                }
-            }
+            Effect::StopProbes { run } => self.stop_probes(run),
             Effect::Done => drop(self.done.send_replace(true)),
         }
     }
@@ -431,29 +415,18 @@ impl Engine {
     fn prepared(&mut self, run: RunId, offsets: Option<Offsets>, spawn: Result<kept::Spawn, Refused>) {
         let Some(known) = self.known.get_mut(&run) else { return };
         known.offsets = offsets;
-        match spawn {
-            Ok(_) if known.withdrawn => {
-                self.step(Event::NotLaunched { run, why: "withdrawn before it was started".into() }, None);
-            }
+        let Some(mut live) = self.room.run(run).map(|run| run.facts().clone()) else { return };
+        let why = match spawn {
+            Ok(_) if live.stopped_by.is_some() => "withdrawn before it was started".to_owned(),
             Ok(mut spawn) => {
-                let live = self.room.run(run).map(|run| run.facts().clone());
-                let Some(mut live) = live else { return };
-                live.log_from = offsets;
                 let now = Now::read();
-                (live.start, live.born) = (Some(now.wall), Some(now.mono));
+                (live.start, live.born, live.log_from) = (Some(now.wall), Some(now.mono), offsets);
                 spawn.intent = records::intent(&live);
-                self.tools.link.spawn(KeptFor::PROC, spawn);
+                return self.tools.link.spawn(KeptFor::PROC, spawn);
             }
-            Err(why) => self.step(Event::NotLaunched { run, why: why.to_string() }, None),
-        }
-    }
-
-    pub(super) fn watch_logs(&mut self, run: RunId, place: &Place) {
-        *self.watched.entry(place.clone()).or_default() += 1;
-        let cap = self.known.get(&run).and_then(|known| known.definition.as_ref()?.log_cap);
-        for stem in place.stems() {
-            self.tools.logs.watch(&stem, cap.unwrap_or(self.settings.log_max));
-        }
+            Err(why) => why.to_string().chars().take(WHY_MAX).collect(),
+        };
+        self.step(Event::NotLaunched { run, why }, None);
     }
 
     fn probe(&mut self, run: RunId, what: Probing) {
@@ -484,27 +457,5 @@ impl Engine {
         }
         let (kind, data) = wire::change(&change.what);
         self.tools.bus.publish(at, kind, change.name.as_str(), Some(change.owner), data);
-    }
-
-    /// A run and its tree are gone: nobody waits for it any longer, and nothing of it needs watching.
-    fn forget(&mut self, run: RunId) {
-        if let Some(known) = self.known.remove(&run) {
-            if let Some(leader) = known.leader {
-                self.leaders.remove(&leader);
-            }
-            let runs = self.watched.entry(known.place.clone()).or_default();
-            *runs = runs.saturating_sub(1);
-            if *runs == 0 {
-                self.watched.remove(&known.place);
-                for stem in known.place.stems() {
-                    self.tools.logs.forget(&stem);
-                }
-            }
-        }
-        // Dropping the sender is the sign.
-        self.waiting.retain_mut(|(runs, _)| {
-            runs.remove(&run);
-            !runs.is_empty()
-        });
     }
 }

@@ -89,7 +89,9 @@ async fn subject(handle: &Handle, cx: &Cx) -> Result<Subject, Failure> {
     Ok(Subject { incarnation, live: Vec::new() })
 }
 
-/// Runs by descending number, which is what a page is continued by; firings in between, by their time.
+/// Runs by descending number, which is what a page is continued by; firings in between, by their time, neighbours of
+/// the same reason as one line. Those below the last run of a page are left to the next one, so a page that is not
+/// the last always goes on to older runs.
 fn page(reader: &Reader, subject: Subject, limit: usize, before: RunId) -> Result<Vec<Value>, records::LoadError> {
     let Subject { incarnation, live } = subject;
     let mut runs: BTreeMap<RunId, (Wall, Value)> =
@@ -104,21 +106,44 @@ fn page(reader: &Reader, subject: Subject, limit: usize, before: RunId) -> Resul
         RunId(u64::MAX) => None,
         before => records::run(reader, incarnation, before)?.map(|run| run.start.unwrap_or(run.end)),
     };
-    let firings: Vec<Firing> = records::firings_back(reader, incarnation)
+    let is_last = runs.len() < limit;
+    let mut firings = records::firings_back(reader, incarnation)
         .filter(|firing| firing.as_ref().map_or(true, |firing| top.is_none_or(|top| firing.first < top)))
-        .take(limit)
-        .collect::<Result<_, _>>()?;
-    let mut firings = firings.into_iter().peekable();
+        .peekable();
     let mut lines = Vec::new();
-    for (at, line) in runs.into_values().rev() {
-        while let Some(firing) = firings.next_if(|firing| firing.first > at) {
-            lines.push(wire::firing(&firing));
-        }
+    for (at, line) in runs.into_values().rev().take(limit) {
+        let above = |firing: &Result<Firing, _>| firing.as_ref().map_or(true, |firing| firing.first > at);
+        let between = joined(std::iter::from_fn(|| firings.next_if(above)))?;
+        lines.extend(between.iter().map(wire::firing));
         lines.push(line);
+        if lines.len() >= limit {
+            return Ok(lines);
+        }
     }
-    lines.extend(firings.map(|firing| wire::firing(&firing)));
-    lines.truncate(limit);
+    if is_last {
+        lines.extend(joined(firings)?.iter().map(wire::firing));
+        lines.truncate(limit);
+    }
     Ok(lines)
+}
+
+/// Firings, newest first, with neighbours of the same reason as one.
+fn joined(
+    firings: impl Iterator<Item = Result<Firing, records::LoadError>>,
+) -> Result<Vec<Firing>, records::LoadError> {
+    let mut all: Vec<Firing> = Vec::new();
+    for firing in firings {
+        let firing = firing?;
+        match all.last_mut().filter(|newer| newer.why == firing.why) {
+            Some(newer) => {
+                newer.first = firing.first;
+                newer.count = newer.count.saturating_add(firing.count);
+                newer.more |= firing.more;
+            }
+            None => all.push(firing),
+        }
+    }
+    Ok(all)
 }
 
 /// Reads the store off the HTTP thread.
@@ -131,5 +156,73 @@ where
         Ok(Ok(read)) => Ok(read),
         Ok(Err(why)) => Err(Failure::internal(why)),
         Err(why) => Err(Failure::internal(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Now;
+    use crate::proc::machine::Write;
+    use crate::store::Store;
+    use chrono::TimeDelta;
+
+    const TASK: Incarnation = Incarnation(1);
+
+    fn moment(minute: i64) -> Wall {
+        Wall::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    fn ended(run: u64, minute: i64) -> Write {
+        Write::PutRun(Box::new(RunRecord {
+            run: RunId(run),
+            name: TaskName::new("t").unwrap(),
+            incarnation: TASK,
+            owner: 0,
+            replica: 0,
+            pid: Some(7),
+            start: Some(moment(minute)),
+            end: moment(minute + 1),
+            status: Some(Status::Code(0)),
+            state: RunState::Succeeded,
+            started_by: StartedBy::Schedule(moment(minute)),
+            stopped_by: None,
+            oom: false,
+            usage: None,
+            log_from: None,
+            log_to: None,
+            error: None,
+        }))
+    }
+
+    fn skipped(minute: i64) -> Write {
+        let firing =
+            Firing { first: moment(minute), last: moment(minute), count: 1, more: false, why: NotRun::StillRunning };
+        Write::PutFiring { incarnation: TASK, name: TaskName::new("t").unwrap(), firing }
+    }
+
+    #[tokio::test]
+    async fn page_after_page_leads_through_all_runs_whatever_was_skipped_between() {
+        let store = Store::in_memory();
+        let mut batch = Batch::new();
+        let skips = (0..400).filter(|minute| minute % 100 != 0).map(skipped);
+        records::write(
+            (1..=4).map(|run| ended(run, run as i64 * 100 - 100)).chain(skips).collect(),
+            Now::read().wall,
+            &mut batch,
+        );
+        store.submit(batch).durable().await.unwrap();
+        let mut before = RunId(u64::MAX);
+        let (mut runs, mut skips) = (Vec::new(), 0);
+        loop {
+            let subject = Subject { incarnation: TASK, live: Vec::new() };
+            let lines = page(&store.reader(), subject, 3, before).unwrap();
+            skips += lines.iter().filter_map(|line| line["count"].as_u64()).sum::<u64>();
+            let ended: Vec<u64> = lines.iter().filter_map(|line| line["run"].as_u64()).collect();
+            let Some(last) = ended.last() else { break };
+            before = RunId(*last);
+            runs.extend(ended);
+        }
+        assert_eq!((runs, skips), (vec![4, 3, 2, 1], 396));
     }
 }

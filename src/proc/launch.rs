@@ -153,7 +153,7 @@ pub(super) fn command(command: &Command) -> Order0 {
 }
 
 fn user(definition: &Definition, runs_as: u32) -> User {
-    definition.user.clone().map_or(User::Number(runs_as), User::Named)
+    definition.user.clone().map_or(User::Number(runs_as), |name| User::Named(name, runs_as))
 }
 
 fn marks(run: RunId, name: &TaskName, replica: u32) -> Vec<(&'static str, String)> {

@@ -20,18 +20,20 @@
 //! and the next run of that replica waits for that, even across a deletion and a new task of the same name.
 //!
 //! * `model` what a task and a run are; `machine` every decision, pure; `tests` a simulated world around it
-//! * `engine` the driver that carries the decisions out; `start` what it begins with; `launch`, `probes`, `notify` its
+//! * `engine` the driver that carries the decisions out; `known` the runs under its care; `start` what it begins with; `launch`, `probes`, `notify` its
 //!   hands; `news` the keeper's words in ours
 //! * `document` a definition as JSON; `records` what is stored; `wire` what clients see
-//! * `routes` the API; `rights` who may have what; `output`, `history`, `why` the longer answers
+//! * `routes` the API; `rights` who may have what; `detail`, `output`, `history`, `why` the longer answers
 //! * `retention` forgetting
 //!
 //! **Absent:** forks and signals (the keeper's), DAGs, time spent per idle process. From the machine also: clocks,
 //! files, user look-ups, status codes, JSON.
 
+mod detail;
 mod document;
 mod engine;
 mod history;
+mod known;
 mod launch;
 pub mod machine;
 pub mod model;

@@ -15,12 +15,12 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::sleep;
 
 /// The longest datagram that is read; longer ones are cut, and what matters comes first.
 const MESSAGE_MAX: usize = 4096;
-/// How long listening pauses when the kernel has no memory for a message.
-const BREATHER: Duration = Duration::from_millis(100);
+
+/// The pause after the socket could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module's head.
 pub(super) struct Notify;
@@ -41,18 +41,13 @@ impl Notify {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))?;
         tokio::spawn(async move {
             loop {
-                let message = socket.async_io(Interest::READABLE, || receive(&socket)).await;
-                let leader = match message {
-                    Ok(Some(leader)) => leader,
-                    Ok(None) => continue,
+                match socket.async_io(Interest::READABLE, || receive(&socket)).await {
+                    Ok(Some(leader)) if driver.send(Message::Ready { leader }).is_err() => return,
+                    Ok(_) => {}
                     Err(why) => {
-                        tracing::warn!(%why, "a message to the notification socket could not be read");
-                        sleep(BREATHER).await;
-                        continue;
+                        tracing::warn!("listening for children that are ready: {why}");
+                        tokio::time::sleep(AGAIN).await; // should the kernel be out of memory, say
                     }
-                };
-                if driver.send(Message::Ready { leader }).is_err() {
-                    return;
                 }
             }
         });
@@ -72,12 +67,12 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
             Some(&mut control),
             MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
         )?;
-        // Anybody may send, also descriptors (systemd-notify does, to see that its message was read). There is no
-        // room for them, so the kernel closes them, and nix gives nothing of such a message: it does not count.
-        let Ok(mut control) = message.cmsgs() else { return Ok(None) };
-        let sender = control.find_map(|one| match one {
-            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
-            _ => None,
+        // Descriptors that somebody sent along do not fit, which nix reports as an error; the kernel drops them.
+        let sender = message.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|one| match one {
+                ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
+                _ => None,
+            })
         });
         (message.bytes, sender)
     };
@@ -90,26 +85,25 @@ fn receive(socket: &UnixDatagram) -> io::Result<Option<i32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, UnixAddr, sendmsg, socket};
+    use nix::sys::socket::{ControlMessage, sendmsg};
     use std::io::IoSlice;
+    use std::os::fd::AsFd;
     use tokio::sync::mpsc::unbounded_channel;
-    use tokio::time::timeout;
 
     #[tokio::test]
-    async fn a_message_with_descriptors_does_not_end_the_listening() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("notify");
-        let (driver, mut told) = unbounded_channel();
+    async fn a_datagram_with_descriptors_deafens_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let (driver, mut heard) = unbounded_channel();
         Notify::listen(&path, driver).unwrap();
-
-        let client = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::empty(), None).unwrap();
-        let (to, rights) = (UnixAddr::new(&path).unwrap(), [client.as_raw_fd()]);
-        let send = |text: &[u8], with: &[ControlMessage<'_>]| {
-            sendmsg(client.as_raw_fd(), &[IoSlice::new(text)], with, MsgFlags::empty(), Some(&to)).unwrap()
-        };
-        send(b"BARRIER=1", &[ControlMessage::ScmRights(&rights)]);
-        send(b"STATUS=fine\nREADY=1", &[]);
-        let message = timeout(Duration::from_secs(10), told.recv()).await.unwrap();
+        let child = UnixDatagram::unbound().unwrap();
+        child.connect(&path).unwrap();
+        let rights = [child.as_raw_fd()];
+        let text = [IoSlice::new(b"FDSTORE=1")];
+        let with = [ControlMessage::ScmRights(&rights)];
+        sendmsg::<()>(child.as_fd().as_raw_fd(), &text, &with, MsgFlags::empty(), None).unwrap();
+        child.send(b"STATUS=up\nREADY=1").await.unwrap();
+        let message = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap();
         let own = getsid(None).unwrap().as_raw();
         assert!(matches!(message, Some(Message::Ready { leader }) if leader == own));
     }

@@ -189,6 +189,8 @@ fn labelled(
     alias: String,
     pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    // Nothing in a name may look like the end of a line.
+    let alias: String = alias.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     let label = format!("{alias} | ").into_bytes();
     let state = (Box::pin(pieces), Vec::new(), label, false);
     stream::unfold(state, |(mut pieces, mut rest, label, over)| async move {

@@ -3,14 +3,16 @@
 
 use super::document::{self, Refused};
 use super::engine::{Answer, Gone, Handle};
-use super::machine::{Ask, Asker, Offer, Refusal, Room, Task, Verdict};
+use super::machine::{Ask, Asker, Difference, Offer, Refusal, Room, Task, Verdict};
 use super::model::*;
-use super::{history, output, rights, wire};
+use super::{detail, history, output, rights, wire};
 use crate::auth::{Caller, Scope};
 use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const EXISTS: &str = "Program exists, please stop it at first";
 const MISSING: &str = "Program not exists, please start it at first";
@@ -26,7 +28,7 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         write(Method::POST, "/proc", CREATE).with(create),
         write(Method::PUT, "/proc", RESTART).with(restart),
         write(Method::DELETE, "/proc", DELETE).with(delete),
-        read("/proc/task", TASK).with(task),
+        read("/proc/task", TASK).with(detail::task),
         read("/proc/history", HISTORY).with(history::list),
         read("/proc/log", LOG).with(output::log),
         write(Method::POST, "/proc/stop", STOP).with(stop),
@@ -232,30 +234,51 @@ async fn apply(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let mut offers = Vec::with_capacity(list.len());
     for (place, entry) in list.into_iter().enumerate() {
         let Value::Object(document) = entry else { return Err(bad(format!("tasks[{place}]: expected an object"))) };
+        let called = document.get("name").and_then(Value::as_str).map(|name| format!(" ({name})")).unwrap_or_default();
         let definition = document::read(document, handle.settings.max_replicas);
-        let definition = definition.map_err(|why| bad(format!("tasks[{place}].{}", why.detail())))?;
+        let definition = definition.map_err(|why| bad(format!("tasks[{place}]{called}: {}", why.detail())))?;
         let runs_as = rights::check(&cx.caller, &definition, &handle.settings).await?;
         offers.push(Offer { definition, runs_as });
     }
+    let changed = changed(&handle, &offers).await?;
+    let strange = |offer: &Offer| {
+        let definition = &offer.definition;
+        (definition.name.to_string(), definition.extra.keys().cloned().collect::<Vec<_>>())
+    };
+    let unknown: BTreeMap<String, Vec<String>> = offers.iter().map(strange).collect();
     let ask = Ask::Apply { offers, dry_run: cx.query.flag("dry_run") };
     let answer = decide(&handle, &cx, ask).await?;
-    let changes = answer
-        .differences
-        .iter()
-        .map(|(name, difference)| json!({ "name": name.as_str(), "action": wire::difference(*difference) }));
+    let changes = answer.differences.iter().map(|(name, difference)| {
+        let fields = match difference {
+            Difference::Restarted | Difference::Adjusted => changed.get(name.as_str()),
+            Difference::Created | Difference::Unchanged => None,
+        };
+        json!({
+            "name": name.as_str(),
+            "action": wire::difference(*difference),
+            "fields": fields.map(Vec::as_slice).unwrap_or_default(),
+            "unknown": unknown.get(name.as_str()).map(Vec::as_slice).unwrap_or_default(),
+        })
+    });
     Ok(Reply::json(&wire::ok_with(json!({ "changes": changes.collect::<Vec<_>>() }))))
 }
 
-async fn task(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
-    let name = name(&cx)?;
-    let caller = cx.caller;
-    let detail = handle
+/// The fields in which definitions differ from those of the tasks there are, by task.
+async fn changed(handle: &Handle, offers: &[Offer]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let names: Vec<TaskName> = offers.iter().map(|offer| offer.definition.name.clone()).collect();
+    let present = handle
         .look(move |room| {
-            let task = room.task(name.as_str()).filter(|task| caller.may_touch(task.runs_as()))?;
-            Some(wire::task_detail(room, task))
+            let tasks = names.iter().map(|name| room.task(name.as_str()).map(|task| task.definition().clone()));
+            tasks.collect::<Vec<_>>()
         })
         .await?;
-    Ok(Reply::json(&wire::ok_with(detail.ok_or_else(missing)?)))
+    let differing = |(offer, present): (&Offer, Option<Arc<Definition>>)| {
+        let (new, old) = (document::write_whole(&offer.definition), document::write_whole(&*present?));
+        let fields: BTreeSet<&String> = new.keys().chain(old.keys()).collect();
+        let fields = fields.into_iter().filter(|field| new.get(*field) != old.get(*field)).cloned();
+        Some((offer.definition.name.to_string(), fields.collect()))
+    };
+    Ok(offers.iter().zip(present).filter_map(differing).collect())
 }
 
 const NAME: (&str, &str) = ("name", "the task's name");
@@ -340,5 +363,5 @@ const APPLY: Doc = Doc {
     summary: "Make these tasks be so: creates, changes and restarts only what differs",
     query: &[("dry_run", "1: only say what would be done")],
     body: Some("a list of definitions, or {\"tasks\": [...]}"),
-    answers: &[(200, "changes: name and action of each"), BAD, NOT],
+    answers: &[(200, "changes: name, action, changed fields and fields nothing reads, of each"), BAD, NOT],
 };

@@ -1,6 +1,7 @@
 //! The start of the room: what is stored and what the keeper holds become one again, and the driver begins.
 
-use super::engine::{Engine, Handle, Known, Settings, Tools, close};
+use super::engine::{Engine, Handle, Settings, Tools, close};
+use super::known::{Early, Known};
 use super::launch::Place;
 use super::machine::{self, Found, Held, LiveRun, Room, Stored};
 use super::notify::Notify;
@@ -57,10 +58,12 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         known,
         children: handle.children.clone(),
         leaders,
+        early: Early::default(),
         watched: HashMap::new(),
         probes: HashMap::new(),
         waiting: Vec::new(),
         closing,
+        undurable: 0,
         done,
     };
     let live: Vec<_> = engine.known.iter().map(|(run, known)| (*run, known.place.clone())).collect();
@@ -82,6 +85,8 @@ pub struct Host {
     pub boot: String,
     /// Whether the keeper was already told to stop everything.
     pub stopping: bool,
+    /// No number below this one is given to a run or a life: those may be known to the world and unknown to the store.
+    pub numbers_from: u64,
 }
 
 /// The store's part of the start, and what goes into its first batch.
@@ -93,7 +98,8 @@ struct ReadBack {
 }
 
 fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
-    let stored = records::load(reader)?;
+    let mut stored = records::load(reader)?;
+    stored.ceiling = stored.ceiling.max(host.numbers_from);
     let mut batch = Batch::new();
     let new_keeper = records::meet_keeper(reader, &host.keeper, &mut batch)?;
     let mut kept = Vec::with_capacity(host.held.len());
@@ -122,17 +128,15 @@ pub enum StartError {
 }
 
 fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
-    let definition = |incarnation| {
-        let mut tasks = stored.tasks.iter();
-        tasks.find(|(task, _)| task.incarnation == incarnation).map(|(task, _)| task.definition.clone())
-    };
+    let definitions: HashMap<_, _> =
+        stored.tasks.iter().map(|(task, _)| (task.incarnation, task.definition.clone())).collect();
     let lives = stored.live.iter().chain(held.iter().map(|held| &held.intent));
     lives
         .map(|live| {
             let split = live.log_from.is_some_and(|log| log.err.is_some());
             let place = Place { incarnation: live.incarnation, replica: live.replica, split };
             let leader = live.leader.map(|(pid, _)| pid);
-            let mut known = Known::new(place, definition(live.incarnation), live.runs_as);
+            let mut known = Known::new(place, definitions.get(&live.incarnation).cloned(), live.runs_as);
             (known.leader, known.offsets) = (leader, live.log_from);
             (live.run, known)
         })

@@ -2,21 +2,24 @@
 
 use super::engine::Handle;
 use super::launch::Place;
-use super::machine::{Blocker, Rest, Room, Task};
+use super::machine::{Blocker, Room, Run, Seat, Task, TaskState};
 use super::model::*;
 use super::{history, records, wire};
 use crate::auth::Caller;
-use crate::base::{Mono, Now, RunId};
+use crate::base::{Now, RunId, Wall};
 use crate::logs::Selection;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Replicas that get a sentence of their own.
 const REPLICAS: usize = 5;
+/// Tasks that wait for one another and are followed to the one that does not.
+const LINKS: usize = 8;
 /// Lines of output that are quoted.
 const LINES: usize = 5;
-/// Bytes of output that are quoted.
-const QUOTED: usize = 4096;
+/// Bytes of them at most.
+const BYTES: usize = 4096;
 
 /// The chain of causes of one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +36,16 @@ struct Present {
     detail: Value,
     incarnation: Incarnation,
     split: bool,
+    owner: String,
+    /// The run whose words count: the first that lives.
+    live: Option<Spoken>,
+}
+
+/// Where the words of a run are.
+struct Spoken {
+    place: Place,
+    from: Option<Offsets>,
+    to: Option<Offsets>,
 }
 
 impl Handle {
@@ -42,38 +55,51 @@ impl Handle {
         let now = Now::read();
         let present = self
             .look(move |room| {
-                let task = room.task(&wanted).filter(|task| asking.may_touch(task.runs_as()))?;
+                let sees = |task: &&Task| asking.may_touch(task.runs_as());
+                let task = room.task(&wanted).filter(sees)?;
                 Some(Present {
-                    sentences: present(room, task, &asking, now),
-                    detail: wire::task_detail(room, task),
+                    sentences: present(room, task, &sees, now),
+                    detail: wire::task_detail(room, task, now.mono),
                     incarnation: task.incarnation(),
                     split: task.definition().split_output,
+                    owner: task.owner().name.clone(),
+                    live: live(room, task),
                 })
             })
             .await
             .ok()?;
-        let Some(Present { mut sentences, detail, incarnation, split }) = present else {
-            return self.why_gone(caller, name).await;
+        let Some(Present { mut sentences, detail, incarnation, split, owner, live }) = present else {
+            return self.why_gone(caller, name, now.wall).await;
         };
         let last = self.last_run(incarnation).await;
-        if let Some(run) = &last {
-            sentences.push(ended(run));
-            sentences.extend(self.said(run, split).await);
+        sentences.extend(last.as_ref().map(|run| ended(run, now.wall)));
+        let of_last = last.as_ref().map(|run| Spoken {
+            place: Place { incarnation, replica: run.replica, split },
+            from: run.log_from,
+            to: run.log_to,
+        });
+        // A run that has said nothing yet leaves the word to the one before it.
+        for spoken in [live, of_last].into_iter().flatten() {
+            if let Some(said) = self.said(&spoken).await {
+                sentences.push(said);
+                break;
+            }
         }
+        sentences.push(format!("it was defined by {owner}"));
         let facts = json!({ "task": detail, "last_run": last.as_ref().map(wire::run_record) });
         Some(Why { sentences, facts })
     }
 
     /// A name that was deleted.
-    async fn why_gone(&self, caller: &Caller, name: &str) -> Option<Why> {
+    async fn why_gone(&self, caller: &Caller, name: &str, now: Wall) -> Option<Why> {
         let reader = self.tools.store.reader();
         let past = history::blocking(move || records::past(&reader)).await.ok()?;
         let mut past = past.into_iter().rev();
         let (incarnation, past) = past.find(|(_, past)| past.name == name && caller.may_touch(past.runs_as))?;
         let mut sentences =
-            vec![format!("there is no task {name:?} any more: it was deleted {}", wire::moment(past.deleted))];
+            vec![format!("there is no task {name:?} any more: it was deleted at {}", when(past.deleted, now))];
         let last = self.last_run(incarnation).await;
-        sentences.extend(last.as_ref().map(ended));
+        sentences.extend(last.as_ref().map(|run| ended(run, now)));
         Some(Why { sentences, facts: json!({ "task": Value::Null, "last_run": last.as_ref().map(wire::run_record) }) })
     }
 
@@ -84,83 +110,118 @@ impl Handle {
     }
 
     /// The last lines that a run said.
-    async fn said(&self, run: &RunRecord, split: bool) -> Option<String> {
-        let place = Place { incarnation: run.incarnation, replica: run.replica, split };
+    async fn said(&self, spoken: &Spoken) -> Option<String> {
         // What went wrong is said on standard error, where that has a file of its own.
-        let (stem, from, to) = match (place.err(), run.log_from?, run.log_to) {
+        let (stem, from, to) = match (spoken.place.err(), spoken.from?, spoken.to) {
             (Some(stem), from, to) => (stem, from.err?, to.and_then(|to| to.err)),
-            (None, from, to) => (place.out()?, from.out, to.map(|to| to.out)),
+            (None, from, to) => (spoken.place.out()?, from.out, to.map(|to| to.out)),
         };
         let selection = Selection { run: Some((from, to)), last_lines: Some(LINES), ..Selection::default() };
         let mut pieces = std::pin::pin!(self.tools.logs.read(&stem, selection));
         let mut bytes = Vec::new();
         while let Some(Ok(piece)) = pieces.next().await {
             bytes.extend_from_slice(&piece);
-            bytes.drain(..bytes.len().saturating_sub(QUOTED)); // a line may be as long as the file
+            bytes.drain(..bytes.len().saturating_sub(BYTES)); // a line may be as long as the file
         }
         let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-        (!text.is_empty()).then(|| format!("the last it said:\n{text}"))
+        (!text.is_empty()).then(|| format!("replica {} said last:\n{text}", spoken.place.replica))
     }
 }
 
-fn present(room: &Room, task: &Task, asking: &Caller, now: Now) -> Vec<String> {
-    let (name, definition, tally) = (task.name().as_str(), task.definition(), task.tally());
-    let mut sentences = vec![format!(
-        "task {name:?} ({}) is {}: {} of {} replicas run",
-        definition.kind.name(),
-        wire::task_state(task.state()),
-        tally.busy,
-        definition.replica.get(),
-    )];
-    let may_know = |name: &TaskName| room.task(name.as_str()).is_none_or(|other| asking.may_touch(other.runs_as()));
-    if let Some(blocker) = room.blocker(task.incarnation()) {
-        sentences.push(match blocker {
-            // What it waits for through others, its owner has not named, and what those do is theirs to know.
-            Blocker::Runs(other) | Blocker::Queued(other) if !may_know(&other) => {
-                "it waits for a task of somebody else".to_owned()
-            }
-            Blocker::Until(dep) if !may_know(&dep.task) => {
-                format!(
-                    "it waits until {:?} is {}; that task is somebody else's",
-                    dep.task.as_str(),
-                    wire::until(dep.until)
-                )
-            }
-            Blocker::Runs(other) => format!("it waits for {:?}, which runs", other.as_str()),
-            Blocker::Queued(other) => format!("it waits for {:?}, which itself waits", other.as_str()),
-            Blocker::Until(dep) => {
-                let held = match room.task(dep.task.as_str()) {
-                    Some(other) => format!("is {}", wire::task_state(other.state())),
-                    None => "does not exist".to_owned(),
-                };
-                format!("it waits until {:?} is {}; that task {held}", dep.task.as_str(), wire::until(dep.until))
-            }
-        });
-    }
+/// The first run that lives.
+fn live(room: &Room, task: &Task) -> Option<Spoken> {
+    let facts = task.seats().iter().find_map(|seat| room.run(*seat.runs().last()?))?.facts();
+    let place =
+        Place { incarnation: task.incarnation(), replica: facts.replica, split: task.definition().split_output };
+    Some(Spoken { place, from: facts.log_from, to: None })
+}
+
+fn present<'a>(room: &'a Room, task: &'a Task, sees: &dyn Fn(&&'a Task) -> bool, now: Now) -> Vec<String> {
+    let mut sentences = vec![headline(task)];
+    sentences.extend(waiting(room, task, sees, now));
     if let Some(next) = room.next_firing(task.incarnation()) {
         sentences.push(format!("it is due next at {}", wire::moment(next)));
     }
-    let told = task.seats().iter().enumerate().filter_map(|(index, seat)| {
-        let index = index as u32;
-        match seat.runs().last().and_then(|run| room.run(*run)) {
-            Some(run) => Some(running(room, task, run, index)),
-            None => resting(seat.rest(), seat.failures(), index, now.mono),
-        }
-    });
-    sentences.extend(told.take(REPLICAS));
-    sentences.push(format!("it was created by {}", task.owner().name));
+    sentences.extend(replicas(room, task, now).take(REPLICAS));
     sentences
 }
 
-fn running(room: &Room, task: &Task, run: &super::machine::Run, index: u32) -> String {
+fn headline(task: &Task) -> String {
+    let (definition, busy) = (task.definition(), task.tally().busy);
+    let state = match task.state() {
+        TaskState::Failed => "has failed".to_owned(),
+        TaskState::Succeeded => "has succeeded".to_owned(),
+        state => format!("is {}", wire::task_state(state)),
+    };
+    let (name, kind, all) = (called(task.name()), definition.kind.name(), definition.replica.get());
+    format!("{name} ({kind}) {state}: {busy} of {all} replicas run")
+}
+
+/// A name within a sentence: no character of it ends the line.
+fn called(name: &TaskName) -> String {
+    name.as_str().escape_debug().to_string()
+}
+
+/// What a queued task waits for, what that waits for, and so on to the cause that is not itself waiting.
+fn waiting<'a>(room: &'a Room, task: &'a Task, sees: &dyn Fn(&&'a Task) -> bool, now: Now) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let mut waiter = task;
+    for _ in 0..LINKS {
+        let Some(queued) = &waiter.standing().queued else { break };
+        let since = waiter.standing().start_time.map(|at| format!(" at {}", when(at, now.wall))).unwrap_or_default();
+        sentences.push(format!("{} was {}{since}", called(waiter.name()), started(&queued.by)));
+        let Some(blocker) = room.blocker(waiter.incarnation()) else { break };
+        let (other, held) = held(room, &blocker);
+        // It may stand anywhere between the dependencies: whose it is not learns neither its name nor what it does.
+        if room.task(other.as_str()).is_some_and(|other| !sees(&other)) {
+            sentences.push(format!("{} waits for a task of somebody else", called(waiter.name())));
+            break;
+        }
+        sentences.push(format!("{} waits {held}", called(waiter.name())));
+        let Some(next) = room.task(other.as_str()).filter(sees) else { break };
+        waiter = next;
+    }
+    if waiter.incarnation() != task.incarnation() && waiter.standing().queued.is_none() {
+        sentences.push(headline(waiter));
+        sentences.extend(replicas(room, waiter, now).take(1));
+    }
+    sentences
+}
+
+/// Whom and what a task waits for.
+fn held<'a>(room: &Room, blocker: &'a Blocker) -> (&'a TaskName, String) {
+    match blocker {
+        Blocker::Runs(other) => (other, format!("until {} does not run", called(other))),
+        Blocker::Queued(other) => (other, format!("for {}, which itself waits", called(other))),
+        Blocker::Until(dep) => {
+            let name = called(&dep.task);
+            let now = match room.task(dep.task.as_str()) {
+                Some(other) => format!("is {}", wire::task_state(other.state())),
+                None => "does not exist".to_owned(),
+            };
+            (&dep.task, format!("until {name} is {}; {name} {now}", wire::until(dep.until)))
+        }
+    }
+}
+
+/// What each replica does; those that were never started have nothing to tell.
+fn replicas<'a>(room: &'a Room, task: &'a Task, now: Now) -> impl Iterator<Item = String> + 'a {
+    let last = |seat: &Seat| seat.runs().last().and_then(|run| room.run(*run));
+    task.seats().iter().enumerate().filter_map(move |(index, seat)| match last(seat) {
+        Some(run) => Some(running(room, task, run, index as u32, now.wall)),
+        None => Some(format!("replica {index} is {}", wire::resting(seat, now.mono)?)),
+    })
+}
+
+fn running(room: &Room, task: &Task, run: &Run, index: u32, now: Wall) -> String {
     let facts = run.facts();
     let mut text = format!("replica {index} is {}", run.state().word());
     if let (Some((pid, _)), Some(since)) = (facts.leader, facts.start) {
-        text.push_str(&format!(": pid {pid} since {}", wire::moment(since)));
+        text.push_str(&format!(" as run {}, pid {pid}, since {}", facts.run, when(since, now)));
     }
-    text.push_str(&format!(", started by {}", wire::started_by(&facts.started_by)));
+    text.push_str(&format!(", {}", started(&facts.started_by)));
     if let Some(by) = &facts.stopped_by {
-        text.push_str(&format!(", told to end by {}", wire::stopped_by(by)));
+        text.push_str(&format!(", and is being ended: {}", wire::ending(by)));
     }
     let older = room.runs_at(task.name(), index).find(|other| other.facts().run < facts.run);
     if let Some(older) = older {
@@ -169,35 +230,26 @@ fn running(room: &Room, task: &Task, run: &super::machine::Run, index: u32) -> S
     text
 }
 
-fn resting(rest: Rest, failures: u32, index: u32, now: Mono) -> Option<String> {
-    match rest {
-        Rest::Idle | Rest::Finished { .. } | Rest::Again => None,
-        Rest::Pause(until) => {
-            let left = (until - now).as_secs_f64();
-            Some(format!("replica {index} is started again in {left:.1} s; {failures} lives in a row were short"))
-        }
-        Rest::Failed => Some(format!("replica {index} was given up after {failures} short lives in a row")),
+/// How a run ended, and who wanted that.
+fn ended(run: &RunRecord, now: Wall) -> String {
+    let RunRecord { run: number, replica, started_by, .. } = run;
+    let end = when(run.end, now);
+    format!("run {number} of replica {replica} ended at {end}: {}; it was {}", wire::outcome(run), started(started_by))
+}
+
+/// Who or what began it.
+fn started(by: &StartedBy) -> String {
+    match by {
+        StartedBy::Client(name) => format!("started by {name}"),
+        StartedBy::Restart => "started again after the run before it had ended".to_owned(),
+        StartedBy::Schedule(due) => format!("started by its schedule, due at {}", wire::moment(*due)),
+        StartedBy::HostBoot => "started because the host had booted".to_owned(),
+        StartedBy::Recovery => "started again with the daemon".to_owned(),
     }
 }
 
-/// How a run ended, and who wanted that.
-fn ended(run: &RunRecord) -> String {
-    let how = match (run.status, &run.error) {
-        (_, Some(error)) => format!("could not be started: {error}"),
-        (Some(Status::Code(code)), None) => format!("ended with exit code {code}"),
-        (Some(Status::Signal { signal, .. }), None) => {
-            let name = Signal::new(i64::from(signal)).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
-            format!("was ended by {name}")
-        }
-        (None, None) => "ended in a way nobody saw".to_owned(),
-    };
-    let mut text = format!("run {} of replica {} {how} at {}", run.run, run.replica, wire::moment(run.end));
-    if run.oom {
-        text.push_str(", for want of memory");
-    }
-    text.push_str(&format!("; started by {}", wire::started_by(&run.started_by)));
-    if let Some(by) = &run.stopped_by {
-        text.push_str(&format!(", told to end by {}", wire::stopped_by(by)));
-    }
-    text
+/// A moment, and how long ago it was, to the second.
+fn when(at: Wall, now: Wall) -> String {
+    let ago = (now - at).num_seconds().max(0).unsigned_abs();
+    format!("{} ({} ago)", wire::moment(at), humantime::format_duration(Duration::from_secs(ago)))
 }

@@ -1,9 +1,9 @@
 //! What clients see: the envelope, listings, the history, events.
 
 use super::document;
-use super::machine::{Difference, Room, Run, Task, TaskState, What};
+use super::machine::{Blocker, Difference, Rest, Room, Run, Seat, Task, TaskState, What};
 use super::model::*;
-use crate::base::{Wall, duration};
+use crate::base::{Mono, Wall, duration};
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
@@ -69,8 +69,9 @@ pub fn task_object(task: &Task) -> Map<String, Value> {
     object
 }
 
-/// `GET /proc/task`: the listing's object with its state and every replica.
-pub fn task_detail(room: &Room, task: &Task) -> Value {
+/// `GET /proc/task`: the listing's object with its state and every replica. How a replica at rest ended last is not the
+/// room's knowledge: see `detail`.
+pub fn task_detail(room: &Room, task: &Task, now: Mono) -> Value {
     let mut object = task_object(task);
     object.insert("state".into(), task_state(task.state()).into());
     object.insert("created_by".into(), task.owner().name.clone().into());
@@ -78,6 +79,13 @@ pub fn task_detail(room: &Room, task: &Task) -> Value {
     if let Some(next) = room.next_firing(task.incarnation()) {
         object.insert("next_firing".into(), moment(next).into());
     }
+    let queued = task.standing().queued.is_some();
+    let waiting = task.standing().start_time.filter(|_| queued);
+    let blocked = room.blocker(task.incarnation()).filter(|_| queued).map(|blocker| match blocker {
+        Blocker::Runs(other) => format!("waits until {} does not run", other.as_str()),
+        Blocker::Queued(other) => format!("waits for {}", other.as_str()),
+        Blocker::Until(dep) => format!("waits until {} is {}", dep.task.as_str(), until(dep.until)),
+    });
     let replicas = task.seats().iter().enumerate().map(|(index, seat)| {
         let run = seat.runs().last().and_then(|run| room.run(*run));
         let facts = run.map(Run::facts);
@@ -86,10 +94,14 @@ pub fn task_detail(room: &Room, task: &Task) -> Value {
             "state": run.map_or_else(|| rest(task, seat), |run| run.state().word().to_owned()),
             "pid": facts.and_then(|facts| facts.leader).map(|(pid, _)| pid),
             "run": facts.map(|facts| facts.run.0),
-            "since": facts.and_then(|facts| facts.start).map(moment),
+            "since": facts.and_then(|facts| facts.start).or(waiting).map(moment),
             "ready": facts.is_some_and(|facts| facts.ready),
             "restarts": seat.failures(),
             "started_by": facts.map(|facts| started_by(&facts.started_by)),
+            "reason": match facts {
+                Some(facts) => facts.stopped_by.as_ref().map(ending),
+                None => resting(seat, now).or_else(|| blocked.clone()),
+            },
         })
     });
     object.insert("replicas".into(), replicas.collect());
@@ -97,8 +109,7 @@ pub fn task_detail(room: &Room, task: &Task) -> Value {
 }
 
 /// What a replica without a run is doing.
-fn rest(task: &Task, seat: &super::machine::Seat) -> String {
-    use super::machine::Rest;
+fn rest(task: &Task, seat: &Seat) -> String {
     let word = match seat.rest() {
         Rest::Idle if task.standing().stopped => "stopped",
         Rest::Idle if task.standing().queued.is_some() => "queued",
@@ -109,6 +120,20 @@ fn rest(task: &Task, seat: &super::machine::Seat) -> String {
         Rest::Finished { success: false } | Rest::Failed => "failed",
     };
     word.to_owned()
+}
+
+/// What is to be said of a replica without a run, beside how its last one ended.
+pub fn resting(seat: &Seat, now: Mono) -> Option<String> {
+    let after = match seat.failures() {
+        0 | 1 => String::new(),
+        failures => format!(" after {failures} short lives in a row"),
+    };
+    match seat.rest() {
+        Rest::Idle | Rest::Finished { .. } => None,
+        Rest::Again => Some("starting again with the daemon".to_owned()),
+        Rest::Pause(until) => Some(format!("starting again in {:.1} s{after}", (until - now).as_secs_f64())),
+        Rest::Failed => Some(format!("given up{after}")),
+    }
 }
 
 /// The word for a task's state.
@@ -170,6 +195,35 @@ pub fn stopped_by(by: &StoppedBy) -> String {
         StoppedBy::Replaced => "replaced by a later firing".to_owned(),
         StoppedBy::Unknown => "its start was never recorded".to_owned(),
     }
+}
+
+/// The same as part of a sentence.
+pub fn ending(by: &StoppedBy) -> String {
+    match by {
+        StoppedBy::Client(name) => format!("stopped by {name}"),
+        StoppedBy::Shutdown => "stopped with the daemon".to_owned(),
+        other => stopped_by(other),
+    }
+}
+
+/// How a run ended, in a few words: `exit code 3`; `signal TERM, stopped by uid 1000 (alice)`.
+pub fn outcome(run: &RunRecord) -> String {
+    let mut text = match (run.status, &run.error) {
+        (_, Some(error)) => format!("could not be started: {error}"),
+        (Some(Status::Code(code)), None) => format!("exit code {code}"),
+        (Some(Status::Signal { signal, .. }), None) => {
+            let name = Signal::new(i64::from(signal)).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
+            format!("signal {name}")
+        }
+        (None, None) => "its end was not seen".to_owned(),
+    };
+    if run.oom {
+        text.push_str(", out of memory");
+    }
+    if let Some(by) = &run.stopped_by {
+        text.push_str(&format!(", {}", ending(by)));
+    }
+    text
 }
 
 /// A line of the history.

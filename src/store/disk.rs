@@ -28,12 +28,13 @@ pub(super) struct Disk {
     gauges: Arc<Gauges>,
     writer: Mutex<Option<JoinHandle<()>>>,
     repaired: Option<String>,
+    pub(super) restored: Option<u64>,
 }
 
 impl Disk {
     /// Opens it and starts the writer.
     pub(super) fn open(settings: Settings) -> Result<Disk, OpenError> {
-        let Opened { lock, tree, objects, committer, reserve, space, live, repaired, .. } = open(&settings)?;
+        let Opened { lock, tree, objects, committer, reserve, space, live, repaired, restored, .. } = open(&settings)?;
         let gauges = Arc::new(Gauges::default());
         gauges.show(space);
         gauges.live.store(live, Ordering::Relaxed);
@@ -53,7 +54,7 @@ impl Disk {
         let writer = thread::Builder::new().name("store-writer".into()).spawn(|| writer.run());
         let writer = Mutex::new(Some(writer.map_err(OpenError::doing("start the writer"))?));
         let view = Arc::new(DiskView { backend: tree, objects, lock: Some(lock) });
-        Ok(Disk { view, settings, taps: AtomicU64::new(0), queue, gauges, writer, repaired })
+        Ok(Disk { view, settings, taps: AtomicU64::new(0), queue, gauges, writer, repaired, restored })
     }
 
     /// Queues a decision.

@@ -10,6 +10,7 @@ use super::open::OpenError;
 use super::record::{DecodeError, Kind, Record, decode, encode, own_key};
 use serde_json::Value;
 use std::io;
+use std::time::SystemTime;
 
 /// The number of the store's own shape.
 pub const STORE_FORMAT: u32 = 1;
@@ -19,6 +20,9 @@ const STORE_KEY: &[u8] = b"\0format";
 
 /// Where the estimate of live bytes is: decimal text.
 pub(super) const LIVE_KEY: &[u8] = b"\0live";
+
+/// When a backup was restored into this directory: microseconds since the epoch, decimal text.
+const RESTORED_KEY: &[u8] = b"\0restored";
 
 /// Before the byte of a kind: where the kind's number is, one byte.
 const KIND_PREFIX: &[u8] = b"\0kind";
@@ -105,6 +109,18 @@ pub(super) fn check_store(backend: &dyn Backend) -> Result<bool, OpenError> {
 /// Writes the store's number down.
 pub(super) fn store_mark() -> Op {
     Op::Put { key: STORE_KEY.to_vec(), value: STORE_FORMAT.to_string().into_bytes() }
+}
+
+/// Writes down that a backup is restored now.
+pub(super) fn restored_mark() -> Op {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Op::Put { key: RESTORED_KEY.to_vec(), value: now.as_micros().to_string().into_bytes() }
+}
+
+/// When a backup was last restored into this directory, if ever.
+pub(super) fn restored(backend: &dyn Backend) -> io::Result<Option<u64>> {
+    let value = backend.get(RESTORED_KEY)?.unwrap_or_default();
+    Ok(std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()))
 }
 
 /// Writes a kind's number down.

@@ -126,6 +126,15 @@ impl Store {
         Reader { view: self.view() }
     }
 
+    /// When a backup was last restored into this store, in microseconds since the epoch. Numbers that were given since the
+    /// backup was made are unknown here; counted on from there, none is given twice.
+    pub fn restored(&self) -> Option<u64> {
+        match &self.engine {
+            Engine::Disk(disk) => disk.restored,
+            Engine::Memory(_) => None,
+        }
+    }
+
     /// The store in numbers.
     pub fn stats(&self) -> Stats {
         match &self.engine {

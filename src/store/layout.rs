@@ -7,6 +7,7 @@
 //! <data>/redo/     decisions of more than 256 operations, while they are applied
 //! <data>/reserve   space that is held for bad days
 //! <data>/compact   asks the next start to compact
+//! <data>/before-restore/  what the last restore replaced: `db/`, `objects/`, `redo/`
 //! <data>/swap…     a restored or compacted store on its way in (see swap.rs)
 //! ```
 

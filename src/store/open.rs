@@ -89,6 +89,12 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing could be written: the reserve is used up, too.
+    #[error("the disk is full: {free} bytes are free, and nothing is left in reserve")]
+    Full {
+        /// Free bytes.
+        free: u64,
+    },
     /// The database is damaged beyond what can be made anew from its log.
     #[error("the database is damaged: {why}{}", copied(copy))]
     Damaged {
@@ -157,6 +163,7 @@ pub(super) struct Opened {
     pub(super) space: Space,
     pub(super) live: u64,
     pub(super) repaired: Option<String>,
+    pub(super) restored: Option<u64>,
 }
 
 /// Opens the store in a data directory.
@@ -186,18 +193,16 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, OpenError> {
 pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<File>>) -> Result<Opened, OpenError> {
     swap::finish(layout).map_err(OpenError::doing("finish a restore or a compaction"))?;
     layout.create().map_err(OpenError::doing("create the data directory"))?;
-    let reserve = Reserve::open(&layout.reserve(), layout.dir(), settings.reserve_bytes)
+    let reserve = Reserve::open(&layout.reserve(), layout.db().join("db"), layout.dir(), settings.reserve_bytes)
         .map_err(OpenError::doing("open the reserve"))?;
+    let (tree, repaired) = open_tree(layout, &reserve, settings.cache_bytes)?;
     let space = reserve.look(0).map_err(OpenError::doing("look at the free space"))?;
-    let (tree, repaired) = Tree::open(&layout.db(), settings.cache_bytes).map_err(|why| match why {
-        TreeError::Damaged { why, copy } => OpenError::Damaged { why, copy },
-        TreeError::Io(source) => OpenError::Io { doing: "open the database", source },
-    })?;
     let tree = Arc::new(tree);
     let known = formats::check_store(&*tree)?;
     let objects = Objects::open(layout.objects()).map_err(OpenError::doing("list the objects"))?;
     let objects = Arc::new(objects);
     let live = formats::live_bytes(&*tree).map_err(OpenError::reading)?;
+    let restored = formats::restored(&*tree).map_err(OpenError::reading)?;
     let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
     recover(&*tree, &mut committer, &objects).map_err(OpenError::doing("recover what a crash interrupted"))?;
     if !known {
@@ -206,7 +211,26 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let view = DiskView { backend: tree.clone(), objects: objects.clone(), lock: None };
     migrate(&view, &mut committer, layout, &settings.tables)?;
     let (layout, live) = (layout.clone(), committer.live());
-    Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired })
+    Ok(Opened { layout, lock, tree, objects, committer, reserve, space, live, repaired, restored })
+}
+
+/// Opens the tree. It writes files of its own meanwhile, so while the disk is full it gets more and more of the reserve:
+/// others may be faster to take what was set free.
+fn open_tree(layout: &Layout, reserve: &Reserve, cache_bytes: u64) -> Result<(Tree, Option<String>), OpenError> {
+    let mut space = reserve.make_room(0).map_err(OpenError::doing("look at the free space"))?;
+    loop {
+        if space.is_none_left() {
+            return Err(OpenError::Full { free: space.free });
+        }
+        match Tree::open(&layout.db(), cache_bytes) {
+            Ok(opened) => return Ok(opened),
+            Err(TreeError::Io(why)) if why.kind() == io::ErrorKind::StorageFull && space.held > 0 => {
+                space = reserve.make_room(space.free).map_err(OpenError::doing("give up some of the reserve"))?;
+            }
+            Err(TreeError::Io(source)) => return Err(OpenError::Io { doing: "open the database", source }),
+            Err(TreeError::Damaged { why, copy }) => return Err(OpenError::Damaged { why, copy }),
+        }
+    }
 }
 
 /// Redoes what markers name; then removes redo files and objects that nothing names.

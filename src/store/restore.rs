@@ -2,12 +2,15 @@
 //!
 //! The whole backup is read and verified first; then it is unpacked beside the old store, and only when all of it is
 //! durable does it take the old one's place. Until then a crash, or an error, leaves the old store as it was.
+//!
+//! The new store knows that it is one: what was done since the backup is forgotten, but not by the world, which may have
+//! seen numbers that must not be given again.
 
 use super::archive::{ArchiveError, Header, Unpacker};
 use super::backend::Backend;
 use super::batch::Op;
 use super::committer::{Committer, Decision};
-use super::formats::{LIVE_KEY, STORE_FORMAT, kind_mark, store_mark};
+use super::formats::{LIVE_KEY, STORE_FORMAT, kind_mark, restored_mark, store_mark};
 use super::layout::{Layout, LockError};
 use super::objects::Objects;
 use super::redo::Redo;
@@ -55,8 +58,8 @@ pub enum RestoreError {
     Write(#[from] io::Error),
 }
 
-/// Restores a backup into a data directory in which no process works. `replace`: a store that is there may go. How many
-/// operations were done.
+/// Restores a backup into a data directory in which no process works. `replace`: a store that is there may go,
+/// and is kept in `before-restore/`. How many operations were done.
 ///
 /// # Errors
 /// The backup's, the directory's and the disk's. What was in the directory is then still there.
@@ -77,6 +80,9 @@ pub fn restore(backup: &Path, dir: &Path, replace: bool) -> Result<u64, RestoreE
     fresh.create()?;
     unpack(backup, &fresh)?;
     fresh.sync()?;
+    if occupied {
+        swap::keep_old(&layout)?;
+    }
     swap::commit(&layout)?;
     Ok(operations)
 }
@@ -112,7 +118,7 @@ fn unpack(backup: &Path, fresh: &Layout) -> Result<(), RestoreError> {
     let objects = Arc::new(Objects::open(fresh.objects())?);
     let mut committer = Committer::new(tree.clone(), objects, Redo::open(fresh.redo()), 0);
     let mut unpacker = Unpacker::new(BufReader::new(open(backup)?))?;
-    let mut own = vec![store_mark()];
+    let mut own = vec![store_mark(), restored_mark()];
     own.extend(unpacker.header.kinds.iter().map(|(kind, format)| kind_mark(*kind, *format)));
     let mut group = vec![Decision { ops: own, answer: None }];
     let (mut ops, mut bytes) = (0, 0);

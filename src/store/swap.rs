@@ -4,10 +4,12 @@
 //! swap.new/ is built and synced --> renamed to swap/ = committed --> each part replaces the old one --> swap/ is gone
 //! ```
 //!
+//! A restore keeps what it replaces in `before-restore/`, until the next one; a compaction has nothing to keep.
+//!
 //! A crash before the rename leaves the old store, and rubbish that the next start removes. A crash after it leaves work
 //! that the next start finishes. Every step can be done again.
 
-use super::layout::{Layout, remove_dir, sync_dir};
+use super::layout::{Layout, remove_dir, sync_dir, write_file};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -22,6 +24,22 @@ fn building(layout: &Layout) -> PathBuf {
 
 fn ready(layout: &Layout) -> PathBuf {
     layout.dir().join("swap")
+}
+
+/// In a new store: what it replaces is kept.
+const KEEP: &str = "keep";
+
+/// Where it is kept.
+fn kept(layout: &Layout) -> PathBuf {
+    layout.dir().join("before-restore")
+}
+
+/// Has the store that is about to be replaced kept, in place of one that was kept before.
+pub(super) fn keep_old(layout: &Layout) -> io::Result<()> {
+    remove_dir(&kept(layout))?;
+    DirBuilder::new().mode(0o700).create(kept(layout))?;
+    sync_dir(layout.dir())?;
+    write_file(&building(layout).join(KEEP), b"")
 }
 
 /// An empty directory in which a new store is built.
@@ -47,10 +65,14 @@ pub(super) fn finish(layout: &Layout) -> io::Result<()> {
     if !ready.exists() {
         return Ok(());
     }
+    let keeps = ready.join(KEEP).exists();
     for part in PARTS {
         let (new, old) = (ready.join(part), layout.dir().join(part));
         if new.exists() {
-            remove_dir(&old)?;
+            match keeps && old.exists() {
+                true => fs::rename(&old, kept(layout).join(part))?,
+                false => remove_dir(&old)?,
+            }
             fs::rename(new, old)?;
             sync_dir(layout.dir())?;
             sync_dir(&ready)?;

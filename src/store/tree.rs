@@ -7,6 +7,8 @@
 //! - A damaged `snap.*` or `conf` keeps it from opening, although both can be made anew from `db`. A cut `db` makes it
 //!   panic. So it is opened on a thread that may panic, and once more without `snap.*` and `conf`; the directory is
 //!   copied aside before.
+//! - When it is interrupted while it writes a snapshot, it takes what is left of it for a damaged one. Such files end in
+//!   `.generating`, are never complete, and are removed before it is opened.
 //! - It keeps seven threads that look for work once a second. They inherit the timer slack of the thread that first
 //!   opens a tree, which is why that thread allows its timers to be very late: work wakes them by other means.
 //!
@@ -132,8 +134,24 @@ enum Attempt {
     Io(io::Error),
 }
 
+/// Removes snapshots that were never finished.
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()), // about to be made
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// One try. A tree that this process has just closed is locked until sled's threads have let go of it.
 fn attempt(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
+    remove_unfinished(path).map_err(Attempt::Io)?;
     for _ in 0..LOCK_TRIES {
         match attempt_once(path, cache_bytes) {
             Err(Attempt::Io(why)) if why.to_string().starts_with("could not acquire lock") => thread::sleep(LOCK_PAUSE),

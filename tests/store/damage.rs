@@ -59,6 +59,14 @@ fn a_damaged_snapshot_is_made_anew() {
 }
 
 #[test]
+fn a_snapshot_that_was_never_finished_is_no_damage() {
+    let dir = sample();
+    fs::write(dir.path().join("db/snap.FFFFFFFFFFFFFFFF.generating"), b"").unwrap();
+    assert!(!whole(dir.path()));
+    assert!(!dir.path().join("db.damaged").exists());
+}
+
+#[test]
 fn a_torn_configuration_is_made_anew() {
     for len in [0, 3, 58] {
         let dir = sample();

@@ -41,34 +41,34 @@ fn the_verbs_at_a_glance() {
     let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let verbs = verbs.map(|line| format!("{}\n", line.strip_prefix("  ").unwrap_or(line)));
     expect![[r#"
-          serve        Run the daemon
-          run          Start a command as a task that runs once
-          start        Start tasks that are stopped or finished
-          stop         Stop tasks; they stay listed and stay stopped, also over a reboot
-          restart      Stop tasks and start them again; a cron task runs now
-          status       Show how tasks are; exits 1 when one of them is down
-          list         List tasks: what they are and how many of them run [alias: ls]
-          logs         Show what tasks have written to their outputs
-          rm           Stop tasks and forget them
-          scale        Change how many replicas a task has
-          signal       Send a signal to the processes of tasks
-          wait         Wait until tasks have got somewhere
-          why          Tell why tasks are as they are: what they wait for or how they ended, who asked,
-                       since when, what they said last
-          apply        Make the tasks what files say they are; restarts only what changed
-          events       Show what happens, as it happens
-          token        Create, list and revoke tokens
-          doctor       Look for what is not as it should be
-          backup       Save everything the daemon keeps into one file, while it runs
-          restore      Put a backup in place of the data of a stopped daemon
-          export       Write everything the daemon keeps as JSON lines, secrets masked
-          check        Verify checksums, references between records, and that every file the store names
-                       exists
-          compact      Rewrite the store without its dead bytes
-          upgrade      Put a new binary in place of the running daemon
-          completions  Print a completion script for a shell
-          man          Print a manual page
-          help         Print this message or the help of the given subcommand(s)
+        serve        Run the daemon
+        run          Start a command as a task that runs once
+        start        Start tasks that are stopped or finished
+        stop         Stop tasks; they stay listed and stay stopped, also over a reboot
+        restart      Stop tasks and start them again; a cron task runs now
+        status       Show how tasks are; exits 1 when one of them is down
+        list         List tasks: what they are and how many of them run [alias: ls]
+        logs         Show what tasks have written to their outputs
+        rm           Stop tasks and forget them
+        scale        Change how many replicas a task has
+        signal       Send a signal to the processes of tasks
+        wait         Wait until tasks have started, are ready, have stopped, have succeeded or are gone
+        why          Tell why tasks are as they are: what they wait for or how they ended, who asked,
+                     since when, what they said last
+        apply        Make the tasks what files say they are; restarts only what changed
+        events       Show what happens, as it happens
+        token        Create, list and revoke tokens
+        doctor       Look for what is not as it should be
+        backup       Save everything the daemon keeps into one file, while it runs
+        restore      Put a backup in place of the data of a stopped daemon
+        export       Write everything the daemon keeps as JSON lines, secrets masked
+        check        Verify checksums, references between records, and that every file the store names
+                     exists
+        compact      Rewrite the store without its dead bytes
+        upgrade      Put a new binary in place of the running daemon
+        completions  Print a completion script for a shell
+        man          Print a manual page
+        help         Print this message or the help of the given subcommand(s)
     "#]]
     .assert_eq(&verbs.collect::<String>());
     assert!(help.contains("100  the same call will fail again"), "{help}");

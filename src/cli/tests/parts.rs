@@ -165,6 +165,7 @@ fn files_of_tasks_have_three_shapes_in_two_languages() {
         ("-", "{\"name\": }"),
     ] {
         let why = names(file, text).unwrap_err();
+        let file = if file == "-" { "standard input" } else { file };
         assert!(why.starts_with(&format!("{file}: ")), "{why}");
     }
 }

@@ -59,7 +59,7 @@ async fn events_go_on_after_the_last_one_seen() {
     });
     let told = daemon.told(&["events", "--name", "web", "--kind", "proc.run"]).await;
     let lines: Vec<&str> = told.text.lines().map(str::trim_start).collect();
-    let line = |kind: &str, name: &str| format!("proc.run.{kind}  {name}  {{\"run\":3}}");
+    let line = |kind: &str, name: &str| format!("proc.run.{kind}  {name}  run=3");
     assert_eq!(lines, [line("started", "web"), line("exited", "web"), line("started", "w\u{fffd}b")]);
     assert_eq!(told.failed(), ("enough (403)".to_owned(), Exit::Misuse));
     let last = daemon.last("GET /events");
@@ -100,7 +100,7 @@ async fn waiting_ends_when_it_is_in_vain() {
 async fn waiting_ends_when_the_time_is_over() {
     let daemon = going_through(&["starting"]);
     let (why, exit) = daemon.told(&["wait", "web", "--until", "ready", "--timeout", "50ms"]).await.failed();
-    assert!(why.starts_with("not ready after 50ms"), "{why}");
+    assert!(why.starts_with("web is not ready after 50ms"), "{why}");
     assert_eq!(exit, Exit::TryAgain);
 }
 
@@ -196,5 +196,8 @@ async fn a_command_is_named_after_its_program() {
 async fn a_name_in_use_is_misuse() {
     let daemon = Fake::start(|_| Answer::refused(403, "Program exists, please stop it at first"));
     let (why, exit) = daemon.told(&["run", "--name", "x", "true"]).await.failed();
-    assert_eq!((why.as_str(), exit), ("Program exists, please stop it at first (403)", Exit::Misuse));
+    assert_eq!(
+        (why.as_str(), exit),
+        ("there is a task \"x\" already: take another --name, or `hostler rm` it", Exit::Misuse)
+    );
 }

@@ -347,11 +347,14 @@ async fn completions_and_pages_name_every_verb() {
     for shell in ["bash", "fish", "zsh"] {
         let script = daemon.told(&["completions", shell]).await.expect(Exit::Done);
         assert!(script.contains("restart") && script.contains("--token-file") || shell == "fish", "{shell}");
+        assert!(!script.contains("core:") && !script.contains("\"core\""), "{shell} offers what is not for people");
     }
     let page = daemon.told(&["man"]).await.expect(Exit::Done);
     assert!(page.starts_with(".ie") && page.contains("hostler\\-logs"), "{page}");
+    assert!(page.contains(".SH EXIT STATUS\n") && !page.contains("EXTRA"), "{page}");
     let page = daemon.told(&["man", "logs"]).await.expect(Exit::Done);
     assert!(page.contains("hostler logs") && page.contains("since"), "{page}");
+    assert!(page.contains(".SH EXAMPLES\n") && !page.contains("EXTRA"), "{page}");
     let (_, exit) = daemon.told(&["man", "nonsense"]).await.failed();
     assert_eq!(exit, Exit::Misuse);
     assert_eq!(daemon.heard(), [""; 0], "the daemon has nothing to do with it");

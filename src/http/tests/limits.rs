@@ -2,6 +2,7 @@
 
 use super::{Answer, PROC_END, World, full, head, patient, say, to_end, until};
 use crate::http::{Settings, State};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -148,6 +149,17 @@ async fn a_full_store_refuses_changes_before_they_begin() {
     assert_eq!(world.call("GET", "/proc", &[]).await.status, 200);
     let denied = world.send("POST", "/proc", &["Via: 1.1 x"], "{}").await;
     assert_eq!(denied.status, 401, "who may not write does not learn how the disk is");
+}
+
+#[tokio::test]
+async fn a_big_body_is_refused_when_there_is_no_room_for_just_that() {
+    let room = |bytes| if bytes > 500_000 { Err(format!("no room for {bytes} bytes")) } else { Ok(()) };
+    let world = World::with(patient(), |services| services.admits = Arc::new(room)).await;
+    let answer = world.send("POST", "/proc/big", &[], &"x".repeat(500_001)).await;
+    let refusal = serde_json::json!({ "code": 503, "msg": "no room for 500001 bytes" });
+    assert_eq!((answer.status, answer.json()), (503, refusal));
+    assert_eq!(world.send("POST", "/proc/big", &[], &"x".repeat(400_000)).await.status, 200);
+    assert_eq!(world.send("POST", "/proc/big", &[], "x").await.status, 200);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Parts {
             bus: Bus::new(Wall::UNIX_EPOCH),
             metrics: Metrics::new("test"),
             health: Health::new(State::Ready),
-            admits: Arc::new(|| Ok(())),
+            admits: Arc::new(|_| Ok(())),
         };
         Parts { services, dir }
     }
@@ -255,7 +255,8 @@ pub fn routes() -> Vec<Route> {
         let pieces = futures_util::stream::repeat_with(move || Ok(piece.clone()));
         Ok::<_, Failure>(Reply::stream("text/plain", pieces))
     });
-    routes.extend([panics, endless, flood]);
+    let big = Route { body_limit: 1 << 20, ..route("POST", "/proc/big", Family::Proc, Access::Public, true) };
+    routes.extend([panics, endless, flood, big]);
     routes
 }
 
@@ -290,5 +291,5 @@ pub fn shared(parts: &Parts, settings: Settings) -> Arc<Shared> {
 
 /// A store that is full.
 pub fn full() -> Admits {
-    Arc::new(|| Err("the disk is full".to_owned()))
+    Arc::new(|_| Err("the disk is full".to_owned()))
 }

@@ -102,12 +102,13 @@ impl Room {
 
     fn stop(&mut self, name: &TaskName, by: &Asker) -> Result<Verdict, Refusal> {
         let task = self.touch(name, by)?;
-        let (incarnation, owner) = (task.incarnation(), task.runs_as());
+        let (incarnation, owner, replicas) = (task.incarnation(), task.runs_as(), task.seats.len());
         let tally = task.tally;
         let active = tally.busy + tally.pausing > 0 || task.standing.queued.is_some();
         let scheduled = task.definition().schedule().is_some();
         // What has ended by itself stays ended, as it ended.
         if task.standing.stopped || !(active || scheduled) {
+            (0..).take(replicas).for_each(|replica| self.wait_for_place(name, replica));
             return Ok(Verdict::AlreadySo);
         }
         self.waive(incarnation, true);
@@ -227,18 +228,21 @@ impl Room {
 
     /// Ends what runs of a replica: it rests.
     fn clear_seat(&mut self, incarnation: Incarnation, replica: u32, why: &StoppedBy) {
-        let seat = self.tasks.get(&incarnation).and_then(|task| task.seats.get(replica as usize));
-        let runs = seat.map_or_else(Vec::new, |seat| seat.runs.clone());
-        for run in runs {
-            self.stop_run(run, why.clone(), true);
-            if self.runs.contains_key(&run) {
-                self.scratch.plan.ending.push(run);
-            }
-        }
+        let Some(task) = self.tasks.get(&incarnation) else { return };
+        let name = task.name().clone();
+        let runs = task.seats.get(replica as usize).map_or_else(Vec::new, |seat| seat.runs.clone());
+        runs.into_iter().for_each(|run| self.stop_run(run, why.clone(), true));
+        self.wait_for_place(&name, replica);
         self.alarms.clear(Alarm::Start(incarnation, replica));
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         task.seat_mut(replica, super::task::Seat::reset);
         self.scratch.seats.insert((incarnation, replica));
+    }
+
+    /// Whoever asked and wants to wait, waits for all that is still ending in this place, told by him or before.
+    fn wait_for_place(&mut self, name: &TaskName, replica: u32) {
+        let ending: Vec<RunId> = self.runs_at(name, replica).map(|run| run.live.run).collect();
+        self.scratch.plan.ending.extend(ending);
     }
 
     /// A stopped cron task goes by its schedule again; what it left out meanwhile is accounted for.

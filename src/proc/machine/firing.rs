@@ -112,6 +112,21 @@ impl Room {
         cursor.map_or(through, |cursor| std::mem::replace(&mut cursor.decided, through))
     }
 
+    /// A firing has run: it and those before it are neither to come nor owed.
+    pub(super) fn has_fired(&mut self, incarnation: Incarnation, at: Wall) {
+        let cursor = self.tasks.get_mut(&incarnation).and_then(|task| task.standing.cursor.as_mut());
+        let Some(cursor) = cursor else { return };
+        cursor.decided = cursor.decided.max(at);
+        while let Some(owed) = cursor.owed.front_mut().filter(|owed| owed.after < at) {
+            if at < owed.through {
+                owed.after = at;
+                break;
+            }
+            cursor.owed.pop_front();
+        }
+        self.scratch.standings.insert(incarnation);
+    }
+
     /// Notes firings that are to run when there is room for them.
     fn owe(&mut self, incarnation: Incarnation, after: Wall, through: Wall) {
         let cursor = self.tasks.get_mut(&incarnation).and_then(|task| task.standing.cursor.as_mut());

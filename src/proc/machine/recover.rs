@@ -7,6 +7,9 @@
 //! | another boot | interrupted |
 //! | it was not launched yet, same keeper | it waits for its launch as before |
 //!
+//! A run that the keeper holds and the disk has not heard of was started by what followed from an event, a moment
+//! before the last core died. It is taken as decided, with all of the launch it was part of.
+//!
 //! Then what was running is started again: daemons, and once tasks that were cut short (a run that ended is never
 //! repeated). A cron task waits for its schedule, which accounts for what was missed. Tasks start in the order of
 //! their creation: with Meproc's dependencies, the order decides who waits for whom.
@@ -18,10 +21,18 @@ use super::stored::{Found, Held, LiveRun, Queued, Seats, Stored, StoredRest};
 use super::task::{Rest, Task};
 use super::words::{Effect, Exit, Plan, Write};
 use super::{Alarm, Numbers, Room, Scratch, Settings, Timers};
-use crate::base::{Now, RunId};
+use crate::base::{Now, RunId, Wall};
 use crate::proc::model::{Incarnation, Kind, StartedBy, StoppedBy};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
+
+/// A launch that the keeper knows of and the disk does not.
+#[derive(Default)]
+struct Begun {
+    by: Option<StartedBy>,
+    at: Option<Wall>,
+    replicas: BTreeSet<u32>,
+}
 
 impl Room {
     /// The room as it was left, with what is to be done first.
@@ -45,6 +56,10 @@ impl Room {
         if !same_boot {
             room.write(Write::PutBoot(found.boot));
         }
+        if room.numbers.ceiling > stored.ceiling.max(1) {
+            // The keeper's runs go beyond what was reserved; when they are forgotten, this must not be.
+            room.write(Write::PutCeiling(room.numbers.ceiling));
+        }
         let mut tasks = stored.tasks;
         tasks.sort_by_key(|(task, _)| task.incarnation);
         for (task, standing) in tasks {
@@ -54,10 +69,8 @@ impl Room {
             room.settle_seat(incarnation, replica, rest, same_boot);
         }
         let mut live: BTreeMap<RunId, LiveRun> = stored.live.into_iter().map(|live| (live.run, live)).collect();
-        for held in found.held {
-            let known = live.remove(&held.intent.run);
-            room.adopt(held, known);
-        }
+        let held: Vec<_> = found.held.into_iter().map(|held| (live.remove(&held.intent.run), held)).collect();
+        // What is lost comes first: what is held may have been started in its place.
         for lost in live.into_values() {
             if lost.leader.is_none() && !lost.over && !found.new_keeper {
                 room.insert_run(Run { live: lost, phase: Phase::Waiting, unwell: 0 });
@@ -65,11 +78,25 @@ impl Room {
                 room.lost(lost, same_boot);
             }
         }
+        let mut begun = BTreeMap::new();
+        for (known, held) in held {
+            let unwritten = known.is_none() && !held.recorded;
+            let LiveRun { incarnation, replica, started_by, start, .. } = &held.intent;
+            if unwritten {
+                let launch: &mut Begun = begun.entry(*incarnation).or_default();
+                launch.replicas.insert(*replica);
+                (launch.by, launch.at) = (Some(started_by.clone()), *start);
+            }
+            room.adopt(held, known);
+        }
+        for (incarnation, launch) in &begun {
+            room.go_on_with(*incarnation, launch);
+        }
         room.wait_again();
         if found.stopping {
             room.shutdown();
         } else {
-            room.start_again(found.new_keeper, booted);
+            room.start_again(found.new_keeper, |incarnation| booted && !begun.contains_key(&incarnation));
         }
         let plan = room.finish();
         (room, plan)
@@ -133,6 +160,33 @@ impl Room {
         }
         if over && self.runs.contains_key(&run) {
             self.sweep(run);
+        }
+    }
+
+    /// A launch of which the keeper has runs that the disk has not heard of: the last core died between acting and
+    /// writing. What was decided stays decided, so it is neither queued nor due any more, and the replicas that did
+    /// not get as far are started now.
+    fn go_on_with(&mut self, incarnation: Incarnation, Begun { by, at, replicas }: &Begun) {
+        let Some(task) = self.tasks.get_mut(&incarnation) else { return };
+        let queued = task.standing.queued.as_ref().filter(|queued| Some(&queued.by) == by.as_ref());
+        let seats = match (queued, by) {
+            (Some(queued), _) => queued.seats,
+            (None, Some(StartedBy::Schedule(_) | StartedBy::HostBoot)) => Seats::Idle,
+            // A restart is about one replica, and a recovery about what this one finds as well.
+            (None, _) => return,
+        };
+        for replica in (0..).take(task.seats.len()).filter(|replica| !replicas.contains(replica)) {
+            task.seat_mut(replica, |seat| {
+                if seat.is_meant(seats) {
+                    seat.rest = Rest::Again;
+                }
+            });
+            self.scratch.seats.insert((incarnation, replica));
+        }
+        task.standing.last_time = at.or(task.standing.last_time);
+        self.unqueue(incarnation);
+        if let Some(StartedBy::Schedule(due)) = by {
+            self.has_fired(incarnation, *due);
         }
     }
 
@@ -218,7 +272,7 @@ impl Room {
     }
 
     /// Starts what was running, and takes up what was waiting.
-    fn start_again(&mut self, new_keeper: bool, booted: bool) {
+    fn start_again(&mut self, new_keeper: bool, booted: impl Fn(Incarnation) -> bool) {
         self.clock_went_back();
         for incarnation in self.tasks.keys().copied().collect::<Vec<_>>() {
             let Some(task) = self.tasks.get_mut(&incarnation).filter(|task| !task.standing.stopped) else { continue };
@@ -247,7 +301,7 @@ impl Room {
                 None if new_keeper => self.launch_task(incarnation, StartedBy::Recovery, Seats::Again),
                 None => again.into_iter().for_each(|replica| self.begin_run(incarnation, replica, StartedBy::Recovery)),
             }
-            self.take_up_schedule(incarnation, booted);
+            self.take_up_schedule(incarnation, booted(incarnation));
         }
     }
 

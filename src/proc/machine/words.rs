@@ -250,7 +250,8 @@ pub struct Plan {
     pub heard: Vec<u64>,
     /// The answer, if the event was an ask.
     pub verdict: Option<Verdict>,
-    /// The runs that this ask told to end: who wants to wait, waits until [`super::Room::run`] knows none of them.
+    /// The runs that end in the places this ask is about, told by it or before: who wants to wait, waits until
+    /// [`super::Room::run`] knows none of them.
     pub ending: Vec<RunId>,
     /// What [`Ask::Apply`] does or would do, in the order given.
     pub differences: Vec<(TaskName, Difference)>,

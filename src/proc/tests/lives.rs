@@ -113,6 +113,20 @@ fn a_used_up_budget_is_given_up_visibly_and_a_start_begins_anew() {
 }
 
 #[test]
+fn who_waits_waits_for_all_that_ends_in_the_place_whoever_told_it() {
+    let mut world = World::new();
+    world.program("d", Program { heeds: None, ..Program::default() });
+    world.given(daemon("d"));
+    world.run_for(secs(1));
+    let old: Vec<_> = world.room.runs().map(|run| run.facts().run).collect();
+    world.stop("d");
+    for ask in [Ask::Stop(name("d")), Ask::Restart(name("d")), Ask::Restart(name("d")), Ask::Delete(name("d"))] {
+        let plan = world.room.step(Event::Asked { ask, by: root() }, world.now);
+        assert_eq!(plan.ending, old);
+    }
+}
+
+#[test]
 fn restarts_follow_their_policy() {
     for (on, code, starts) in
         [(RestartOn::Always, 0, 3), (RestartOn::Failure, 0, 1), (RestartOn::Failure, 1, 3), (RestartOn::Never, 1, 1)]

@@ -69,6 +69,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         2 => Just(Move::CoreDies),
         1 => (0..8_u32).prop_map(|plans| Move::CoreWillDie(Death::AfterWriting(plans))),
         1 => (0..8_u32).prop_map(|plans| Move::CoreWillDie(Death::AfterActing(plans))),
+        1 => (0..8_u32).prop_map(|plans| Move::CoreWillDie(Death::BeforeWriting(plans))),
         1 => Just(Move::KeeperDies),
         1 => (0..7_200_u64).prop_map(|down| Move::HostReboots(secs(down))),
         1 => (-7_200..7_200_i64).prop_map(Move::SetWall),

@@ -193,6 +193,8 @@ pub(super) enum Death {
     AfterWriting(u32),
     /// After so many more plans are carried out, before anything is acknowledged.
     AfterActing(u32),
+    /// After so many more events are acted upon, before any of that is written down. (Asks are written first.)
+    BeforeWriting(u32),
     Never,
 }
 
@@ -295,8 +297,27 @@ impl World {
     pub(super) fn step(&mut self, event: Event) -> Option<Verdict> {
         let plan = self.room.step(event, self.now);
         let verdict = plan.verdict.clone();
-        self.carry_out(plan);
+        if verdict.is_none() && self.dies(Death::BeforeWriting(0)) {
+            self.act_unwritten(plan);
+        } else {
+            self.carry_out(plan);
+        }
         verdict
+    }
+
+    /// Acts, and dies before any of it is on disk; what ends at once has ended when the next core comes.
+    fn act_unwritten(&mut self, plan: Plan) {
+        self.plans += 1;
+        plan.effects.into_iter().for_each(|effect| self.perform(effect));
+        self.launches_happen();
+        let short = |slot: &Slot| slot.leads && !slot.orphan && slot.program.lives.is_zero();
+        let ended: Vec<_> = self.slots.iter().filter(|(_, slot)| short(slot)).map(|(run, _)| *run).collect();
+        for run in ended {
+            if let Some(slot) = self.slots.get(&run) {
+                let _ = self.exit_of(run, Status::Code(slot.program.code)); // told by the keeper's table
+            }
+        }
+        self.recover(false);
     }
 
     fn carry_out(&mut self, plan: Plan) {
@@ -321,9 +342,9 @@ impl World {
 
     fn dies(&mut self, now: Death) -> bool {
         let counted = match (&mut self.death, now) {
-            (Death::AfterWriting(left), Death::AfterWriting(_)) | (Death::AfterActing(left), Death::AfterActing(_)) => {
-                left
-            }
+            (Death::AfterWriting(left), Death::AfterWriting(_))
+            | (Death::AfterActing(left), Death::AfterActing(_))
+            | (Death::BeforeWriting(left), Death::BeforeWriting(_)) => left,
             _ => return false,
         };
         if *counted > 0 {
@@ -349,7 +370,7 @@ impl World {
             Effect::Launch(launch) => {
                 let program = self.programs.get(launch.definition.name.as_str()).copied().unwrap_or_default();
                 let overlaps = launch.definition.schedule().is_some_and(|cron| cron.overlap == Overlap::Allow);
-                let live = self.disk.live.get(&launch.run).cloned().expect("a launch is written down before");
+                let live = self.room.run(launch.run).expect("what is launched is known").facts().clone();
                 self.never_two_trees(&live, overlaps);
                 let slot = Slot {
                     intent: LiveRun { stopped_by: None, kill_at: None, ..live },
@@ -476,19 +497,26 @@ impl World {
     }
 
     fn leader_ends(&mut self, run: RunId, status: Status) {
+        if let Some(exit) = self.exit_of(run, status) {
+            self.step(Event::Exited(exit));
+        }
+    }
+
+    /// The leader ends; what the keeper has to say about it, if it is this keeper's.
+    fn exit_of(&mut self, run: RunId, status: Status) -> Option<Exit> {
         self.serial += 1;
         let (seq, ended) = (self.serial, self.now.wall);
-        let Some(slot) = self.slots.get_mut(&run).filter(|slot| slot.leads) else { return };
+        let slot = self.slots.get_mut(&run).filter(|slot| slot.leads)?;
         slot.leads = false;
         slot.tree = slot.program.forks;
         if slot.orphan {
-            return;
+            return None;
         }
         let exit =
             Exit { seq, run, status, usage: Usage::default(), ended, oom: false, tree_empty: !slot.tree, log: None };
         slot.exit = Some(exit.clone());
         self.ends.push(slot.intent.name.alias(slot.intent.replica));
-        self.step(Event::Exited(exit));
+        Some(exit)
     }
 
     fn tree_ends(&mut self, run: RunId) {
@@ -568,6 +596,11 @@ impl World {
 
     /// The core dies and is replaced; processes go on. A launch under way has happened by then.
     pub(super) fn core_dies(&mut self) {
+        self.launches_happen();
+        self.recover(false);
+    }
+
+    fn launches_happen(&mut self) {
         let under_way: Vec<_> =
             self.facts.iter().filter(|(_, fact)| matches!(fact, Fact::Launched(_))).map(|(key, _)| *key).collect();
         for key in under_way {
@@ -575,7 +608,6 @@ impl World {
                 self.launched_unheard(run);
             }
         }
-        self.recover(false);
     }
 
     /// A launch whose news nobody hears: the next core finds it in the keeper's table.

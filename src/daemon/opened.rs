@@ -1,0 +1,116 @@
+//! From a data directory to rooms that can serve.
+//!
+//! Everything that may fail because of the disk is here, so that whatever fails leads to a degraded daemon and not to one
+//! core after another that dies at its start.
+
+use super::{chain, formats, house, store_settings, tables};
+use crate::auth::tokens::Tokens;
+use crate::auth::{Audit, audit};
+use crate::base::Bus;
+use crate::config::Config;
+use crate::keeper::{Link, Owner, Stopping, Welcome};
+use crate::launch::{Base, Helpers, Launcher};
+use crate::logs::{self, Logs};
+use crate::metrics::Metrics;
+use crate::proc;
+use crate::store::{OpenError, Store};
+use chrono::Utc;
+use std::error::Error;
+
+/// What has been opened and read back.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) tokens: Tokens,
+    pub(super) audit: Audit,
+    pub(super) bus: Bus,
+    pub(super) metrics: Metrics,
+    pub(super) tasks: proc::Handle,
+    pub(super) engine: proc::Engine,
+}
+
+/// What is in the way, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Obstacle {
+    /// Another process works with the data.
+    #[error("{0}")]
+    InUse(String),
+    /// It may pass, or somebody has to do something about it.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Opened {
+    /// Tries once. A failure leaves nothing open.
+    pub(super) async fn attempt(config: &Config, link: &Link, welcome: &Welcome) -> Result<Opened, Obstacle> {
+        let dir = config.data_dir.display();
+        let settings = store_settings(config);
+        let store = match tokio::task::spawn_blocking(move || Store::open(settings)).await {
+            Ok(Ok(store)) => store,
+            Ok(Err(why @ OpenError::Locked { .. })) => return Err(Obstacle::InUse(chain(&why))),
+            Ok(Err(why)) => {
+                return Err(Obstacle::Other(format!("the store in {dir} cannot be opened: {}", chain(&why))));
+            }
+            Err(why) => return Err(Obstacle::Other(format!("the store in {dir} cannot be opened: {why}"))),
+        };
+        match Opened::read_back(config, link, welcome, store.clone()).await {
+            Ok(opened) => Ok(opened),
+            Err(why) => {
+                let why = format!("the data in {dir} cannot be used: {}", chain(&*why));
+                // The last handle closes it, which may take a while.
+                match tokio::task::spawn_blocking(move || drop(store)).await {
+                    Ok(()) => Err(Obstacle::Other(why)),
+                    Err(panic) => Err(Obstacle::Other(format!("{why}; then {panic}"))),
+                }
+            }
+        }
+    }
+
+    async fn read_back(
+        config: &Config,
+        link: &Link,
+        welcome: &Welcome,
+        store: Store,
+    ) -> Result<Opened, Box<dyn Error>> {
+        formats::note(&config.data_dir, &tables())?;
+        let audit = Audit::open(&config.data_dir.join("audit"), audit_settings(config))?;
+        let reading = store.clone();
+        let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
+        let bus = Bus::new(Utc::now());
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let helpers = Helpers::start(link, welcome);
+        let tools = proc::Tools {
+            store: store.clone(),
+            link: link.clone(),
+            logs: Logs::open(config.data_dir.join("logs"), logs::Settings::default())?,
+            launcher: Launcher::new(Base::of_this_process(&config.proc.pass_env), helpers),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+        };
+        let host = proc::Host {
+            held: welcome.held_by(Owner::PROC),
+            keeper: house::keeper_name()?,
+            boot: house::boot_id()?,
+            stopping: welcome.stopping != Stopping::No,
+            numbers_from: store.restored().unwrap_or(0),
+        };
+        let (tasks, engine) = proc::start(tools, proc_settings(config)?, host).await?;
+        Ok(Opened { store, tokens, audit, bus, metrics, tasks, engine })
+    }
+}
+
+fn audit_settings(config: &Config) -> audit::Settings {
+    audit::Settings { max_bytes: config.audit.max_size.as_u64(), files: config.audit.keep }
+}
+
+fn proc_settings(config: &Config) -> std::io::Result<proc::Settings> {
+    Ok(proc::Settings {
+        max_replicas: config.proc.max_replicas,
+        log_max: config.proc.log_max.as_u64(),
+        keep_runs: config.proc.keep_runs,
+        keep_for: config.proc.keep_for,
+        keep_deleted: config.proc.keep_deleted,
+        program: std::env::current_exe()?,
+        notify: config.socket.with_extension("notify"),
+        own_uid: nix::unistd::geteuid().as_raw(),
+    })
+}
