@@ -12,7 +12,7 @@ use super::stored::{Queued, Seats};
 use super::task::Task;
 use super::words::{Refusal, What};
 use crate::proc::model::{Definition, Dependency, Incarnation, StartedBy, TaskName, Until};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What holds a launch back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,23 +185,27 @@ impl Room {
             definition.map_or_else(Vec::new, |it| it.deps.iter().map(|dep| dep.task.clone()).collect())
         };
         // What has been left without finding a cycle need not be entered again, from wherever.
-        let mut left = BTreeSet::new();
+        let mut left = HashSet::new();
         let mut starts: Vec<_> = offered.keys().copied().collect();
         starts.sort();
         for start in starts {
             let mut path = vec![(start.clone(), names_of(start))];
+            let mut on_path = HashSet::from([start.clone()]);
             while let Some((name, rest)) = path.last_mut() {
                 let Some(next) = rest.pop() else {
+                    on_path.remove(name);
                     left.insert(name.clone());
                     path.pop();
                     continue;
                 };
-                if let Some(begin) = path.iter().position(|(name, _)| *name == next) {
-                    let mut cycle: Vec<_> = path.into_iter().skip(begin).map(|(name, _)| name).collect();
+                if on_path.contains(&next) {
+                    let names = path.into_iter().map(|(name, _)| name);
+                    let mut cycle: Vec<_> = names.skip_while(|name| *name != next).collect();
                     cycle.push(next);
                     return Err(Refusal::Cycle(cycle));
                 }
                 if !left.contains(&next) {
+                    on_path.insert(next.clone());
                     path.push((next.clone(), names_of(&next)));
                 }
             }
