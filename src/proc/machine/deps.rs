@@ -34,14 +34,17 @@ impl Room {
         if let Some(dep) = deps.iter().find(unmet) {
             return Some(Blocker::Until(dep.clone()));
         }
-        self.idle_closure(deps).into_iter().find_map(|name| {
-            let other = self.task(name.as_str())?;
-            match () {
-                () if other.live > 0 => Some(Blocker::Runs(name)),
-                () if other.standing.queued.is_some() => Some(Blocker::Queued(name)),
+        // The first one found will do: of a long chain that waits, every link sees the next.
+        let mut blocker = None;
+        self.idle_closure(deps, |name| {
+            blocker = self.task(name.as_str()).and_then(|other| match () {
+                () if other.live > 0 => Some(Blocker::Runs(name.clone())),
+                () if other.standing.queued.is_some() => Some(Blocker::Queued(name.clone())),
                 () => None,
-            }
-        })
+            });
+            blocker.is_some()
+        });
+        blocker
     }
 
     /// Whether a condition other than `idle` holds. A task that does not exist fulfils none.
@@ -58,14 +61,18 @@ impl Room {
         }
     }
 
-    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not.
-    fn idle_closure(&self, deps: &[Dependency]) -> BTreeSet<TaskName> {
+    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not; as far
+    /// as to the one that is `enough`.
+    fn idle_closure(&self, deps: &[Dependency], mut enough: impl FnMut(&TaskName) -> bool) -> BTreeSet<TaskName> {
         let idle = |deps: &[Dependency]| -> Vec<TaskName> {
             deps.iter().filter(|dep| dep.until == Until::Idle).map(|dep| dep.task.clone()).collect()
         };
         let mut found = BTreeSet::new();
         let mut open = idle(deps);
         while let Some(name) = open.pop() {
+            if enough(&name) {
+                break;
+            }
             if let Some(task) = self.task(name.as_str()).filter(|_| !found.contains(&name)) {
                 open.extend(idle(&task.stored.definition.deps));
             }
@@ -154,7 +161,7 @@ impl Room {
     pub(super) fn watch(&mut self, incarnation: Incarnation) {
         let Some(task) = self.tasks.get(&incarnation) else { return };
         let deps = &task.stored.definition.deps;
-        let mut names = self.idle_closure(deps);
+        let mut names = self.idle_closure(deps, |_| false);
         names.extend(deps.iter().map(|dep| dep.task.clone()));
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         for name in std::mem::replace(&mut task.watching, names.iter().cloned().collect()) {

@@ -2,7 +2,7 @@
 
 use super::world::{FOREVER, Program, World, daemon, millis, name, once, secs};
 use crate::proc::machine::{Ask, Blocker, Offer, Refusal, TaskState, Verdict};
-use crate::proc::model::{Definition, Probe, READY_INTERVAL, Ready, ReadyWhen, Until};
+use crate::proc::model::{Definition, Probe, READY_INTERVAL, Ready, ReadyWhen, Replicas, Until};
 
 fn lasting(world: &mut World, task: &str, seconds: u64, code: i32) {
     world.program(task, Program { lives: secs(seconds), code, ..Program::default() });
@@ -220,4 +220,22 @@ fn a_long_chain_is_one_request_and_its_cycle_is_found() {
     assert_eq!(world.ask(ask(&offers)), Verdict::Accepted);
     offers[2_999] = once("t2999").needs("t0", Until::Idle);
     assert!(matches!(world.ask(ask(&offers)), Verdict::Refused(Refusal::Cycle(path)) if path.len() == 3_001));
+}
+
+#[test]
+fn replicas_that_come_while_what_was_cut_short_waits_are_launched_with_it() {
+    let mut world = World::new();
+    lasting(&mut world, "b", 100, 0);
+    world.given(once("b"));
+    world.given(daemon("c").needs("b", Until::Succeeded));
+    world.run_for(secs(200));
+    world.restart("b");
+    world.run_for(secs(1));
+    world.host_reboots(secs(10));
+    assert_eq!(world.state("c"), TaskState::Queued);
+    let replica = Replicas::new(3).unwrap();
+    assert_eq!(world.ask(Ask::Scale { name: name("c"), replica }), Verdict::Accepted);
+    world.run_for(secs(200));
+    assert_eq!(world.alive(), ["c:0", "c:1", "c:2"]);
+    world.check();
 }
