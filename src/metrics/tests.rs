@@ -1,3 +1,5 @@
+//! What a scrape shows.
+
 use super::Metrics;
 use std::time::Duration;
 

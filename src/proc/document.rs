@@ -394,6 +394,11 @@ impl Fields {
             let (soft, hard) = soft.zip(hard).ok_or_else(|| Refused::own(&field, expected))?;
             rlimits.push(Rlimit::new(&resource, soft, hard).map_err(|why| Refused::own(&field, why))?);
         }
+        rlimits.sort_by_key(Rlimit::resource);
+        if let Some(both) = rlimits.windows(2).find(|pair| pair[0].resource() == pair[1].resource()) {
+            let field = format!("limits.rlimits.{}", both[0].resource());
+            return Err(Refused::own(&field, "given twice"));
+        }
         table.nothing_left("limits")?;
         Ok(Limits { rlimits, memory, cpu, pids })
     }

@@ -373,6 +373,11 @@ pub fn firings_back(
     })
 }
 
+/// Forgets one run of a task.
+pub fn forget_run(batch: &mut Batch, incarnation: Incarnation, run: RunId) {
+    batch.delete::<Run>(&(incarnation.0, run));
+}
+
 /// Forgets the history of a task up to, not including, a run; all of it when there is none.
 pub fn forget_runs(batch: &mut Batch, incarnation: Incarnation, up_to: Option<RunId>) {
     let id = incarnation.0;

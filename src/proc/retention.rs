@@ -7,9 +7,10 @@ use super::engine::Handle;
 use super::model::Incarnation;
 use super::records;
 use crate::base::{RunId, Wall};
-use crate::logs::Stem;
+use crate::logs::{Logs, Stem};
 use crate::store::{Batch, Reader};
 use chrono::{TimeDelta, Utc};
+use std::io;
 use std::time::Duration;
 
 /// Between two passes.
@@ -52,9 +53,13 @@ fn surplus(reader: &Reader, task: Incarnation, keep: usize, since: Wall) -> Resu
     let mut batch = Batch::new();
     for (place, run) in records::runs_back(reader, task, RunId(u64::MAX)).enumerate() {
         let run = run?;
-        if place >= keep || run.end < since {
+        if place >= keep {
             records::forget_runs(&mut batch, task, Some(RunId(run.run.0.saturating_add(1))));
             break;
+        }
+        // A replica that ran for a year has an old number and a young end.
+        if run.end < since {
+            records::forget_run(&mut batch, task, run.run);
         }
     }
     for (place, firing) in records::firings_back(reader, task).enumerate() {
@@ -78,13 +83,65 @@ async fn forget_deleted(handle: &Handle, since: Wall) {
         }
         let logs = &handle.tools.logs;
         let Ok(all) = Stem::new(&format!("proc/{}", incarnation.0)) else { continue };
-        for found in logs.usage(Some(&all)).await.unwrap_or_default() {
-            if let Err(why) = logs.remove(&found.stem).await {
-                tracing::warn!(log = %found.stem, "the output of a deleted task cannot be removed: {why}");
-            }
+        if let Err(why) = remove_all(logs, &all).await {
+            tracing::warn!(log = %all, "the output of a deleted task cannot be removed: {why}");
+            continue; // the next pass tries again, as long as the task is remembered
         }
         let mut batch = Batch::new();
         records::forget_past(&mut batch, incarnation);
         drop(handle.tools.store.submit(batch));
+    }
+}
+
+async fn remove_all(logs: &Logs, below: &Stem) -> io::Result<()> {
+    for found in logs.usage(Some(below)).await? {
+        logs.remove(&found.stem).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::machine::Write;
+    use crate::proc::model::{RunRecord, RunState, StartedBy, TaskName};
+    use crate::store::Store;
+
+    const TASK: Incarnation = Incarnation(1);
+
+    fn ended(run: u64, days_ago: i64) -> Write {
+        Write::PutRun(Box::new(RunRecord {
+            run: RunId(run),
+            name: TaskName::new("t").unwrap(),
+            incarnation: TASK,
+            owner: 0,
+            replica: 0,
+            pid: None,
+            start: None,
+            end: Utc::now() - TimeDelta::days(days_ago),
+            status: None,
+            state: RunState::Interrupted,
+            started_by: StartedBy::Recovery,
+            stopped_by: None,
+            oom: false,
+            usage: None,
+            log_from: None,
+            log_to: None,
+            error: None,
+        }))
+    }
+
+    #[tokio::test]
+    async fn too_many_and_too_old_is_forgotten_but_not_what_ended_just_now() {
+        let store = Store::in_memory();
+        let mut batch = Batch::new();
+        let runs = [ended(1, 0), ended(2, 0), ended(3, 40), ended(4, 40), ended(5, 1), ended(6, 0)];
+        records::write(runs.into(), Utc::now(), &mut batch);
+        store.submit(batch).durable().await.unwrap();
+        let batch = surplus(&store.reader(), TASK, 5, Utc::now() - TimeDelta::days(30)).unwrap();
+        store.submit(batch).durable().await.unwrap();
+        let left: Vec<u64> =
+            records::runs_back(&store.reader(), TASK, RunId(u64::MAX)).map(|run| run.unwrap().run.0).collect();
+        assert_eq!(left, [6, 5, 2]);
     }
 }

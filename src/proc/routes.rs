@@ -104,7 +104,9 @@ impl From<Refusal> for Failure {
             Refusal::NotFound(_) => (ErrorStatus::FORBIDDEN, "not_found", MISSING.to_owned()),
             Refusal::Exists(_) => (ErrorStatus::FORBIDDEN, "exists", EXISTS.to_owned()),
             Refusal::Cycle(_) => (ErrorStatus::BAD_REQUEST, "cycle", why.to_string()),
-            Refusal::TooMany { .. } => (ErrorStatus::BAD_REQUEST, "too_many", why.to_string()),
+            Refusal::TooMany { .. } | Refusal::TooManyAtOnce { .. } => {
+                (ErrorStatus::BAD_REQUEST, "too_many", why.to_string())
+            }
             Refusal::NoReplica { .. } => (ErrorStatus::BAD_REQUEST, "no_replica", why.to_string()),
             Refusal::Twice(_) => (ErrorStatus::BAD_REQUEST, "twice", why.to_string()),
             Refusal::NotAllowed(_) => (ErrorStatus::FORBIDDEN, "not_yours", why.to_string()),

@@ -9,10 +9,12 @@ use super::{news, records};
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
 use crate::keeper::Owner as KeptFor;
+use crate::logs::Stem;
 use crate::schedule::Clock;
 use crate::store::{Batch, Reader};
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
@@ -23,7 +25,8 @@ use tokio::sync::watch;
 /// The store cannot be read, or the kernel refuses a timer or a socket.
 pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Handle, Engine), StartError> {
     let reader = tools.store.reader();
-    let read = tokio::task::spawn_blocking(move || read_back(&reader, host));
+    let output = Stem::new("proc").map(|stem| tools.logs.path(&stem)).map_err(io::Error::other)?;
+    let read = tokio::task::spawn_blocking(move || read_back(&reader, host, &output));
     let ReadBack { stored, kept, mut found, batch } = read.await.map_err(io::Error::other)??;
     for (held, intent, recorded) in kept {
         found.held.push(news::held(&tools.logs, held, intent, recorded).await);
@@ -97,7 +100,7 @@ struct ReadBack {
     batch: Batch,
 }
 
-fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError> {
+fn read_back(reader: &Reader, host: Host, output: &Path) -> Result<ReadBack, records::LoadError> {
     let mut stored = records::load(reader)?;
     stored.ceiling = stored.ceiling.max(host.numbers_from);
     let mut batch = Batch::new();
@@ -112,8 +115,16 @@ fn read_back(reader: &Reader, host: Host) -> Result<ReadBack, records::LoadError
             Err(why) => tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}"),
         }
     }
-    let found = Found { held: Vec::new(), new_keeper, stopping: host.stopping, boot: host.boot };
+    let logged = highest_number(output);
+    let found = Found { held: Vec::new(), logged, new_keeper, stopping: host.stopping, boot: host.boot };
     Ok(ReadBack { stored, kept, found, batch })
+}
+
+/// The highest number that is a name in this directory, which need not exist.
+fn highest_number(dir: &Path) -> u64 {
+    let names =
+        std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).max().unwrap_or(0)
 }
 
 /// Why the room cannot begin.
@@ -141,4 +152,19 @@ fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
             (live.run, known)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_life_with_output_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(highest_number(&dir.path().join("proc")), 0);
+        for name in ["7", "12", "x", "-99"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(highest_number(dir.path()), 12);
+    }
 }

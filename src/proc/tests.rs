@@ -3,6 +3,7 @@
 mod crash;
 mod cron;
 mod deps;
+mod documents;
 mod lives;
 mod random;
 mod shutdown;

@@ -33,7 +33,14 @@ impl Room {
             }
         }
         self.refuse_cycles(&named)?;
-        offers.iter().map(|offer| Ok((offer.definition.name.clone(), self.difference(offer, by)?))).collect()
+        let differences = offers.iter().map(|offer| self.difference(offer, by)).collect::<Result<Vec<_>, _>>()?;
+        // One step begins no more runs than one task may have: the thread that takes it has others to serve.
+        let touched = offers.iter().zip(&differences).filter(|(_, difference)| **difference != Difference::Unchanged);
+        let replicas: u64 = touched.map(|(offer, _)| u64::from(offer.definition.replica.get())).sum();
+        if replicas > u64::from(self.settings.max_replicas) {
+            return Err(Refusal::TooManyAtOnce { max: self.settings.max_replicas });
+        }
+        Ok(offers.iter().map(|offer| offer.definition.name.clone()).zip(differences).collect())
     }
 
     fn difference(&self, Offer { definition, runs_as }: &Offer, by: &Asker) -> Result<Difference, Refusal> {

@@ -1,6 +1,6 @@
 //! What clients want. An ask is refused before anything has changed, or done as a whole.
 
-use super::stored::{Seats, Standing, StoredTask};
+use super::stored::{Queued, Seats, Standing, StoredTask};
 use super::task::{Rest, Task};
 use super::words::{Ask, Asker, Offer, Refusal, Scope, Verdict, What, Write};
 use super::{Alarm, Room};
@@ -169,6 +169,13 @@ impl Room {
         self.index_deps(incarnation, &definition);
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         task.resize(has);
+        if matches!(task.standing.queued, Some(Queued { seats: Seats::Again, .. })) {
+            // The launch that waits is for what was cut short, and for these now, too.
+            for replica in had..has {
+                task.seat_mut(replica, |seat| seat.rest = Rest::Again);
+                self.scratch.seats.insert((incarnation, replica));
+            }
+        }
         task.stored.definition = Arc::new(definition);
         let stored = task.stored.clone();
         self.scratch.changed.insert(before.name.clone());

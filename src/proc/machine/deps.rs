@@ -12,7 +12,7 @@ use super::stored::{Queued, Seats};
 use super::task::Task;
 use super::words::{Refusal, What};
 use crate::proc::model::{Definition, Dependency, Incarnation, StartedBy, TaskName, Until};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What holds a launch back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +34,17 @@ impl Room {
         if let Some(dep) = deps.iter().find(unmet) {
             return Some(Blocker::Until(dep.clone()));
         }
-        self.idle_closure(deps).into_iter().find_map(|name| {
-            let other = self.task(name.as_str())?;
-            match () {
-                () if other.live > 0 => Some(Blocker::Runs(name)),
-                () if other.standing.queued.is_some() => Some(Blocker::Queued(name)),
+        // The first one found will do: of a long chain that waits, every link sees the next.
+        let mut blocker = None;
+        self.idle_closure(deps, |name| {
+            blocker = self.task(name.as_str()).and_then(|other| match () {
+                () if other.live > 0 => Some(Blocker::Runs(name.clone())),
+                () if other.standing.queued.is_some() => Some(Blocker::Queued(name.clone())),
                 () => None,
-            }
-        })
+            });
+            blocker.is_some()
+        });
+        blocker
     }
 
     /// Whether a condition other than `idle` holds. A task that does not exist fulfils none.
@@ -58,14 +61,18 @@ impl Room {
         }
     }
 
-    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not.
-    fn idle_closure(&self, deps: &[Dependency]) -> BTreeSet<TaskName> {
+    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not; as far
+    /// as to the one that is `enough`.
+    fn idle_closure(&self, deps: &[Dependency], mut enough: impl FnMut(&TaskName) -> bool) -> BTreeSet<TaskName> {
         let idle = |deps: &[Dependency]| -> Vec<TaskName> {
             deps.iter().filter(|dep| dep.until == Until::Idle).map(|dep| dep.task.clone()).collect()
         };
         let mut found = BTreeSet::new();
         let mut open = idle(deps);
         while let Some(name) = open.pop() {
+            if enough(&name) {
+                break;
+            }
             if let Some(task) = self.task(name.as_str()).filter(|_| !found.contains(&name)) {
                 open.extend(idle(&task.stored.definition.deps));
             }
@@ -154,7 +161,7 @@ impl Room {
     pub(super) fn watch(&mut self, incarnation: Incarnation) {
         let Some(task) = self.tasks.get(&incarnation) else { return };
         let deps = &task.stored.definition.deps;
-        let mut names = self.idle_closure(deps);
+        let mut names = self.idle_closure(deps, |_| false);
         names.extend(deps.iter().map(|dep| dep.task.clone()));
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
         for name in std::mem::replace(&mut task.watching, names.iter().cloned().collect()) {
@@ -185,23 +192,27 @@ impl Room {
             definition.map_or_else(Vec::new, |it| it.deps.iter().map(|dep| dep.task.clone()).collect())
         };
         // What has been left without finding a cycle need not be entered again, from wherever.
-        let mut left = BTreeSet::new();
+        let mut left = HashSet::new();
         let mut starts: Vec<_> = offered.keys().copied().collect();
         starts.sort();
         for start in starts {
             let mut path = vec![(start.clone(), names_of(start))];
+            let mut on_path = HashSet::from([start.clone()]);
             while let Some((name, rest)) = path.last_mut() {
                 let Some(next) = rest.pop() else {
+                    on_path.remove(name);
                     left.insert(name.clone());
                     path.pop();
                     continue;
                 };
-                if let Some(begin) = path.iter().position(|(name, _)| *name == next) {
-                    let mut cycle: Vec<_> = path.into_iter().skip(begin).map(|(name, _)| name).collect();
+                if on_path.contains(&next) {
+                    let names = path.into_iter().map(|(name, _)| name);
+                    let mut cycle: Vec<_> = names.skip_while(|name| *name != next).collect();
                     cycle.push(next);
                     return Err(Refusal::Cycle(cycle));
                 }
                 if !left.contains(&next) {
+                    on_path.insert(next.clone());
                     path.push((next.clone(), names_of(&next)));
                 }
             }

@@ -322,6 +322,6 @@ impl Room {
 /// Numbers go on behind everything that may have been handed out.
 fn numbers(stored: &Stored, found: &Found) -> Numbers {
     let held = found.held.iter().map(|held| held.intent.run.0 + 1).max().unwrap_or(0);
-    let next = stored.ceiling.max(held).max(1);
+    let next = stored.ceiling.max(held).max(found.logged + 1);
     Numbers { next, ceiling: next }
 }

@@ -151,6 +151,8 @@ pub struct Stored {
 pub struct Found {
     /// What the keeper holds of this room.
     pub held: Vec<Held>,
+    /// The highest life that has left output behind; none: 0. A restored backup may have forgotten that it was given.
+    pub logged: u64,
     /// Whether this keeper has just begun, so that what an earlier one had is lost to us.
     pub new_keeper: bool,
     /// Whether the keeper was already told to stop everything.

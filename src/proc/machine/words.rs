@@ -185,6 +185,12 @@ pub enum Refusal {
         /// The limit.
         max: u32,
     },
+    /// More replicas in one request than one task may have.
+    #[error("at most {max} replicas can be created or changed at once: apply the list in parts")]
+    TooManyAtOnce {
+        /// The limit.
+        max: u32,
+    },
     /// The task runs as somebody else.
     #[error("task {0:?} is not yours")]
     NotAllowed(TaskName),

@@ -1,7 +1,7 @@
 //! The core dies at every plan of a story; the story must end the same.
 
-use super::world::{Death, Program, World, cron, daemon, daemon_with, millis, once, schedule, secs};
-use crate::proc::machine::Event;
+use super::world::{Death, Program, World, cron, daemon, daemon_with, millis, once, root, schedule, secs};
+use crate::proc::machine::{Ask, Event, Found, Offer, Room, Settings, Stored};
 use crate::proc::model::{Overlap, Restart, RunState, Schedule, Until};
 
 /// A bit of everything.
@@ -94,6 +94,15 @@ fn between_acting_and_writing() {
 #[test]
 fn between_acting_and_acknowledging() {
     at_every_plan(play, Death::AfterActing);
+}
+
+#[test]
+fn a_restored_backup_gives_no_life_the_output_of_another() {
+    let found = Found { logged: 5_000, boot: "1".into(), ..Found::default() };
+    let (mut room, _) = Room::recover(Settings::default(), Stored::default(), found, World::new().now);
+    let offer = Box::new(Offer { definition: once("t"), runs_as: 0 });
+    let _ = room.step(Event::Asked { ask: Ask::Create(offer), by: root() }, World::new().now);
+    assert!(room.task("t").unwrap().incarnation().0 > 5_000);
 }
 
 #[test]

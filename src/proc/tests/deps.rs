@@ -1,8 +1,8 @@
 //! Who waits for whom: the reference's cases 46 to 52, and the other conditions.
 
 use super::world::{FOREVER, Program, World, daemon, millis, name, once, secs};
-use crate::proc::machine::{Blocker, Refusal, TaskState, Verdict};
-use crate::proc::model::{Probe, READY_INTERVAL, Ready, ReadyWhen, Until};
+use crate::proc::machine::{Ask, Blocker, Offer, Refusal, TaskState, Verdict};
+use crate::proc::model::{Definition, Probe, READY_INTERVAL, Ready, ReadyWhen, Replicas, Until};
 
 fn lasting(world: &mut World, task: &str, seconds: u64, code: i32) {
     world.program(task, Program { lives: secs(seconds), code, ..Program::default() });
@@ -205,4 +205,37 @@ fn an_unready_dependency_holds_back_only_those_that_wait_for_it() {
     assert_eq!(world.alive(), ["db:0", "other:0"]);
     let app = world.task("app").incarnation();
     assert!(matches!(world.room.blocker(app), Some(Blocker::Until(dep)) if dep.until == Until::Ready));
+}
+
+#[test]
+fn a_long_chain_is_one_request_and_its_cycle_is_found() {
+    let names: Vec<String> = (0..3_000).map(|n| format!("t{n}")).collect();
+    let mut offers: Vec<_> = names.windows(2).map(|pair| once(&pair[0]).needs(&pair[1], Until::Idle)).collect();
+    offers.push(once("t2999"));
+    let ask = |offers: &[Definition]| {
+        let offers = offers.iter().map(|definition| Offer { definition: definition.clone(), runs_as: 0 });
+        Ask::Apply { offers: offers.collect(), dry_run: true }
+    };
+    let mut world = World::new();
+    assert_eq!(world.ask(ask(&offers)), Verdict::Accepted);
+    offers[2_999] = once("t2999").needs("t0", Until::Idle);
+    assert!(matches!(world.ask(ask(&offers)), Verdict::Refused(Refusal::Cycle(path)) if path.len() == 3_001));
+}
+
+#[test]
+fn replicas_that_come_while_what_was_cut_short_waits_are_launched_with_it() {
+    let mut world = World::new();
+    lasting(&mut world, "b", 100, 0);
+    world.given(once("b"));
+    world.given(daemon("c").needs("b", Until::Succeeded));
+    world.run_for(secs(200));
+    world.restart("b");
+    world.run_for(secs(1));
+    world.host_reboots(secs(10));
+    assert_eq!(world.state("c"), TaskState::Queued);
+    let replica = Replicas::new(3).unwrap();
+    assert_eq!(world.ask(Ask::Scale { name: name("c"), replica }), Verdict::Accepted);
+    world.run_for(secs(200));
+    assert_eq!(world.alive(), ["c:0", "c:1", "c:2"]);
+    world.check();
 }

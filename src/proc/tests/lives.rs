@@ -334,6 +334,19 @@ fn others_cannot_touch_what_does_not_run_as_them() {
 }
 
 #[test]
+fn one_request_begins_no_more_than_one_task_may_have() {
+    let mut world = World::new();
+    let offers = |replicas| {
+        let task = |name| Offer { definition: once(name).times(replicas), runs_as: 0 };
+        ["a", "b", "c"].map(task).to_vec()
+    };
+    let refused = Verdict::Refused(Refusal::TooManyAtOnce { max: 10_000 });
+    assert_eq!(world.ask(Ask::Apply { offers: offers(4_000), dry_run: false }), refused);
+    assert_eq!(world.room.tasks().count(), 0);
+    assert_eq!(world.ask(Ask::Apply { offers: offers(30), dry_run: false }), Verdict::Accepted);
+}
+
+#[test]
 fn apply_does_what_differs_or_nothing() {
     let mut world = World::new();
     for task in [daemon("same"), daemon("grows"), daemon("changes"), once("stopped")] {

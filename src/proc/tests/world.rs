@@ -580,7 +580,7 @@ impl World {
     }
 
     fn found(&self, new_keeper: bool) -> Found {
-        Found { held: self.held(), new_keeper, stopping: false, boot: self.boot.to_string() }
+        Found { held: self.held(), logged: 0, new_keeper, stopping: false, boot: self.boot.to_string() }
     }
 
     fn recover(&mut self, new_keeper: bool) {
