@@ -79,8 +79,12 @@ impl LogFile {
 
     /// Notes where the log ends now, and answers it. `at` is the time to write down, such as the start of the run
     /// whose first byte will be there; by default that is now, read after the length so that no byte seems older.
+    ///
+    /// An empty log needs no mark: whatever it will hold comes later.
     pub(super) fn mark(&mut self, at: Option<Wall>) -> io::Result<u64> {
-        self.look()?;
+        if self.look()?.end == 0 {
+            return Ok(0);
+        }
         let at = at.unwrap_or_else(|| Now::read().wall);
         if let Some(mark) = self.ledger.mark(at) {
             self.note(mark, false);

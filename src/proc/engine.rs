@@ -264,6 +264,7 @@ impl Engine {
             kept::News::Spawned { slot, pid, start_ticks } => {
                 let run = RunId(slot);
                 let log = self.leads(run, pid);
+                self.watch_logs(run);
                 self.tools.metrics.run_started(ROOM);
                 self.step(Event::Spawned { run, pid, start_ticks, log }, None);
                 if self.early.remove(pid, Now::read().mono) {
@@ -384,10 +385,7 @@ impl Engine {
                     split: launch.definition.split_output,
                 };
                 let known = Known::new(place.clone(), Some(launch.definition.clone()), launch.runs_as);
-                if let Some(before) = self.known.insert(launch.run, known) {
-                    self.unwatch_logs(&before.place); // stored by an earlier core, which did not come to launch it
-                }
-                self.watch_logs(launch.run, &place);
+                self.known.insert(launch.run, known);
                 tokio::spawn(launch::prepare(self.tools.clone(), self.settings.clone(), launch, self.own.clone()));
             }
             Effect::Withdraw { .. } => {} // the machine is asked once the launch has been prepared

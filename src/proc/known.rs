@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub runs_as: u32,
     pub leader: Option<i32>,
     pub offsets: Option<Offsets>,
+    /// Whether its output is watched.
+    watched: bool,
     /// Its tree was gone before its exit could be told.
     pub emptied: bool,
     /// The leader has ended, and it is being found out where its output did.
@@ -25,7 +27,16 @@ pub(super) struct Known {
 
 impl Known {
     pub fn new(place: Place, definition: Option<Arc<Definition>>, runs_as: u32) -> Known {
-        Known { place, definition, runs_as, leader: None, offsets: None, emptied: false, measuring: false }
+        Known {
+            place,
+            definition,
+            runs_as,
+            leader: None,
+            offsets: None,
+            watched: false,
+            emptied: false,
+            measuring: false,
+        }
     }
 }
 
@@ -58,20 +69,23 @@ impl Engine {
         known.offsets
     }
 
-    pub(super) fn watch_logs(&mut self, run: RunId, place: &Place) {
-        *self.watched.entry(place.clone()).or_default() += 1;
-        let cap = self.known.get(&run).and_then(|known| known.definition.as_ref()?.log_cap);
-        for stem in place.stems() {
+    /// Has the output of a run marked and bounded from now on. Not before it is a process: then its files are there.
+    pub(super) fn watch_logs(&mut self, run: RunId) {
+        let Some(known) = self.known.get_mut(&run).filter(|known| !known.watched) else { return };
+        known.watched = true;
+        *self.watched.entry(known.place.clone()).or_default() += 1;
+        let cap = known.definition.as_ref().and_then(|definition| definition.log_cap);
+        for stem in known.place.stems() {
             self.tools.logs.watch(&stem, cap.unwrap_or(self.settings.log_max));
         }
     }
 
-    pub(super) fn unwatch_logs(&mut self, place: &Place) {
-        let Some(runs) = self.watched.get_mut(place) else { return };
+    fn unwatch_logs(&mut self, known: &Known) {
+        let Some(runs) = self.watched.get_mut(&known.place).filter(|_| known.watched) else { return };
         *runs -= 1;
         if *runs == 0 {
-            self.watched.remove(place);
-            place.stems().for_each(|stem| self.tools.logs.forget(&stem));
+            self.watched.remove(&known.place);
+            known.place.stems().for_each(|stem| self.tools.logs.forget(&stem));
         }
     }
 
@@ -90,7 +104,7 @@ impl Engine {
             if let Some(leader) = known.leader.filter(|leader| self.leaders.get(leader) == Some(&run)) {
                 self.leaders.remove(&leader);
             }
-            self.unwatch_logs(&known.place);
+            self.unwatch_logs(&known);
         }
         self.stop_probes(run);
         // Dropping the sender is the sign.

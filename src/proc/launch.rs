@@ -72,11 +72,12 @@ pub(super) async fn prepare(tools: Tools, settings: Arc<Settings>, launch: Launc
     let run = launch.run;
     let place =
         Place { incarnation: launch.incarnation, replica: launch.replica, split: launch.definition.split_output };
-    let offsets = marked(&tools.logs, &place).await;
+    let order = order(&tools.logs, &settings, &launch, &place);
+    // Each waits for the blocking pool, and none for the other.
+    let (offsets, spawn) = tokio::join!(marked(&tools.logs, &place), tools.launcher.prepare(order));
     if offsets.is_none() {
         tracing::warn!(task = launch.definition.name.as_str(), %run, "its output file cannot be prepared");
     }
-    let spawn = tools.launcher.prepare(order(&tools.logs, &settings, &launch, &place)).await;
     let _ = driver.send(Message::Prepared { run, offsets, spawn: Box::new(spawn) }); // the driver has ended
 }
 

@@ -69,9 +69,9 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         undurable: 0,
         done,
     };
-    let live: Vec<_> = engine.known.iter().map(|(run, known)| (*run, known.place.clone())).collect();
-    for (run, place) in live {
-        engine.watch_logs(run, &place);
+    let processes: Vec<_> = engine.leaders.values().copied().collect();
+    for run in processes {
+        engine.watch_logs(run);
     }
     engine.carry_out(plan, now, None, batch);
     Ok((handle, engine))

@@ -22,6 +22,8 @@ use crate::proc::model::{
 };
 use std::time::Duration;
 
+/// How long after a leader's end we may hear of it, a new core included.
+const NEWS_TAKES: Duration = Duration::from_secs(2);
 /// How long after a KILL the tree is killed again, should anything of it still be there.
 const KILL_AGAIN: Duration = Duration::from_secs(5);
 
@@ -280,7 +282,7 @@ impl Room {
         let at = self.scratch.now.wall;
         let end = End { at, status: None, usage: None, oom: false, log: None, error };
         self.record(run, end, state);
-        self.end_attached(run, false);
+        self.end_attached(run, false, self.scratch.now.mono);
         self.gone(run);
     }
 
@@ -319,7 +321,7 @@ impl Room {
             error: None,
         };
         self.record(run, end, state);
-        self.end_attached(run, state == RunState::Succeeded);
+        self.end_attached(run, state == RunState::Succeeded, self.ago(exit.ended));
         if exit.tree_empty { self.gone(run) } else { self.sweep(run) }
     }
 
@@ -382,9 +384,16 @@ impl Room {
         self.write(Write::PutRun(Box::new(record)));
     }
 
+    /// When on the monotonic clock that was: the pause before the next start counts from the end itself, not from the
+    /// moment it was heard of. An end that seems longer ago than [`NEWS_TAKES`] tells of a clock that was set.
+    fn ago(&self, ended: Wall) -> Mono {
+        let now = self.scratch.now;
+        let since = (now.wall - ended).to_std().unwrap_or_default();
+        if since > NEWS_TAKES { now.mono } else { Mono(now.mono.0.saturating_sub(since)) }
+    }
+
     /// The leader is no more: what does its replica do next?
-    fn end_attached(&mut self, run: RunId, success: bool) {
-        let now = self.scratch.now.mono;
+    fn end_attached(&mut self, run: RunId, success: bool, now: Mono) {
         let Some(known) = self.runs.get_mut(&run) else { return };
         let attached = std::mem::replace(&mut known.live.attached, false);
         let was_live = known.is_live();
