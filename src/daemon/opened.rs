@@ -13,7 +13,7 @@ use crate::launch::{Base, Helpers, Launcher};
 use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::proc;
-use crate::store::{OpenError, Store};
+use crate::store::{self, OpenError, Store};
 use chrono::Utc;
 use std::error::Error;
 
@@ -43,7 +43,8 @@ impl Opened {
     /// Tries once. A failure leaves nothing open.
     pub(super) async fn attempt(config: &Config, link: &Link, welcome: &Welcome) -> Result<Opened, Obstacle> {
         let dir = config.data_dir.display();
-        let settings = store_settings(config);
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let settings = store::Settings { metrics: Some(metrics.clone()), ..store_settings(config) };
         let store = match tokio::task::spawn_blocking(move || Store::open(settings)).await {
             Ok(Ok(store)) => store,
             Ok(Err(why @ OpenError::Locked { .. })) => return Err(Obstacle::InUse(chain(&why))),
@@ -52,7 +53,7 @@ impl Opened {
             }
             Err(why) => return Err(Obstacle::Other(format!("the store in {dir} cannot be opened: {why}"))),
         };
-        match Opened::read_back(config, link, welcome, store.clone()).await {
+        match Opened::read_back(config, link, welcome, store.clone(), metrics).await {
             Ok(opened) => Ok(opened),
             Err(why) => {
                 let why = format!("the data in {dir} cannot be used: {}", chain(&*why));
@@ -70,13 +71,13 @@ impl Opened {
         link: &Link,
         welcome: &Welcome,
         store: Store,
+        metrics: Metrics,
     ) -> Result<Opened, Box<dyn Error>> {
         formats::note(&config.data_dir, &tables())?;
         let audit = Audit::open(&config.data_dir.join("audit"), audit_settings(config))?;
         let reading = store.clone();
         let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
         let bus = Bus::new(Utc::now());
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let helpers = Helpers::start(link, welcome);
         let tools = proc::Tools {
             store: store.clone(),

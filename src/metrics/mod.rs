@@ -67,7 +67,7 @@ struct All {
     commit_seconds: Histogram,
     runs_started: Family<Room, Counter>,
     runs_ended: Family<Ended, Counter>,
-    tasks_up: Family<Room, Gauge>,
+    runs_live: Family<Room, Gauge>,
 }
 
 impl Metrics {
@@ -85,7 +85,7 @@ impl Metrics {
             commit_seconds: seconds(),
             runs_started: Family::default(),
             runs_ended: Family::default(),
-            tasks_up: Family::default(),
+            runs_live: Family::default(),
             registry: Registry::default(),
         };
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);
@@ -97,10 +97,10 @@ impl Metrics {
         registry.register("http_connections_refused", "Connections refused, by reason", refused);
         registry.register("store_commits", "Group commits on disk", all.commits.clone());
         registry.register("store_operations", "Operations of those commits", all.commit_operations.clone());
-        registry.register("store_commit_seconds", "From submission to disk", all.commit_seconds.clone());
+        registry.register("store_commit_seconds", "Writing and syncing a group commit", all.commit_seconds.clone());
         registry.register("runs_started", "Runs started, by room", all.runs_started.clone());
         registry.register("runs_ended", "Runs ended, by room and outcome", all.runs_ended.clone());
-        registry.register("tasks_up", "Tasks with a live process, by room", all.tasks_up.clone());
+        registry.register("runs_live", "Runs that are processes now, by room", all.runs_live.clone());
         Metrics { all: Arc::new(All { registry, ..all }) }
     }
 
@@ -125,7 +125,7 @@ impl Metrics {
         self.all.connections_refused.get_or_create(&Refused { reason }).inc();
     }
 
-    /// One group commit of `operations` is on disk, `took` after its first operation was submitted.
+    /// One group commit of `operations` is on disk; writing and syncing it took `took`.
     pub fn committed(&self, operations: u64, took: Duration) {
         self.all.commits.inc();
         self.all.commit_operations.inc_by(operations);
@@ -142,9 +142,9 @@ impl Metrics {
         self.all.runs_ended.get_or_create(&Ended { room, outcome }).inc();
     }
 
-    /// So many tasks of `room` have a live process now.
-    pub fn tasks_up(&self, room: &'static str, count: usize) {
-        self.all.tasks_up.get_or_create(&Room { room }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// So many runs of `room` are processes now.
+    pub fn runs_live(&self, room: &'static str, count: usize) {
+        self.all.runs_live.get_or_create(&Room { room }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// All of it, as [`CONTENT_TYPE`].

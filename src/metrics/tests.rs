@@ -20,7 +20,7 @@ fn what_happened_is_in_the_text() {
     metrics.committed(7, Duration::from_millis(2));
     metrics.run_started("proc");
     metrics.run_ended("proc", "signalled");
-    metrics.tasks_up("proc", 4);
+    metrics.runs_live("proc", 4);
     let text = metrics.clone().text();
     let value = |start| line(&text, start);
     assert_eq!(value("hostler_build_info{version=\"1.2.3\"}"), Some("1"));
@@ -33,6 +33,6 @@ fn what_happened_is_in_the_text() {
     assert_eq!(value("hostler_store_operations_total"), Some("7"));
     assert_eq!(value("hostler_runs_started_total{room=\"proc\"}"), Some("1"));
     assert_eq!(value("hostler_runs_ended_total{room=\"proc\",outcome=\"signalled\"}"), Some("1"));
-    assert_eq!(value("hostler_tasks_up{room=\"proc\"}"), Some("4"));
+    assert_eq!(value("hostler_runs_live{room=\"proc\"}"), Some("4"));
     assert!(text.ends_with("# EOF\n"), "an exposition ends with its mark");
 }

@@ -362,6 +362,7 @@ impl Engine {
             self.publish(change, now.wall);
         }
         self.children.store(self.known.len(), Ordering::Relaxed);
+        self.tools.metrics.runs_live(ROOM, self.leaders.len());
     }
 
     /// Resolves when none of these runs is left.

@@ -48,6 +48,7 @@ impl Disk {
             reserve,
             gauges: gauges.clone(),
             hook: settings.on_commit_error.clone(),
+            metrics: settings.metrics.clone(),
             taps: Vec::new(),
             live_known: live,
         };

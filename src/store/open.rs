@@ -21,6 +21,7 @@ use super::ticket::CommitError;
 use super::tree::{Tree, TreeError};
 use super::writer::Hook;
 use super::{backup, compact, swap};
+use crate::metrics::Metrics;
 use nix::fcntl::Flock;
 use std::collections::HashSet;
 use std::fs::File;
@@ -47,6 +48,8 @@ pub struct Settings {
     /// Called when a commit failed, on the writer's thread. The process has to end: what is on disk is unknown, and the
     /// store takes nothing more. By default it is logged, and the process exits with code 70.
     pub on_commit_error: Hook,
+    /// Counts the commits.
+    pub metrics: Option<Metrics>,
 }
 
 /// Live bytes beyond which only a person decides to compact; rewriting them takes seconds.
@@ -66,6 +69,7 @@ impl Settings {
             most_dead_bytes: 256 * MIB,
             tables: Vec::new(),
             on_commit_error: Arc::new(on_commit_error),
+            metrics: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::reserve::{Reserve, Space};
 use super::tap::Tap;
 use super::ticket::{Answer, CommitError};
 use super::watch::Watch;
+use crate::metrics::Metrics;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub(super) struct Writer {
     pub(super) reserve: Reserve,
     pub(super) gauges: Arc<Gauges>,
     pub(super) hook: Hook,
+    pub(super) metrics: Option<Metrics>,
     pub(super) watch: Watch,
     pub(super) taps: Vec<Tap>,
     /// The live bytes as last written down.
@@ -156,6 +158,7 @@ impl Writer {
 
     fn commit(&mut self, mut group: Vec<Decision>) -> io::Result<()> {
         let decisions = group.len();
+        let operations: usize = group.iter().map(|decision| decision.ops.len()).sum();
         let coming: usize = group.iter().flat_map(|decision| &decision.ops).map(footprint).sum();
         if self.committer.live().abs_diff(self.live_known) > LIVE_DRIFT {
             group.push(self.live_decision());
@@ -169,7 +172,11 @@ impl Writer {
         self.watch.end();
         let heard = committed.unwrap_or_else(|_| Err(io::Error::other("the database panicked")))?;
         self.taps.iter().for_each(|tap| tap.hear(&heard));
-        let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = began.elapsed();
+        if let Some(metrics) = &self.metrics {
+            metrics.committed(operations as u64, took);
+        }
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.gauges.last_commit_micros.store(took, Ordering::Relaxed);
         self.gauges.commits.fetch_add(decisions as u64, Ordering::Relaxed);
         self.gauges.queued.fetch_sub(decisions, Ordering::Relaxed);
