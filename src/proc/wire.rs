@@ -70,8 +70,9 @@ pub fn task_object(task: &Task) -> Map<String, Value> {
 }
 
 /// `GET /proc/task`: the listing's object with its state and every replica. How a replica at rest ended last is not the
-/// room's knowledge: see `detail`.
-pub fn task_detail(room: &Room, task: &Task, now: Mono) -> Value {
+/// room's knowledge: see `detail`. Tasks that `visible` does not let through are not named, unless the task names them
+/// itself.
+pub fn task_detail(room: &Room, task: &Task, visible: impl Fn(u32) -> bool, now: Mono) -> Value {
     let mut object = task_object(task);
     object.insert("state".into(), task_state(task.state()).into());
     object.insert("created_by".into(), task.owner().name.clone().into());
@@ -81,7 +82,11 @@ pub fn task_detail(room: &Room, task: &Task, now: Mono) -> Value {
     }
     let queued = task.standing().queued.is_some();
     let waiting = task.standing().start_time.filter(|_| queued);
+    let foreign = |name: &TaskName| room.task(name.as_str()).is_some_and(|other| !visible(other.runs_as()));
     let blocked = room.blocker(task.incarnation()).filter(|_| queued).map(|blocker| match blocker {
+        Blocker::Runs(other) | Blocker::Queued(other) if foreign(&other) => {
+            "waits for a task of somebody else".to_owned()
+        }
         Blocker::Runs(other) => format!("waits until {} does not run", other.as_str()),
         Blocker::Queued(other) => format!("waits for {}", other.as_str()),
         Blocker::Until(dep) => format!("waits until {} is {}", dep.task.as_str(), until(dep.until)),
