@@ -394,6 +394,9 @@ fn dependencies_tell_nothing_about_tasks_of_others() {
     let why = nobody.get("/hostler/v1/why/curious").expect(200);
     assert!(why.text().contains("a task of somebody else"), "{}", why.text());
     assert!(!why.text().contains("hush"), "{}", why.text());
+    let detail = nobody.get("/proc/task?name=curious").expect(200);
+    assert_eq!(detail.json()["data"]["replicas"][0]["reason"], "waits for a task of somebody else");
+    assert!(!detail.text().contains("hush"), "{}", detail.text());
     let cycle = json!({"name": "theirs", "cmd": "true", "type": "once", "deps": ["base"]});
     let refused = nobody.post("/proc", &cycle).expect(400);
     assert!(refused.text().contains("somebody else") && !refused.text().contains("base"), "{}", refused.text());

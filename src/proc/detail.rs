@@ -21,7 +21,8 @@ pub async fn task(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
         .look(move |room| {
             let task = room.task(name.as_str()).filter(|task| caller.may_touch(task.runs_as()))?;
             let resting = task.seats().iter().filter(|seat| seat.runs().is_empty()).count();
-            Some((wire::task_detail(room, task, now), task.incarnation(), resting))
+            let detail = wire::task_detail(room, task, |uid| caller.may_touch(uid), now);
+            Some((detail, task.incarnation(), resting))
         })
         .await?;
     let (mut detail, incarnation, resting) = found.ok_or_else(routes::missing)?;

@@ -5,6 +5,7 @@ use super::document::{self, Refused};
 use super::engine::{Answer, Gone, Handle};
 use super::machine::{Ask, Asker, Difference, Offer, Refusal, Room, Task, Verdict};
 use super::model::*;
+use super::wire::Documents;
 use super::{detail, history, output, rights, wire};
 use crate::auth::{Caller, Scope};
 use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
@@ -19,12 +20,16 @@ const MISSING: &str = "Program not exists, please start it at first";
 const NO_NAME: &str = "name is required";
 const NO_BODY: &str = "JSON body is required";
 
+/// Tasks in a listing that is written at once; a longer one is written where it keeps nobody waiting.
+const AT_ONCE: usize = 200;
+
 /// The room's routes.
 pub fn routes(handle: Handle) -> Vec<Route> {
     let read = |path, doc| one(&handle, Method::GET, path, Scope::ProcRead, doc);
     let write = |method, path, doc| one(&handle, method, path, Scope::ProcWrite, doc);
+    let documents = Arc::new(Documents::default());
     let mut routes = vec![
-        read("/proc", LIST).with(list),
+        read("/proc", LIST).with(move |handle, cx| list(handle, cx, documents.clone())),
         write(Method::POST, "/proc", CREATE).with(create),
         write(Method::PUT, "/proc", RESTART).with(restart),
         write(Method::DELETE, "/proc", DELETE).with(delete),
@@ -161,10 +166,15 @@ async fn simply(handle: Handle, cx: Cx, ask: Ask) -> Result<Reply, Failure> {
     Ok(Reply::json(&wire::ok()))
 }
 
-async fn list(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
+async fn list(handle: Handle, cx: Cx, documents: Arc<Documents>) -> Result<Reply, Failure> {
     let caller = cx.caller;
-    let data = handle.look(move |room| wire::listing(room, |uid| caller.may_touch(uid))).await?;
-    Ok(Reply::json(&wire::ok_with(data)))
+    let tasks = handle.look(move |room| wire::listed(room, |uid| caller.may_touch(uid))).await?;
+    let text = if tasks.len() <= AT_ONCE {
+        documents.listing(&tasks)
+    } else {
+        tokio::task::spawn_blocking(move || documents.listing(&tasks)).await.map_err(Failure::internal)?
+    };
+    Ok(Reply::bytes("application/json", text))
 }
 
 async fn create(handle: Handle, cx: Cx) -> Result<Reply, Failure> {

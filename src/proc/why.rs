@@ -59,7 +59,7 @@ impl Handle {
                 let task = room.task(&wanted).filter(sees)?;
                 Some(Present {
                     sentences: present(room, task, &sees, now),
-                    detail: wire::task_detail(room, task, now.mono),
+                    detail: wire::task_detail(room, task, |uid| asking.may_touch(uid), now.mono),
                     incarnation: task.incarnation(),
                     split: task.definition().split_output,
                     owner: task.owner().name.clone(),

@@ -5,7 +5,10 @@ use super::machine::{Blocker, Difference, Rest, Room, Run, Seat, Task, TaskState
 use super::model::*;
 use crate::base::{Mono, Wall, duration};
 use chrono::SecondsFormat;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// `{"code":200,"msg":"OK"}`
 pub fn ok() -> Value {
@@ -22,22 +25,163 @@ pub fn moment(at: Wall) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// `GET /proc`: the live processes and the tasks that `visible` lets through.
-pub fn listing(room: &Room, visible: impl Fn(u32) -> bool) -> Value {
-    let mut running = Vec::new();
-    let mut tasks = Map::new();
-    for task in room.tasks().filter(|task| visible(task.runs_as())) {
-        for run in live_runs(room, task) {
-            let facts = run.facts();
-            if let Some((pid, _)) = facts.leader {
-                let command = command_text(&task.definition().command);
-                let alias = task.name().alias(facts.replica);
-                running.push(json!({ "command": command, "pid": pid, "alias": alias }));
+/// What `GET /proc` shows of a task, taken while the room is looked at; cheap, because the definition is shared.
+#[derive(Debug)]
+pub struct Listed {
+    incarnation: Incarnation,
+    definition: Arc<Definition>,
+    /// Beside the definition.
+    changing: Changing,
+    /// Whether it has ever been launched.
+    launched: bool,
+    /// Pid and replica of the processes that count as its own.
+    live: Vec<(i32, u32)>,
+}
+
+/// The fields of a listed task that its definition does not have.
+#[derive(Debug, Serialize)]
+struct Changing {
+    last_time: i64,
+    run_flag: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<u32>,
+}
+
+impl Changing {
+    fn of(task: &Task) -> Changing {
+        let standing = task.standing();
+        Changing {
+            last_time: standing.last_time.map_or(0, |at| at.timestamp()),
+            run_flag: standing.queued.is_some(),
+            start_time: standing.start_time.map(|at| at.timestamp()),
+            running: task.running(),
+        }
+    }
+}
+
+/// The tasks that `visible` lets through, for [`Documents::listing`].
+pub fn listed(room: &Room, visible: impl Fn(u32) -> bool) -> Vec<Listed> {
+    let tasks = room.tasks().filter(|task| visible(task.runs_as()));
+    let live = |task| live_runs(room, task).map(Run::facts).filter_map(|run| Some((run.leader?.0, run.replica)));
+    tasks
+        .map(|task| Listed {
+            incarnation: task.incarnation(),
+            definition: task.definition().clone(),
+            changing: Changing::of(task),
+            launched: task.standing().last_time.is_some(),
+            live: live(task).collect(),
+        })
+        .collect()
+}
+
+/// The unchanging part of listings as JSON text, made once for each definition: listings are asked for often and
+/// definitions change rarely.
+#[derive(Debug, Default)]
+pub struct Documents(Mutex<HashMap<Incarnation, Document>>);
+
+/// One definition as text.
+#[derive(Clone, Debug)]
+struct Document {
+    /// Which one. As long as this is kept, no other can be where it was.
+    of: Weak<Definition>,
+    /// The object that [`document::write`] makes, without its last brace.
+    open: Arc<[u8]>,
+    /// The command line, as JSON.
+    command: Arc<[u8]>,
+}
+
+impl Document {
+    fn new(definition: &Arc<Definition>) -> Document {
+        let (mut open, mut command) = (Vec::new(), Vec::new());
+        put(&mut open, &document::write(definition));
+        open.pop();
+        put(&mut command, &command_text(&definition.command));
+        Document { of: Arc::downgrade(definition), open: open.into(), command: command.into() }
+    }
+
+    fn is_of(&self, definition: &Arc<Definition>) -> bool {
+        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(definition))
+    }
+}
+
+impl Documents {
+    /// `GET /proc` as JSON text, envelope included: the live processes and the tasks. Takes a moment when there are
+    /// many: nothing for the thread that serves everybody.
+    pub fn listing(&self, tasks: &[Listed]) -> Vec<u8> {
+        let documents = self.of(tasks);
+        let mut running = Vec::new();
+        let mut text = br#"{"code":200,"msg":"OK","data":{"tasks":{"#.to_vec();
+        for (task, document) in tasks.iter().zip(&documents) {
+            let definition = &task.definition;
+            comma(&mut text, b'{');
+            put(&mut text, definition.name.as_str());
+            text.push(b':');
+            text.extend_from_slice(&document.open);
+            // The original shows them as null from the first start on that no dependency held back.
+            for (field, name) in [(&b",\"user\":"[..], &definition.user), (b",\"group\":", &definition.group)] {
+                if name.is_some() || task.launched {
+                    text.extend_from_slice(field);
+                    put(&mut text, name);
+                }
+            }
+            let brace = text.len();
+            put(&mut text, &task.changing);
+            if let Some(brace) = text.get_mut(brace) {
+                *brace = b','; // the object goes on
+            }
+            for (pid, replica) in &task.live {
+                comma(&mut running, b'[');
+                running.extend_from_slice(br#"{"command":"#);
+                running.extend_from_slice(&document.command);
+                running.extend_from_slice(format!(r#","pid":{pid},"alias":"#).as_bytes());
+                put(&mut running, &definition.name.alias(*replica));
+                running.push(b'}');
             }
         }
-        tasks.insert(task.name().to_string(), Value::Object(task_object(task)));
+        text.extend_from_slice(br#"},"running":["#);
+        text.append(&mut running);
+        text.extend_from_slice(b"]}}");
+        text
     }
-    json!({ "running": running, "tasks": tasks })
+
+    /// The texts of these tasks; those that are missing are made while nobody else is kept waiting.
+    fn of(&self, tasks: &[Listed]) -> Vec<Document> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner); // whole after every line
+        let known: Vec<_> = {
+            let kept = lock();
+            let find = |task: &Listed| kept.get(&task.incarnation).filter(|it| it.is_of(&task.definition)).cloned();
+            tasks.iter().map(find).collect()
+        };
+        let mut made = Vec::new();
+        let documents = tasks.iter().zip(known).map(|(task, known)| {
+            known.unwrap_or_else(|| {
+                let document = Document::new(&task.definition);
+                made.push((task.incarnation, document.clone()));
+                document
+            })
+        });
+        let documents = documents.collect();
+        if !made.is_empty() {
+            let mut kept = lock();
+            kept.extend(made);
+            kept.retain(|_, document| document.of.strong_count() > 0);
+        }
+        documents
+    }
+}
+
+/// Writes a value as JSON. Into memory, and of what is written here, nothing can fail.
+fn put<T: Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
+    let _ = serde_json::to_writer(text, value);
+}
+
+/// Writes a comma, unless nothing stands before or what opened the list or object.
+fn comma(text: &mut Vec<u8>, open: u8) {
+    if text.last().is_some_and(|last| *last != open) {
+        text.push(b',');
+    }
 }
 
 /// The runs that count as the task's own and whose leaders live.
@@ -70,8 +214,9 @@ pub fn task_object(task: &Task) -> Map<String, Value> {
 }
 
 /// `GET /proc/task`: the listing's object with its state and every replica. How a replica at rest ended last is not the
-/// room's knowledge: see `detail`.
-pub fn task_detail(room: &Room, task: &Task, now: Mono) -> Value {
+/// room's knowledge: see `detail`. Tasks that `visible` does not let through are not named, unless the task names them
+/// itself.
+pub fn task_detail(room: &Room, task: &Task, visible: impl Fn(u32) -> bool, now: Mono) -> Value {
     let mut object = task_object(task);
     object.insert("state".into(), task_state(task.state()).into());
     object.insert("created_by".into(), task.owner().name.clone().into());
@@ -81,7 +226,11 @@ pub fn task_detail(room: &Room, task: &Task, now: Mono) -> Value {
     }
     let queued = task.standing().queued.is_some();
     let waiting = task.standing().start_time.filter(|_| queued);
+    let foreign = |name: &TaskName| room.task(name.as_str()).is_some_and(|other| !visible(other.runs_as()));
     let blocked = room.blocker(task.incarnation()).filter(|_| queued).map(|blocker| match blocker {
+        Blocker::Runs(other) | Blocker::Queued(other) if foreign(&other) => {
+            "waits for a task of somebody else".to_owned()
+        }
         Blocker::Runs(other) => format!("waits until {} does not run", other.as_str()),
         Blocker::Queued(other) => format!("waits for {}", other.as_str()),
         Blocker::Until(dep) => format!("waits until {} is {}", dep.task.as_str(), until(dep.until)),

@@ -5,7 +5,8 @@
 //! when a task is to be launched, never afterwards: neither a daemon's restart nor a stop waits for anybody.
 //!
 //! Tasks that wait for each other are refused when the second is offered, so the existing ones never form a cycle.
-//! A queued task watches every task its launch depends on and is looked at again when one of them changes.
+//! A queued task watches what holds it back, and those through which it depends on that, and is looked at again when
+//! one of them changes: of a long chain that waits, every link watches the next alone.
 
 use super::Room;
 use super::stored::{Queued, Seats};
@@ -28,23 +29,37 @@ pub enum Blocker {
 impl Room {
     /// What holds the launch of a queued task back at the moment.
     pub fn blocker(&self, incarnation: Incarnation) -> Option<Blocker> {
-        let task = self.tasks.get(&incarnation)?;
-        let deps = &task.stored.definition.deps;
+        self.held_by(incarnation).map(|(blocker, _)| blocker)
+    }
+
+    /// The first thing found that holds a task back, and the tasks that have to change before it does not: the blocker
+    /// and those through which it is depended on.
+    fn held_by(&self, incarnation: Incarnation) -> Option<(Blocker, Vec<TaskName>)> {
+        let deps = &self.tasks.get(&incarnation)?.stored.definition.deps;
         let unmet = |dep: &&Dependency| dep.until != Until::Idle && !self.is_met(dep);
         if let Some(dep) = deps.iter().find(unmet) {
-            return Some(Blocker::Until(dep.clone()));
+            return Some((Blocker::Until(dep.clone()), vec![dep.task.clone()]));
         }
-        // The first one found will do: of a long chain that waits, every link sees the next.
-        let mut blocker = None;
-        self.idle_closure(deps, |name| {
-            blocker = self.task(name.as_str()).and_then(|other| match () {
-                () if other.live > 0 => Some(Blocker::Runs(name.clone())),
-                () if other.standing.queued.is_some() => Some(Blocker::Queued(name.clone())),
-                () => None,
-            });
-            blocker.is_some()
-        });
-        blocker
+        // Those that were passed, each with the place of the one that named it.
+        let mut passed: Vec<(&TaskName, Option<usize>)> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open: Vec<_> = idle(deps).map(|name| (name, None)).collect();
+        while let Some((name, by)) = open.pop() {
+            let Some(other) = self.task(name.as_str()).filter(|_| seen.insert(name)) else { continue };
+            let blocker = match () {
+                () if other.live > 0 => Blocker::Runs(name.clone()),
+                () if other.standing.queued.is_some() => Blocker::Queued(name.clone()),
+                () => {
+                    open.extend(idle(&other.stored.definition.deps).map(|next| (next, Some(passed.len()))));
+                    passed.push((name, by));
+                    continue;
+                }
+            };
+            let through = std::iter::successors(by.and_then(|at| passed.get(at)), |(_, by)| passed.get((*by)?));
+            let path = std::iter::once(name).chain(through.map(|(name, _)| *name));
+            return Some((blocker, path.cloned().collect()));
+        }
+        None
     }
 
     /// Whether a condition other than `idle` holds. A task that does not exist fulfils none.
@@ -59,26 +74,6 @@ impl Room {
             Until::Finished => all(tally.finished + tally.failed),
             Until::Succeeded => all(tally.succeeded),
         }
-    }
-
-    /// The tasks that are named by `deps` with `until: idle`, directly or through each other, existing or not; as far
-    /// as to the one that is `enough`.
-    fn idle_closure(&self, deps: &[Dependency], mut enough: impl FnMut(&TaskName) -> bool) -> BTreeSet<TaskName> {
-        let idle = |deps: &[Dependency]| -> Vec<TaskName> {
-            deps.iter().filter(|dep| dep.until == Until::Idle).map(|dep| dep.task.clone()).collect()
-        };
-        let mut found = BTreeSet::new();
-        let mut open = idle(deps);
-        while let Some(name) = open.pop() {
-            if enough(&name) {
-                break;
-            }
-            if let Some(task) = self.task(name.as_str()).filter(|_| !found.contains(&name)) {
-                open.extend(idle(&task.stored.definition.deps));
-            }
-            found.insert(name);
-        }
-        found
     }
 
     /// Launches a task, or queues it while its dependencies do not allow that.
@@ -140,7 +135,7 @@ impl Room {
             }
             self.begin_task(incarnation, by, seats);
         } else {
-            // What it depends on through others may be different now.
+            // What holds it back may be another by now.
             self.watch(incarnation);
         }
     }
@@ -157,14 +152,11 @@ impl Room {
         }
     }
 
-    /// Registers a queued task with every task whose change may free it.
+    /// Registers a queued task with the tasks one of which has to change to free it.
     pub(super) fn watch(&mut self, incarnation: Incarnation) {
-        let Some(task) = self.tasks.get(&incarnation) else { return };
-        let deps = &task.stored.definition.deps;
-        let mut names = self.idle_closure(deps, |_| false);
-        names.extend(deps.iter().map(|dep| dep.task.clone()));
+        let names = self.held_by(incarnation).map_or_else(Vec::new, |(_, names)| names);
         let Some(task) = self.tasks.get_mut(&incarnation) else { return };
-        for name in std::mem::replace(&mut task.watching, names.iter().cloned().collect()) {
+        for name in std::mem::replace(&mut task.watching, names.clone()) {
             unlink(&mut self.watched, &name, incarnation);
         }
         names.into_iter().for_each(|name| link(&mut self.watched, name, incarnation));
@@ -219,6 +211,11 @@ impl Room {
         }
         Ok(())
     }
+}
+
+/// The tasks that are named with `until: idle`.
+fn idle(deps: &[Dependency]) -> impl Iterator<Item = &TaskName> {
+    deps.iter().filter(|dep| dep.until == Until::Idle).map(|dep| &dep.task)
 }
 
 fn link(index: &mut HashMap<TaskName, BTreeSet<Incarnation>>, name: TaskName, incarnation: Incarnation) {

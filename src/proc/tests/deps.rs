@@ -1,7 +1,7 @@
 //! Who waits for whom: the reference's cases 46 to 52, and the other conditions.
 
-use super::world::{FOREVER, Program, World, daemon, millis, name, once, secs};
-use crate::proc::machine::{Ask, Blocker, Offer, Refusal, TaskState, Verdict};
+use super::world::{FOREVER, Program, World, daemon, millis, name, once, root, secs};
+use crate::proc::machine::{Ask, Blocker, Event, Offer, Refusal, TaskState, Verdict};
 use crate::proc::model::{Definition, Probe, READY_INTERVAL, Ready, ReadyWhen, Replicas, Until};
 
 fn lasting(world: &mut World, task: &str, seconds: u64, code: i32) {
@@ -220,6 +220,19 @@ fn a_long_chain_is_one_request_and_its_cycle_is_found() {
     assert_eq!(world.ask(ask(&offers)), Verdict::Accepted);
     offers[2_999] = once("t2999").needs("t0", Until::Idle);
     assert!(matches!(world.ask(ask(&offers)), Verdict::Refused(Refusal::Cycle(path)) if path.len() == 3_001));
+}
+
+#[test]
+fn a_long_chain_that_waits_is_made_in_one_request() {
+    let names: Vec<String> = (0..5_000).map(|n| format!("t{n}")).collect();
+    let links = names.windows(2).map(|pair| once(&pair[1]).needs(&pair[0], Until::Idle));
+    let offers = std::iter::once(once("t0")).chain(links).map(|definition| Offer { definition, runs_as: 0 });
+    let mut room = World::new().room;
+    let ask = Ask::Apply { offers: offers.collect(), dry_run: false };
+    let plan = room.step(Event::Asked { ask, by: root() }, World::new().now);
+    assert_eq!(plan.verdict, Some(Verdict::Accepted));
+    let last = room.task("t4999").unwrap().incarnation();
+    assert_eq!(room.blocker(last), Some(Blocker::Queued(name("t4998"))));
 }
 
 #[test]

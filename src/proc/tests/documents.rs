@@ -1,10 +1,12 @@
 //! Whatever a client posts is refused or read, and what is read is written so that it is read again as the same.
 
-use super::world::wall;
+use super::world::{World, wall};
 use crate::base::{Mono, RunId, Wall};
-use crate::proc::machine::{Cursor, LiveRun, Owed, Queued, Seats, Standing, StoredRest, StoredTask, Write};
+use crate::proc::machine::{
+    Ask, Cursor, LiveRun, Owed, Queued, Refusal, Room, Seats, Standing, StoredRest, StoredTask, Verdict, Write,
+};
 use crate::proc::model::*;
-use crate::proc::{document, records};
+use crate::proc::{document, records, wire};
 use crate::store::{Batch, Store};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -210,6 +212,31 @@ proptest! {
             Write::PutStanding { incarnation: Incarnation(3), standing: standing.clone() },
         ];
         prop_assert_eq!(stored(writes).tasks, [(task, standing)]);
+    }
+
+    #[test]
+    fn a_listing_shows_the_same_as_the_object_of_each_task(posted in proptest::collection::vec(any_document(), 1..4)) {
+        let mut world = World::new();
+        let documents = wire::Documents::default();
+        for document in posted {
+            let Ok(definition) = document::read(document, 3) else { continue };
+            let name = definition.name.clone();
+            let created = world.create(definition);
+            prop_assert!(!matches!(created, Verdict::Refused(Refusal::TooMany { .. })), "{:?}", created);
+            let read = |documents: &wire::Documents, room: &Room| -> Value {
+                serde_json::from_slice(&documents.listing(&wire::listed(room, |_| true))).unwrap()
+            };
+            let shown = read(&documents, &world.room);
+            prop_assert_eq!(&shown, &read(&documents, &world.room), "from what was kept");
+            prop_assert_eq!(&shown["msg"], "OK");
+            let tasks: Map<_, _> = world.room.tasks().map(|task| {
+                (task.name().to_string(), Value::Object(wire::task_object(task)))
+            }).collect();
+            prop_assert_eq!(&shown["data"]["tasks"], &Value::Object(tasks));
+            // What is kept is of another definition after this.
+            let _ = world.ask(Ask::Scale { name, replica: Replicas::new(2).unwrap() });
+            prop_assert_eq!(&read(&documents, &world.room), &read(&wire::Documents::default(), &world.room));
+        }
     }
 
     #[test]
