@@ -5,7 +5,7 @@ use crate::admin::{Facts, House, Listener, Room, Why};
 use crate::auth::Caller;
 use crate::base::{Bus, Wall};
 use crate::config::Config;
-use crate::keeper::{CgroupFacts, Link, Welcome};
+use crate::keeper::{CgroupFacts, Link, Welcome, start_ticks};
 use crate::proc;
 use crate::store::Rule;
 use chrono::{TimeDelta, Utc};
@@ -31,21 +31,13 @@ pub fn boot_id() -> io::Result<String> {
 /// `/proc` is not there.
 pub fn keeper_name() -> io::Result<String> {
     let keeper = getppid().as_raw();
-    Ok(format!("{keeper}/{}", start_ticks(keeper)?))
-}
-
-/// Field 22 of `/proc/<pid>/stat` (proc(5)): clock ticks from boot to the birth of the process. The command's name,
-/// field 2, may hold anything, so fields are counted from the last parenthesis.
-fn start_ticks(pid: i32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks = after.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok());
-    ticks.ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not as expected")))
+    let born = start_ticks(keeper).ok_or_else(|| io::Error::other(format!("/proc/{keeper}/stat cannot be read")))?;
+    Ok(format!("{keeper}/{born}"))
 }
 
 /// When a process was born.
 fn born(pid: i32) -> Option<Wall> {
-    let ticks = start_ticks(pid).ok()?;
+    let ticks = start_ticks(pid)?;
     let per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
     let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
     let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;

@@ -35,5 +35,6 @@ mod wire;
 pub use carry::{CarryError, check as check_carried_state};
 pub use link::{ConnectError, Link, Owner, Twin, Welcome, socket_from_env};
 pub use model::*;
+pub use procfs::start_ticks;
 pub use run::{Settings, run};
 pub use wire::Ask;

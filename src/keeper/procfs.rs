@@ -56,6 +56,12 @@ impl Stat {
     }
 }
 
+/// When a process was born, in clock ticks since boot: with its pid, its identity on this boot. None: there is no such
+/// process.
+pub fn start_ticks(pid: i32) -> Option<u64> {
+    Stat::of(pid).map(|stat| stat.start_ticks)
+}
+
 /// `HOSTLER_RUN` in the environment that the process was started with; none also when it cannot be read.
 pub fn run_of(pid: i32) -> Option<u64> {
     let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;

@@ -380,12 +380,7 @@ impl Engine {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Launch(launch) => {
-                let place = Place {
-                    incarnation: launch.incarnation,
-                    replica: launch.replica,
-                    split: launch.definition.split_output,
-                };
-                let known = Known::new(place.clone(), Some(launch.definition.clone()), launch.runs_as);
+                let known = Known::new(Place::of_launch(&launch), Some(launch.definition.clone()), launch.runs_as);
                 self.known.insert(launch.run, known);
                 tokio::spawn(launch::prepare(self.tools.clone(), self.settings.clone(), launch, self.own.clone()));
             }

@@ -1,11 +1,11 @@
 //! From a decision to start to the request the keeper gets; and where the output of a replica is.
 
 use super::engine::{Message, Settings, Tools};
-use super::machine::Launch;
+use super::machine::{Launch, Task};
 use super::model::*;
 use crate::base::{RunId, Wall};
 use crate::keeper::{Cgroup, Rlimit as KeptLimit, Stdio};
-use crate::launch::{Command as Order0, Order, User};
+use crate::launch::{Command as Line, Order, User};
 use crate::logs::{Logs, Stem};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -25,6 +25,22 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where a launch will write.
+    pub fn of_launch(launch: &Launch) -> Place {
+        let split = launch.definition.split_output;
+        Place { incarnation: launch.incarnation, replica: launch.replica, split }
+    }
+
+    /// Where a replica of a task as it is now defined writes.
+    pub fn of_task(task: &Task, replica: u32) -> Place {
+        Place { incarnation: task.incarnation(), replica, split: task.definition().split_output }
+    }
+
+    /// Where a run wrote whose output begins at `from`: it had two files if it has two beginnings.
+    pub fn of_run(incarnation: Incarnation, replica: u32, from: Option<Offsets>) -> Place {
+        Place { incarnation, replica, split: from.is_some_and(|from| from.err.is_some()) }
+    }
+
     /// Standard output, or both streams together.
     pub fn out(&self) -> Option<Stem> {
         self.stem("out")
@@ -70,8 +86,7 @@ pub(super) fn mark_end(logs: &Logs, place: &Place, at: Wall) {
 /// Marks where the run's output will begin, looks everything up, and tells the driver.
 pub(super) async fn prepare(tools: Tools, settings: Arc<Settings>, launch: Launch, driver: UnboundedSender<Message>) {
     let run = launch.run;
-    let place =
-        Place { incarnation: launch.incarnation, replica: launch.replica, split: launch.definition.split_output };
+    let place = Place::of_launch(&launch);
     let order = order(&tools.logs, &settings, &launch, &place);
     // Each waits for the blocking pool, and none for the other.
     let (offsets, spawn) = tokio::join!(marked(&tools.logs, &place), tools.launcher.prepare(order));
@@ -124,7 +139,7 @@ fn order(logs: &Logs, settings: &Settings, launch: &Launch, place: &Place) -> Or
 }
 
 /// What a task's probe runs: the same user, place and environment, none of the limits.
-pub(super) fn probe_order(definition: &Definition, runs_as: u32, run: RunId, replica: u32, command: Order0) -> Order {
+pub(super) fn probe_order(definition: &Definition, runs_as: u32, run: RunId, replica: u32, command: Line) -> Order {
     Order {
         run: run.0,
         command,
@@ -146,10 +161,10 @@ pub(super) fn probe_order(definition: &Definition, runs_as: u32, run: RunId, rep
 }
 
 /// A command as the launcher takes it.
-pub(super) fn command(command: &Command) -> Order0 {
+pub(super) fn command(command: &Command) -> Line {
     match command {
-        Command::Shell(line) => Order0::Shell(line.clone()),
-        Command::Argv(words) => Order0::Argv(words.clone()),
+        Command::Shell(line) => Line::Shell(line.clone()),
+        Command::Argv(words) => Line::Argv(words.clone()),
     }
 }
 

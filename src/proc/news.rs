@@ -63,8 +63,7 @@ pub(super) async fn held(logs: &Logs, held: kept::Held, mut intent: LiveRun, rec
     let exit = match held.state {
         kept::HeldState::Starting | kept::HeldState::Live => None,
         kept::HeldState::Exited { seq, status, rusage, ended, oom, .. } => {
-            let split = intent.log_from.is_some_and(|log| log.err.is_some());
-            let place = Place { incarnation: intent.incarnation, replica: intent.replica, split };
+            let place = Place::of_run(intent.incarnation, intent.replica, intent.log_from);
             let exit = exit(seq, intent.run, status, rusage, ended, oom, held.tree_empty);
             Some(Exit { log: launch::lengths(logs, &place).await, ..exit })
         }

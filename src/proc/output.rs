@@ -27,7 +27,7 @@ struct Files {
 
 fn files(task: &Task) -> Files {
     let definition = task.definition();
-    let place = |replica| Place { incarnation: task.incarnation(), replica, split: definition.split_output };
+    let place = |replica| Place::of_task(task, replica);
     let replicas = 0..definition.replica.get();
     Files { aliases: replicas.map(|replica| (task.name().alias(replica), place(replica))).collect() }
 }
@@ -108,8 +108,7 @@ pub async fn log(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let mut sources = Vec::new();
     if let Some(run) = run {
         let found = history::find(&handle, &cx, run).await?.ok_or_else(|| bad("run: the task has no such run"))?;
-        let split = found.from.is_some_and(|from| from.err.is_some());
-        let place = Place { incarnation: found.incarnation, replica: found.replica, split };
+        let place = Place::of_run(found.incarnation, found.replica, found.from);
         let end = if follow && found.to.is_none() { Some(end_of(&handle, run)) } else { None };
         for (stem, is_err) in chosen(&place, stream)? {
             let of = |offsets: Offsets| if is_err { offsets.err } else { Some(offsets.out) };

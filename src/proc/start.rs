@@ -144,8 +144,7 @@ fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
     let lives = stored.live.iter().chain(held.iter().map(|held| &held.intent));
     lives
         .map(|live| {
-            let split = live.log_from.is_some_and(|log| log.err.is_some());
-            let place = Place { incarnation: live.incarnation, replica: live.replica, split };
+            let place = Place::of_run(live.incarnation, live.replica, live.log_from);
             let leader = live.leader.map(|(pid, _)| pid);
             let mut known = Known::new(place, definitions.get(&live.incarnation).cloned(), live.runs_as);
             (known.leader, known.offsets) = (leader, live.log_from);

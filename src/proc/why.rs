@@ -131,8 +131,7 @@ impl Handle {
 /// The first run that lives.
 fn live(room: &Room, task: &Task) -> Option<Spoken> {
     let facts = task.seats().iter().find_map(|seat| room.run(*seat.runs().last()?))?.facts();
-    let place =
-        Place { incarnation: task.incarnation(), replica: facts.replica, split: task.definition().split_output };
+    let place = Place::of_task(task, facts.replica);
     Some(Spoken { place, from: facts.log_from, to: None })
 }
 
