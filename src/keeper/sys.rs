@@ -430,7 +430,7 @@ impl Kernel for Linux {
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
         let (pid, pipe) = launched?;
         // Present even if it has ended: it has not been waited for.
-        let start_ticks = Stat::of(pid).map_or(0, |stat| stat.start_ticks);
+        let start_ticks = procfs::start_ticks(pid).unwrap_or(0);
         Ok(Started { pid, start_ticks, pipe })
     }
 

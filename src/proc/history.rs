@@ -164,6 +164,7 @@ mod tests {
     use super::*;
     use crate::base::Now;
     use crate::proc::machine::Write;
+    use crate::proc::tests::interrupted;
     use crate::store::Store;
     use chrono::TimeDelta;
 
@@ -174,24 +175,14 @@ mod tests {
     }
 
     fn ended(run: u64, minute: i64) -> Write {
+        let line = interrupted(TASK, run, moment(minute + 1));
         Write::PutRun(Box::new(RunRecord {
-            run: RunId(run),
-            name: TaskName::new("t").unwrap(),
-            incarnation: TASK,
-            owner: 0,
-            replica: 0,
             pid: Some(7),
             start: Some(moment(minute)),
-            end: moment(minute + 1),
             status: Some(Status::Code(0)),
             state: RunState::Succeeded,
             started_by: StartedBy::Schedule(moment(minute)),
-            stopped_by: None,
-            oom: false,
-            usage: None,
-            log_from: None,
-            log_to: None,
-            error: None,
+            ..line
         }))
     }
 

@@ -104,31 +104,13 @@ async fn remove_all(logs: &Logs, below: &Stem) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::proc::machine::Write;
-    use crate::proc::model::{RunRecord, RunState, StartedBy, TaskName};
+    use crate::proc::tests::interrupted;
     use crate::store::Store;
 
     const TASK: Incarnation = Incarnation(1);
 
     fn ended(run: u64, days_ago: i64) -> Write {
-        Write::PutRun(Box::new(RunRecord {
-            run: RunId(run),
-            name: TaskName::new("t").unwrap(),
-            incarnation: TASK,
-            owner: 0,
-            replica: 0,
-            pid: None,
-            start: None,
-            end: Utc::now() - TimeDelta::days(days_ago),
-            status: None,
-            state: RunState::Interrupted,
-            started_by: StartedBy::Recovery,
-            stopped_by: None,
-            oom: false,
-            usage: None,
-            log_from: None,
-            log_to: None,
-            error: None,
-        }))
+        Write::PutRun(Box::new(interrupted(TASK, run, Utc::now() - TimeDelta::days(days_ago))))
     }
 
     #[tokio::test]
