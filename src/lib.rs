@@ -42,6 +42,7 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod dag;
 pub mod http;
 pub mod keeper;
 pub mod launch;

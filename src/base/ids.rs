@@ -7,7 +7,7 @@ use std::fmt;
 ///
 /// Never reused, not even after a restart or a restore: the core reserves numbers in the store before it hands
 /// them out. Children see it as `HOSTLER_RUN`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub u64);
 

@@ -1,0 +1,41 @@
+//! # dag — runs of directed acyclic graphs of commands
+//!
+//! A run is a specification (templates, parameters, edges) and what has become of its tasks. A template expands to a
+//! *group* of instances, the tasks; dependencies hold between groups and are counted per group, so an edge of a
+//! thousand to a thousand instances costs two numbers. Speaks under `/v1` and `/ready`; owns the kinds of records from
+//! 0x30 on.
+//!
+//! ```text
+//! client --text--> specification --blueprint--> machine --start, signal--> executors --> keeper, proc, nobody (noop)
+//!                                               |  ^  `--write--> store
+//!                                      verdict <'  `--started, ended--
+//!
+//! run:   QUEUED -> RUNNING -> COMPLETED | ERRORED          any but COMPLETED --kill--> KILLED
+//!                   v    ^                                 ERRORED, KILLED --restart--> QUEUED
+//!                   PAUSED
+//! task:  QUEUED -> RUNNING -> COMPLETED | ERRORED | KILLED
+//!                   v    ^
+//!                    RETRY
+//! ```
+//!
+//! An *attempt* is one execution of one task; it has a slot of the keeper, two output files, and ends with its leader.
+//! A *pass* is the time between two restarts of a run.
+//!
+//! * `model` blueprints, templates, states, attempts; `specification` from JSON text to a blueprint
+//! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
+//! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
+//!   the files that attempts write
+//! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
+//!
+//! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
+//! index). From the machine also: clocks, files, user look-ups, status codes.
+
+mod engine;
+pub mod graph;
+pub mod machine;
+pub mod model;
+mod records;
+pub mod specification;
+
+pub use engine::{Failed, Handle, Settings, Tools};
+pub use records::{TABLES, rules};

@@ -1,0 +1,18 @@
+//! What a DAG run is made of: types whose constructors keep the invariants.
+
+mod blueprint;
+mod facts;
+pub mod graph;
+mod names;
+mod template;
+mod values;
+
+pub use blueprint::{Addition, Blueprint, Defaults, Executor, OnFailure};
+pub use facts::{
+    Attempt, Counts, Edit, Kept, Mark, Origin, Outcome, Owner, RunRow, State, StateChange, Summary, Usage,
+};
+pub use names::{Capacity, DagName, DagRunId, InvalidName, Needs, TaskId};
+pub use template::{
+    Command, Invalid, Job, Parameter, Parameters, RetryBackoff, Step, StepKind, Template, Trigger, Work,
+};
+pub use values::Values;
