@@ -24,18 +24,23 @@
 //! * `model` blueprints, templates, states, attempts; `specification` from JSON text to a blueprint
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
-//!   the files that attempts write
+//!   the files that attempts write; `events` what listeners are told
 //! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
 
 mod engine;
+mod events;
+mod executors;
 pub mod graph;
 pub mod machine;
 pub mod model;
+mod output;
 mod records;
 pub mod specification;
+mod start;
 
-pub use engine::{Failed, Handle, Settings, Tools};
+pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
+pub use start::{Host, StartError, start};

@@ -149,3 +149,13 @@ pub fn read_intent(bytes: &[u8]) -> Result<LiveAttempt, serde_json::Error> {
 
 /// With nothing to check against: what was accepted once stays accepted.
 pub const ACCEPTED: Limits = Limits { capacity: None, max_tasks: u32::MAX };
+
+/// Whether the live attempts belong to another keeper than this one, and whether to another boot. Notes these from now
+/// on. Blocks.
+///
+/// # Errors
+/// The store's.
+pub fn meet_keeper(reader: &Reader, keeper: &str, boot: &str, batch: &mut Batch) -> Result<(bool, bool), ReadError> {
+    let _ = (reader, keeper, boot, batch);
+    unimplemented!()
+}
