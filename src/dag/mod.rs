@@ -31,11 +31,21 @@
 //! index). From the machine also: clocks, files, user look-ups, status codes.
 
 mod engine;
+mod escape;
 pub mod graph;
+mod listing;
 pub mod machine;
 pub mod model;
 mod records;
+mod rights;
+mod routes;
+mod runs;
 pub mod specification;
+mod submit;
+mod transcript;
+mod wait;
+mod wire;
 
 pub use engine::{Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
+pub use routes::routes;
