@@ -295,6 +295,7 @@ impl Connected {
             rooms: vec![Arc::new(house::ProcRoom(rooms.tasks.clone()))],
         });
         let mut routes = proc::routes(rooms.tasks.clone());
+        routes.extend(dag::routes(rooms.runs.clone()));
         routes.extend(admin::routes(administration));
         let admitting = store.clone();
         let admits: Admits = Arc::new(move |bytes| {

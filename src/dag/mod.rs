@@ -31,16 +31,26 @@
 //! index). From the machine also: clocks, files, user look-ups, status codes.
 
 mod engine;
+mod escape;
 mod events;
 mod executors;
 pub mod graph;
+mod listing;
 pub mod machine;
 pub mod model;
 mod output;
 mod records;
+mod rights;
+mod routes;
+mod runs;
 pub mod specification;
 mod start;
+mod submit;
+mod transcript;
+mod wait;
+mod wire;
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
+pub use routes::routes;
 pub use start::{Host, StartError, start};
