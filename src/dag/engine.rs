@@ -44,9 +44,6 @@ const ROOM: &str = "dag";
 /// How many runs are read from the store at once: one of a million tasks takes some memory while it is read.
 pub(super) const READ_AT_ONCE: usize = 4;
 
-/// How often a run that changes while it is read is read again.
-const READ_AGAIN: usize = 5;
-
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -114,9 +111,6 @@ pub enum Failed {
     /// The store.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The run changes faster than it can be read.
-    #[error("run {0} changes faster than it can be read")]
-    Changing(DagRunId),
 }
 
 pub(super) enum Message {
@@ -183,7 +177,7 @@ impl Handle {
     /// # Errors
     /// The daemon is ending, or the store cannot be read.
     pub async fn view(&self, run: DagRunId) -> Result<Option<View>, Failed> {
-        for _ in 0..READ_AGAIN {
+        loop {
             let held = self.look(move |room| room.view(run)).await?;
             // What the room has let go by now is in the store after this.
             self.settled().await;
@@ -201,7 +195,6 @@ impl Handle {
                 return Ok(view);
             }
         }
-        Err(Failed::Changing(run))
     }
 
     /// Returns when everything decided so far can be read from the store.
