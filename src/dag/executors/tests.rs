@@ -5,15 +5,16 @@ use crate::base::{Bus, Wall};
 use crate::dag::engine::Settings;
 use crate::dag::machine::{Event, FIRST_SLOT, LiveAttempt};
 use crate::dag::model::*;
-use crate::dag::records;
-use crate::keeper::link::Twin;
+use crate::dag::{records, specification};
 use crate::keeper::Ask;
+use crate::keeper::link::Twin;
 use crate::keeper::{Link, News, Rusage, Scope, Spawn, Stage, Status, Stdio};
 use crate::launch::{Base, Helpers, Launcher};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::proc;
 use crate::store::Store;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -52,13 +53,7 @@ async fn tools(dir: &TempDir) -> (Tools, Twin) {
         notify: dir.path().join("notify"),
         own_uid: nix::unistd::geteuid().as_raw(),
     };
-    let host = proc::Host {
-        held: Vec::new(),
-        keeper: "a".into(),
-        boot: "b".into(),
-        stopping: false,
-        numbers_from: 0,
-    };
+    let host = proc::Host { held: Vec::new(), keeper: "a".into(), boot: "b".into(), stopping: false, numbers_from: 0 };
     let (tasks, engine) = proc::start(of_tasks, settings, host).await.unwrap();
     tokio::spawn(engine.run());
     (Tools { store, link, logs, launcher, tasks, bus, metrics }, twin)
@@ -116,39 +111,11 @@ impl Bench {
 
 const SLOT: RunId = FIRST_SLOT;
 
-fn template(is_generator: bool) -> Template {
-    Template {
-        name: "task".into(),
-        job: serde_json::Map::new(),
-        parameters: Parameters::new(),
-        axes: Vec::new(),
-        count: 1,
-        max_retries: 0,
-        retry_interval: 0,
-        retry_backoff: None,
-        children: Vec::new(),
-        parents: Vec::new(),
-        is_generator,
-        trigger: Trigger::Success,
-        priority: 0,
-    }
-}
-
-fn launch(executor: Kind, work: Work, is_generator: bool) -> Launch {
+/// The launch of the only task of a run with this job.
+fn launch_in(executor: &str, job: Value) -> Launch {
+    let text = json!({ "tag": "t", "executor": executor, "tasks": { "task": { "job": job } } }).to_string();
+    let blueprint = specification::parse(text.as_bytes(), &records::ACCEPTED).unwrap();
     let own_uid = nix::unistd::geteuid().as_raw();
-    let template = Arc::new(template(is_generator));
-    let blueprint = Blueprint {
-        tag: "tag".into(),
-        templates: vec![template.clone()],
-        edges: Vec::new(),
-        executor,
-        on_failure: OnFailure::Continue,
-        max_parallel: None,
-        priority: 0,
-        user: None,
-        parameters: Parameters::new(),
-        defaults: Defaults::default(),
-    };
     let live = LiveAttempt {
         slot: SLOT,
         run: DagRunId(7),
@@ -160,11 +127,10 @@ fn launch(executor: Kind, work: Work, is_generator: bool) -> Launch {
         leader: None,
         ended: false,
     };
-    let job = Job { shown: serde_json::Map::new(), work, needs: Needs { cores: 1, memory_mb: 64 }, timeout: None };
     Launch {
         live,
-        template,
-        edited: Some(Arc::new(job)),
+        template: blueprint.templates[0].clone(),
+        edited: None,
         blueprint: Arc::new(blueprint),
         owner: Arc::new(Owner { uid: own_uid, name: "somebody".into(), operator: true }),
         runs_as: own_uid,
@@ -172,13 +138,12 @@ fn launch(executor: Kind, work: Work, is_generator: bool) -> Launch {
     }
 }
 
-fn command(command: Command, dir: Option<&str>) -> Launch {
-    let env = vec![("COLOUR".to_owned(), "blue".to_owned())];
-    launch(Kind::Local, Work::Command { command, env, dir: dir.map(Into::into) }, false)
+fn launch(job: Value) -> Launch {
+    launch_in("local", job)
 }
 
 fn argv(words: &[&str]) -> Launch {
-    command(Command::Argv(words.iter().map(|word| (*word).to_owned()).collect()), None)
+    launch(json!({ "command": words }))
 }
 
 fn exited(status: Status, tree_empty: bool) -> News {
@@ -192,7 +157,8 @@ fn env<'a>(spawn: &'a Spawn, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn a_command_becomes_a_request_to_the_keeper() {
     let mut bench = Bench::new().await;
-    let launch = argv(&["/bin/echo", "hello"]);
+    let environment = ["COLOUR=blue"];
+    let launch = launch(json!({ "command": ["/bin/echo", "hello"], "environment": environment, "memoryMB": "64" }));
     bench.hands.start(launch.clone());
     assert_eq!(bench.hands.busy(), 1);
     let spawn = bench.spawn().await;
@@ -222,7 +188,7 @@ const KEEPERS_NAME_OF_THE_ROOM: u8 = kept::Owner::DAG.0;
 #[tokio::test]
 async fn a_script_goes_to_a_shell() {
     let mut bench = Bench::new().await;
-    bench.hands.start(command(Command::Script("echo $0; exit 3".into()), None));
+    bench.hands.start(launch(json!({ "commandString": "echo $0; exit 3" })));
     let spawn = bench.spawn().await;
     assert_eq!(spawn.argv[1..], ["-c", "echo $0; exit 3"]);
     assert!(["/bin/bash", "/bin/sh"].contains(&spawn.argv[0].to_str().unwrap()));
@@ -230,18 +196,12 @@ async fn a_script_goes_to_a_shell() {
 
 #[tokio::test]
 async fn what_cannot_be_started_says_why() {
-    for (launch, rc, said) in [
-        (argv(&["no-such-program"]), 127, "no-such-program"),
-        (command(Command::Argv(vec!["true".into()]), Some("sub")), 126, "workDir sub is relative"),
-    ] {
-        let mut bench = Bench::new().await;
-        bench.hands.start(launch);
-        let (end, _) = bench.end().await;
-        let How::NotStarted { rc: found, why } = end.how else { panic!("{:?}", end.how) };
-        assert_eq!(found, rc);
-        assert!(why.contains(said), "{why}");
-        assert_eq!(bench.hands.busy(), 0);
-    }
+    let mut bench = Bench::new().await;
+    bench.hands.start(argv(&["no-such-program"]));
+    let (end, _) = bench.end().await;
+    let How::NotStarted { rc: 127, why } = end.how else { panic!("{:?}", end.how) };
+    assert!(why.contains("no-such-program"), "{why}");
+    assert_eq!(bench.hands.busy(), 0);
     for (stage, errno, rc) in [
         (Stage::Exec("/no/such".into()), nix::libc::ENOENT, 127),
         (Stage::Exec("/etc/passwd".into()), nix::libc::EACCES, 126),
@@ -301,10 +261,7 @@ async fn a_tree_that_outlives_its_leader_keeps_its_files() {
     let (end, spent) = bench.end().await;
     assert_eq!((end.tree_empty, end.output, spent.len()), (false, Kept::File(12), 0));
     bench.hands.stop(SLOT, false);
-    assert_eq!(
-        bench.twin.asked().await,
-        Ask::Signal { slot: SLOT.0, signal: nix::libc::SIGTERM, scope: Scope::Tree }
-    );
+    assert_eq!(bench.twin.asked().await, Ask::Signal { slot: SLOT.0, signal: nix::libc::SIGTERM, scope: Scope::Tree });
     let emptied = bench.hands.local().hear(News::TreeEmpty { slot: SLOT.0 });
     assert_eq!(emptied, Some(Event::TreeEmpty { slot: SLOT }));
     assert_eq!(bench.hands.busy(), 0);
@@ -329,9 +286,7 @@ async fn processes_are_ended_kindly_then_by_force() {
     bench.hands.start(argv(&["/bin/true"]));
     bench.spawn().await;
     bench.hands.local().hear(News::Spawned { slot: SLOT.0, pid: 11, start_ticks: 12 });
-    for (force, signal, scope) in
-        [(false, nix::libc::SIGTERM, Scope::Group), (true, nix::libc::SIGKILL, Scope::Tree)]
-    {
+    for (force, signal, scope) in [(false, nix::libc::SIGTERM, Scope::Group), (true, nix::libc::SIGKILL, Scope::Tree)] {
         bench.hands.stop(SLOT, force);
         assert_eq!(bench.twin.asked().await, Ask::Signal { slot: SLOT.0, signal, scope });
     }
@@ -361,27 +316,21 @@ async fn the_executor_of_nothing_answers_through_the_mailbox() {
     bench.hands.pass(DagRunId(7), TaskId { group: 0, index: 4 }, 100);
     let Some(Message::Event(event)) = bench.told.recv().await else { panic!("nothing was told") };
     assert_eq!(event, Event::Passed { run: DagRunId(7), first: TaskId { group: 0, index: 4 }, count: 100 });
-    let nothing = Work::Command { command: Command::Argv(vec!["x".into()]), env: Vec::new(), dir: None };
-    bench.hands.start(launch(Kind::Noop, nothing, true));
+    bench.hands.start(launch_in("noop", json!({ "command": ["x"] })));
     let (end, _) = bench.end().await;
     assert_eq!(end.how, How::Code { code: 0, remark: String::new() });
-    assert!(matches!(end.generated, Some(Ok(Addition { templates, .. })) if templates.is_empty()));
-}
-
-fn step(kind: StepKind, name: &str) -> Launch {
-    launch(Kind::Local, Work::Step(Step { kind, name: name.into() }), false)
 }
 
 #[tokio::test]
 async fn a_step_about_a_task_that_is_not_there_fails() {
-    for kind in [StepKind::Start, StepKind::Restart, StepKind::Stop, StepKind::WaitReady] {
+    for kind in ["start", "restart", "stop", "wait_ready"] {
         let mut bench = Bench::new().await;
-        bench.hands.start(step(kind, "web"));
+        bench.hands.start(launch(json!({ "proc": { kind: "web" } })));
         let Some(Message::Event(Event::Started { leader: None, .. })) = bench.told.recv().await else {
-            panic!("{kind:?} has not begun")
+            panic!("{kind} has not begun")
         };
         let (end, _) = bench.end().await;
-        let How::Code { code: 1, remark } = end.how else { panic!("{kind:?}: {:?}", end.how) };
+        let How::Code { code: 1, remark } = end.how else { panic!("{kind}: {:?}", end.how) };
         assert_eq!(remark, "there is no task \"web\"");
         assert_eq!(bench.hands.busy(), 0);
     }
