@@ -25,7 +25,8 @@
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
 //!   the files that attempts write; `events` what listeners are told
-//! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
+//! * `records` what is stored; `stored` DAGs that are kept, as clients write them; `wire` what clients see; `routes` the
+//!   API; `graph` its picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
@@ -44,11 +45,15 @@ mod rights;
 mod routes;
 mod runs;
 pub mod specification;
+<<<<<<< HEAD
 mod start;
 mod submit;
 mod transcript;
 mod wait;
 mod wire;
+=======
+pub mod stored;
+>>>>>>> w/machine
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
