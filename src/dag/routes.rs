@@ -1,10 +1,11 @@
 //! `/v1` and `/ready` over HTTP: path → right → handle → answer.
 
 use super::engine::{Failed, Handle};
+use super::graph::{self, Format};
 use super::machine::{Ask, Refusal, Verdict};
 use super::model::*;
 use super::submit::{self, Keys};
-use super::{listing, rights, runs, transcript, wait, wire};
+use super::{listing, log, rights, runs, tasks, transcript, wait, wire};
 use crate::auth::Scope;
 use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
 use hyper::Method;
@@ -35,6 +36,11 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         read("/v1/dagrun/{run}/task/{task}", TASK).with(task),
         write(Method::DELETE, "/v1/dagrun/{run}/task/{task}", KILL_TASK).with(kill_task),
         read("/v1/dagrun/{run}/task/{task}/state", TASK_STATE).with(task_state),
+        read("/v1/dagrun/{run}/summary", SUMMARY).with(listing::summary),
+        read("/v1/dagrun/{run}/graph", GRAPH).with(graph),
+        read("/v1/dagrun/{run}/tasks", TASKS).with(tasks::page),
+        read("/v1/dagrun/{run}/task/{task}/log", LOG).with(log::log),
+        write(Method::PATCH, "/v1/dagrun/{run}/task/{task}", CHANGE).with(tasks::change),
     ]
 }
 
@@ -149,6 +155,19 @@ async fn task_state(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     Ok(Reply::json(&wire::state(runs::state(&view, task))))
 }
 
+async fn graph(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
+    let (format, content_type) = match cx.query.get("format") {
+        None | Some("json") => (Format::Json, "application/json"),
+        Some("dot") => (Format::Dot, "text/vnd.graphviz; charset=utf-8"),
+        Some("mermaid") => (Format::Mermaid, "text/plain; charset=utf-8"),
+        Some("svg") => (Format::Svg, "image/svg+xml"),
+        Some(_) => return Err(runs::bad("format: expected json, dot, mermaid or svg")),
+    };
+    let view = runs::view(&handle, &cx).await?;
+    let drawn = tokio::task::spawn_blocking(move || graph::draw(&view, format)).await;
+    Ok(Reply::bytes(content_type, drawn.map_err(Failure::internal)?))
+}
+
 const BAD: (u16, &str) = (400, "which key or parameter, and what was expected");
 const NO_RUN: (u16, &str) = (404, "no such run, or not yours");
 const NO_TASK: (u16, &str) = (404, "no such run or task, or not yours");
@@ -224,3 +243,44 @@ const KILL_TASK: Doc = Doc {
 };
 const TASK_STATE: Doc =
     Doc { summary: "A task's state", query: &[], body: None, answers: &[(200, "the state"), NO_TASK] };
+const SUMMARY: Doc = Doc {
+    summary: "A run in short, with whose it is, where it comes from, and what it was submitted with",
+    query: &[],
+    body: None,
+    answers: &[(200, "its line in the list, with more keys"), NO_RUN],
+};
+const GRAPH: Doc = Doc {
+    summary: "A run's graph; groups of more than 200 tasks are one node",
+    query: &[("format", "json, dot, mermaid or svg")],
+    body: None,
+    answers: &[(200, "the graph"), BAD, NO_RUN],
+};
+const TASKS: Doc = Doc {
+    summary: "The tasks of a run, page by page",
+    query: &[
+        ("state", "only those in one of these states, with commas between them"),
+        ("limit", "how many, at most 1000; 100"),
+        ("after", "only those behind this task: the last page's next"),
+    ],
+    body: None,
+    answers: &[(200, "tasks, and next: after which there are more"), BAD, NO_RUN],
+};
+const LOG: Doc = Doc {
+    summary: "Output of an attempt, as text, as JSON or, where Accept says so, as server-sent events",
+    query: &[
+        ("attempt", "which, from 1; that which runs, or else the last"),
+        ("stream", "stdout, stderr or both"),
+        ("lines", "the last so many lines"),
+        ("since", "written since: RFC 3339, nanoseconds, or how long ago, such as 5m"),
+        ("follow", "1: go on with what is written later, until the attempt ends"),
+        ("format", "text or json"),
+    ],
+    body: None,
+    answers: &[(200, "the output"), BAD, (404, "no such run, task or attempt, or not yours")],
+};
+const CHANGE: Doc = Doc {
+    summary: "Change a task that does not run, of a run that is over or paused",
+    query: &[],
+    body: Some("one of: job, another job; skip: true; done: true"),
+    answers: &[(200, "it is so, and on disk"), BAD, NO_TASK, CONFLICT],
+};

@@ -116,7 +116,10 @@ async fn digest(body: Bytes) -> Result<String, Failure> {
 
 /// Keys whose first request is under way: of two with the same key, the second waits for the first.
 #[derive(Debug, Default)]
-pub struct Keys(Mutex<HashMap<(u32, String), Weak<Turns<()>>>>);
+pub struct Keys(Mutex<HashMap<Key, Weak<Turns<()>>>>);
+
+/// A user's key.
+type Key = (u32, String);
 
 impl Keys {
     /// Waits until nobody else asks with this key of this user.
