@@ -24,7 +24,7 @@
 //! * `model` blueprints, templates, states, attempts; `specification` from JSON text to a blueprint
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
-//!   the files that attempts write
+//!   the files that attempts write; `events` what listeners are told
 //! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
@@ -32,16 +32,20 @@
 
 mod engine;
 mod escape;
+mod events;
+mod executors;
 pub mod graph;
 mod listing;
 mod log;
 pub mod machine;
 pub mod model;
+mod output;
 mod records;
 mod rights;
 mod routes;
 mod runs;
 pub mod specification;
+mod start;
 mod submit;
 mod tasks;
 mod transcript;
@@ -49,7 +53,8 @@ mod wait;
 mod why;
 mod wire;
 
-pub use engine::{Failed, Handle, Settings, Tools};
+pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use routes::routes;
+pub use start::{Host, StartError, start};
 pub use why::Why;
