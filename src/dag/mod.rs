@@ -25,7 +25,9 @@
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
 //!   the files that attempts write; `events` what listeners are told
-//! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
+//! * `records` what is stored; `stored` DAGs that are kept, as clients write them
+//! * `wire` what clients see; `routes` the API; `runs` whom a path names; `rights` as whom; `submit`, `dags`, `wait`,
+//!   `listing`, `transcript`, `tasks`, `log`, `why` the longer answers; `escape` output within JSON; `graph` a picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
@@ -46,6 +48,7 @@ mod routes;
 mod runs;
 pub mod specification;
 mod start;
+pub mod stored;
 mod submit;
 mod tasks;
 mod transcript;

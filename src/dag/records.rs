@@ -258,12 +258,11 @@ pub fn read_intent(bytes: &[u8]) -> Result<LiveAttempt, serde_json::Error> {
     serde_json::from_slice::<shapes::Live>(bytes).map(LiveAttempt::from)
 }
 
-/// The first run submitted at or after a moment, found by halving; the number of the next run when there is none.
-/// Blocks.
+/// The number that parts the runs submitted before a moment from the others, found by halving. Blocks.
 ///
 /// # Errors
 /// The store's.
-pub fn first_since(reader: &Reader, since: Wall) -> Result<DagRunId, ReadError> {
+pub fn since(reader: &Reader, since: Wall) -> Result<DagRunId, ReadError> {
     let newest = reader.scan_back::<shapes::Run>(..).next().transpose()?;
     let (mut low, mut high) = (0, newest.map_or(0, |(run, _)| run.saturating_add(1)));
     while low < high {

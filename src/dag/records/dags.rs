@@ -2,9 +2,9 @@
 
 use super::shapes::{Nanos, Owned, Text};
 use crate::base::Wall;
-use crate::dag::machine::{CatchUp, Cursor, DagRow, Fired, FiringRow, Overlap, Schedule};
-use crate::dag::model::{DagName, DagRunId};
-use crate::schedule::{Cron, Zone};
+use crate::dag::machine::{Cursor, DagRow, Fired, FiringRow};
+use crate::dag::model::{DagName, DagRunId, Invalid};
+use crate::dag::stored::{read_schedule, show_schedule};
 use crate::store::{Batch, Key, ReadError, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 /// See [`DagRow`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct Dag {
+    /// As clients write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    schedule: Option<Scheduled>,
+    schedule: Option<Map<String, Value>>,
     owner: Owned,
     runs_as: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,86 +24,11 @@ pub(super) struct Dag {
     owed: Vec<(Nanos, Nanos)>,
 }
 
-/// See [`Schedule`].
-#[derive(Serialize, Deserialize)]
-struct Scheduled {
-    cron: String,
-    zone: String,
-    zone_given: bool,
-    overlap: Overlaps,
-    catch_up: CatchesUp,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    parameters: Map<String, Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Overlaps {
-    Skip,
-    Queue,
-    Allow,
-    Replace,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CatchesUp {
-    None,
-    Last,
-    All,
-}
-
-impl From<&Schedule> for Scheduled {
-    fn from(schedule: &Schedule) -> Scheduled {
-        Scheduled {
-            cron: schedule.cron.text().to_owned(),
-            zone: schedule.zone.name().to_owned(),
-            zone_given: schedule.zone_given,
-            overlap: match schedule.overlap {
-                Overlap::Skip => Overlaps::Skip,
-                Overlap::Queue => Overlaps::Queue,
-                Overlap::Allow => Overlaps::Allow,
-                Overlap::Replace => Overlaps::Replace,
-            },
-            catch_up: match schedule.catch_up {
-                CatchUp::None => CatchesUp::None,
-                CatchUp::Last => CatchesUp::Last,
-                CatchUp::All => CatchesUp::All,
-            },
-            parameters: schedule.parameters.clone(),
-        }
-    }
-}
-
-impl TryFrom<Scheduled> for Schedule {
-    type Error = String;
-
-    fn try_from(stored: Scheduled) -> Result<Schedule, String> {
-        Ok(Schedule {
-            cron: Cron::parse(&stored.cron).map_err(|why| format!("cron: {why}"))?,
-            zone: Zone::parse(&stored.zone).map_err(|why| why.to_string())?,
-            zone_given: stored.zone_given,
-            overlap: match stored.overlap {
-                Overlaps::Skip => Overlap::Skip,
-                Overlaps::Queue => Overlap::Queue,
-                Overlaps::Allow => Overlap::Allow,
-                Overlaps::Replace => Overlap::Replace,
-            },
-            catch_up: match stored.catch_up {
-                CatchesUp::None => CatchUp::None,
-                CatchesUp::Last => CatchUp::Last,
-                CatchesUp::All => CatchUp::All,
-            },
-            parameters: stored.parameters,
-        })
-    }
-}
-
 impl From<&DagRow> for Dag {
     fn from(row: &DagRow) -> Dag {
         let stretch = |(after, through): &(Wall, Wall)| (Nanos(*after), Nanos(*through));
         Dag {
-            schedule: row.schedule.as_ref().map(Scheduled::from),
+            schedule: row.schedule.as_ref().map(show_schedule),
             owner: (&*row.owner).into(),
             runs_as: row.runs_as,
             decided: row.cursor.as_ref().map(|cursor| Nanos(cursor.decided)),
@@ -112,11 +38,11 @@ impl From<&DagRow> for Dag {
 }
 
 impl Dag {
-    pub(super) fn into_model(self, name: DagName) -> Result<DagRow, String> {
+    pub(super) fn into_model(self, name: DagName) -> Result<DagRow, Invalid> {
         let owed = self.owed.into_iter().map(|(after, through)| (after.0, through.0)).collect();
         Ok(DagRow {
             name,
-            schedule: self.schedule.map(Schedule::try_from).transpose()?,
+            schedule: self.schedule.map(read_schedule).transpose()?,
             owner: self.owner.into(),
             runs_as: self.runs_as,
             cursor: self.decided.map(|decided| Cursor { decided: decided.0, owed }),

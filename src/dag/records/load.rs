@@ -4,9 +4,10 @@ use super::dags::{Dag, DagText};
 use super::shapes::{Added, Edited, Live, Numbers, Run, Text, Unfinished};
 use super::{ACCEPTED, row, tasks};
 use crate::dag::machine;
-use crate::dag::machine::{Schedule, Stored, StoredAddition, StoredDag, StoredRun};
+use crate::dag::machine::{Stored, StoredAddition, StoredDag, StoredRun};
 use crate::dag::model::*;
 use crate::dag::specification;
+use crate::dag::stored;
 use crate::store::{ReadError, Reader};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -100,33 +101,16 @@ fn edits(
 fn dags(reader: &Reader) -> Result<Vec<StoredDag>, LoadError> {
     let mut dags = Vec::new();
     for entry in reader.scan::<Dag>(..) {
-        let (key, stored) = entry?;
+        let (key, record) = entry?;
         let what = || format!("DAG {key}");
         let name = DagName::new(&key).map_err(|why| refused(what())(Invalid(why.to_string())))?;
-        let row = stored.into_model(name).map_err(|why| refused(what())(Invalid(why)))?;
+        let row = record.into_model(name).map_err(refused(what()))?;
         let text = reader.get::<DagText>(&key)?.ok_or_else(|| missing(what()))?.0.get();
-        let fired_text = fired(&text, row.schedule.as_ref()).map_err(refused(what()))?;
-        let blueprint = specification::parse(fired_text.as_bytes(), &ACCEPTED).map_err(refused(what()))?;
-        let dag = machine::Dag {
-            name: row.name,
-            text,
-            blueprint: Arc::new(blueprint),
-            fired_text,
-            schedule: row.schedule,
-            owner: row.owner,
-            runs_as: row.runs_as,
-        };
+        let dag = stored::compile(row.name, text, row.schedule, &ACCEPTED, row.owner, row.runs_as)
+            .map_err(refused(what()))?;
         dags.push(StoredDag { dag, cursor: row.cursor });
     }
     Ok(dags)
-}
-
-/// What a firing runs: the text, with the schedule's parameters if it has any.
-fn fired(text: &Arc<str>, schedule: Option<&Schedule>) -> Result<Arc<str>, Invalid> {
-    match schedule.filter(|schedule| !schedule.parameters.is_empty()) {
-        Some(schedule) => Ok(specification::with_parameters(text.as_bytes(), &schedule.parameters)?.into()),
-        None => Ok(text.clone()),
-    }
 }
 
 fn missing(what: String) -> LoadError {
