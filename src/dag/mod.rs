@@ -32,6 +32,7 @@
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
 
+mod dags;
 mod engine;
 mod escape;
 mod events;

@@ -5,7 +5,7 @@ use super::graph::{self, Format};
 use super::machine::{Ask, Refusal, Verdict};
 use super::model::*;
 use super::submit::{self, Keys};
-use super::{listing, log, rights, runs, tasks, transcript, wait, wire};
+use super::{dags, listing, log, rights, runs, tasks, transcript, wait, wire};
 use crate::auth::Scope;
 use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
 use hyper::Method;
@@ -20,6 +20,7 @@ pub fn routes(handle: Handle) -> Vec<Route> {
     let read = |path, doc| one(&handle, Method::GET, path, Access::Scope(Scope::DagRead), doc);
     let write = |method, path, doc| one(&handle, method, path, Access::Scope(Scope::DagWrite), doc);
     let keys = Arc::new(Keys::default());
+    let same_keys = keys.clone();
     vec![
         one(&handle, Method::GET, "/ready", Access::Public, READY).with(ready),
         read("/v1/dagruns", LIST).with(listing::list),
@@ -41,6 +42,13 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         read("/v1/dagrun/{run}/tasks", TASKS).with(tasks::page),
         read("/v1/dagrun/{run}/task/{task}/log", LOG).with(log::log),
         write(Method::PATCH, "/v1/dagrun/{run}/task/{task}", CHANGE).with(tasks::change),
+        read("/v1/dags", DAGS).with(dags::list),
+        read("/v1/dag/{name}", DAG).with(dags::get),
+        write(Method::PUT, "/v1/dag/{name}", PUT_DAG).limit(SPECIFICATION_LIMIT).with(dags::put),
+        write(Method::DELETE, "/v1/dag/{name}", DELETE_DAG).with(dags::delete),
+        read("/v1/dag/{name}/firings", FIRINGS).with(dags::firings),
+        write(Method::POST, "/v1/dag/{name}/run", RUN_DAG)
+            .with(move |handle, cx| dags::run(handle, cx, same_keys.clone())),
     ]
 }
 
@@ -283,4 +291,46 @@ const CHANGE: Doc = Doc {
     query: &[],
     body: Some("one of: job, another job; skip: true; done: true"),
     answers: &[(200, "it is so, and on disk"), BAD, NO_TASK, CONFLICT],
+};
+const DAGS: Doc = Doc {
+    summary: "Stored DAGs by name",
+    query: &[],
+    body: None,
+    answers: &[(200, "a list: name, tag, owner, schedule, and when it is due next")],
+};
+const NO_DAG: (u16, &str) = (404, "no such DAG, or not yours");
+const DAG: Doc = Doc {
+    summary: "A stored DAG, as it can be put again",
+    query: &[],
+    body: None,
+    answers: &[(200, "specification and schedule"), NO_DAG],
+};
+const PUT_DAG: Doc = Doc {
+    summary: "Store a DAG, or replace it; a changed schedule begins now",
+    query: &[],
+    body: Some("a specification, or {specification, schedule: {cron, timezone, overlap, catch_up, parameters}}"),
+    answers: &[(200, "it is on disk"), BAD, (403, "the user is not yours to name"), NO_DAG, TOO_LARGE],
+};
+const DELETE_DAG: Doc = Doc {
+    summary: "Forget a stored DAG; its runs stay",
+    query: &[],
+    body: None,
+    answers: &[(200, "it is so, and on disk"), NO_DAG],
+};
+const FIRINGS: Doc = Doc {
+    summary: "The last ten firings of a schedule, newest first, and the next ten",
+    query: &[],
+    body: None,
+    answers: &[(200, "past and next"), NO_DAG],
+};
+const RUN_DAG: Doc = Doc {
+    summary: "Run a stored DAG now; with the header Idempotency-Key, once",
+    query: &[],
+    body: Some("nothing, or {parameters, tag}"),
+    answers: &[
+        (200, "the run's number; it is on disk"),
+        BAD,
+        NO_DAG,
+        (409, "the Idempotency-Key was used with another body"),
+    ],
 };
