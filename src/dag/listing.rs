@@ -6,9 +6,12 @@ use super::{records, runs, wire};
 use crate::auth::Caller;
 use crate::base::{Wall, duration};
 use crate::http::{Cx, Failure, Query, Reply};
+use crate::store::ReadError;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -122,7 +125,7 @@ impl Listing {
             let rest = last.map(|last| if descending { range.start..last } else { last + 1..range.end });
             let mine = rows.into_iter().filter(|row| listing.caller.may_touch(row.runs_as));
             let now = mine.map(|row| listing.held.get(&row.id).cloned().unwrap_or(row));
-            Ok::<_, crate::store::ReadError>((now.collect::<Vec<_>>(), rest))
+            Ok::<_, ReadError>((now.collect::<Vec<_>>(), rest))
         };
         let (found, rest) = runs::blocking(read).await?;
         let mut rows = Vec::with_capacity(found.len());
@@ -176,4 +179,30 @@ fn text(rows: &[RunRow], opened: bool) -> io::Result<Bytes> {
         serde_json::to_writer(&mut out, &wire::line(row)).map_err(io::Error::other)?;
     }
     Ok(out.into())
+}
+
+/// What a specification says of the run as a whole.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Options {
+    executor: Option<Value>,
+    on_failure: Option<Value>,
+    max_parallel: Option<Value>,
+    priority: Option<Value>,
+    user: Option<Value>,
+}
+
+/// `GET /v1/dagrun/{run}/summary`
+pub async fn summary(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
+    let row = runs::row(&handle, &cx).await?;
+    let (reader, run) = (handle.tools.store.reader(), row.id);
+    let read = move || {
+        let text = records::text(&reader, run)?;
+        // It was accepted, so it can be read; should it not, the rest is still worth telling.
+        Ok::<_, ReadError>(text.and_then(|text| serde_json::from_str::<Options>(&text).ok()).unwrap_or_default())
+    };
+    let options = runs::blocking(read).await?;
+    let mut summary = wire::summary(&row);
+    summary.insert("options".into(), serde_json::to_value(&options).map_err(Failure::internal)?);
+    Ok(Reply::json(&summary))
 }

@@ -1,10 +1,11 @@
 //! `/v1` and `/ready` over HTTP: path → right → handle → answer.
 
 use super::engine::{Failed, Handle};
+use super::graph::{self, Format};
 use super::machine::{Ask, Refusal, Verdict};
 use super::model::*;
 use super::submit::{self, Keys};
-use super::{listing, rights, runs, transcript, wait, wire};
+use super::{dags, listing, log, rights, runs, tasks, transcript, wait, wire};
 use crate::auth::Scope;
 use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
 use hyper::Method;
@@ -19,6 +20,7 @@ pub fn routes(handle: Handle) -> Vec<Route> {
     let read = |path, doc| one(&handle, Method::GET, path, Access::Scope(Scope::DagRead), doc);
     let write = |method, path, doc| one(&handle, method, path, Access::Scope(Scope::DagWrite), doc);
     let keys = Arc::new(Keys::default());
+    let same_keys = keys.clone();
     vec![
         one(&handle, Method::GET, "/ready", Access::Public, READY).with(ready),
         read("/v1/dagruns", LIST).with(listing::list),
@@ -35,6 +37,18 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         read("/v1/dagrun/{run}/task/{task}", TASK).with(task),
         write(Method::DELETE, "/v1/dagrun/{run}/task/{task}", KILL_TASK).with(kill_task),
         read("/v1/dagrun/{run}/task/{task}/state", TASK_STATE).with(task_state),
+        read("/v1/dagrun/{run}/summary", SUMMARY).with(listing::summary),
+        read("/v1/dagrun/{run}/graph", GRAPH).with(graph),
+        read("/v1/dagrun/{run}/tasks", TASKS).with(tasks::page),
+        read("/v1/dagrun/{run}/task/{task}/log", LOG).with(log::log),
+        write(Method::PATCH, "/v1/dagrun/{run}/task/{task}", CHANGE).with(tasks::change),
+        read("/v1/dags", DAGS).with(dags::list),
+        read("/v1/dag/{name}", DAG).with(dags::get),
+        write(Method::PUT, "/v1/dag/{name}", PUT_DAG).limit(SPECIFICATION_LIMIT).with(dags::put),
+        write(Method::DELETE, "/v1/dag/{name}", DELETE_DAG).with(dags::delete),
+        read("/v1/dag/{name}/firings", FIRINGS).with(dags::firings),
+        write(Method::POST, "/v1/dag/{name}/run", RUN_DAG)
+            .with(move |handle, cx| dags::run(handle, cx, same_keys.clone())),
     ]
 }
 
@@ -89,6 +103,7 @@ impl From<Refusal> for Failure {
     fn from(why: Refusal) -> Failure {
         let (status, code) = match &why {
             Refusal::NoRun(_) | Refusal::NoTask(_) | Refusal::NoDag(_) => (ErrorStatus::NOT_FOUND, "not_found"),
+            Refusal::NotYours(_) => (ErrorStatus::FORBIDDEN, "not_yours"),
             Refusal::Transition { .. } => (ErrorStatus::CONFLICT, "transition"),
             Refusal::Active(_) => (ErrorStatus::CONFLICT, "active"),
             Refusal::StillEnding(_) => (ErrorStatus::CONFLICT, "still_ending"),
@@ -147,6 +162,19 @@ async fn kill_task(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
 async fn task_state(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let (view, task) = runs::task(&handle, &cx).await?;
     Ok(Reply::json(&wire::state(runs::state(&view, task))))
+}
+
+async fn graph(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
+    let (format, content_type) = match cx.query.get("format") {
+        None | Some("json") => (Format::Json, "application/json"),
+        Some("dot") => (Format::Dot, "text/vnd.graphviz; charset=utf-8"),
+        Some("mermaid") => (Format::Mermaid, "text/plain; charset=utf-8"),
+        Some("svg") => (Format::Svg, "image/svg+xml"),
+        Some(_) => return Err(runs::bad("format: expected json, dot, mermaid or svg")),
+    };
+    let view = runs::view(&handle, &cx).await?;
+    let drawn = tokio::task::spawn_blocking(move || graph::draw(&view, format)).await;
+    Ok(Reply::bytes(content_type, drawn.map_err(Failure::internal)?))
 }
 
 const BAD: (u16, &str) = (400, "which key or parameter, and what was expected");
@@ -224,3 +252,86 @@ const KILL_TASK: Doc = Doc {
 };
 const TASK_STATE: Doc =
     Doc { summary: "A task's state", query: &[], body: None, answers: &[(200, "the state"), NO_TASK] };
+const SUMMARY: Doc = Doc {
+    summary: "A run in short, with whose it is, where it comes from, and what it was submitted with",
+    query: &[],
+    body: None,
+    answers: &[(200, "its line in the list, with more keys"), NO_RUN],
+};
+const GRAPH: Doc = Doc {
+    summary: "A run's graph; groups of more than 200 tasks are one node",
+    query: &[("format", "json, dot, mermaid or svg")],
+    body: None,
+    answers: &[(200, "the graph"), BAD, NO_RUN],
+};
+const TASKS: Doc = Doc {
+    summary: "The tasks of a run, page by page",
+    query: &[
+        ("state", "only those in one of these states, with commas between them"),
+        ("limit", "how many, at most 1000; 100"),
+        ("after", "only those behind this task: the last page's next"),
+    ],
+    body: None,
+    answers: &[(200, "tasks, and next: after which there are more"), BAD, NO_RUN],
+};
+const LOG: Doc = Doc {
+    summary: "Output of an attempt, as text, as JSON or, where Accept says so, as server-sent events",
+    query: &[
+        ("attempt", "which, from 1; that which runs, or else the last"),
+        ("stream", "stdout, stderr or both"),
+        ("lines", "the last so many lines"),
+        ("since", "written since: RFC 3339, nanoseconds, or how long ago, such as 5m"),
+        ("follow", "1: go on with what is written later, until the attempt ends"),
+        ("format", "text or json"),
+    ],
+    body: None,
+    answers: &[(200, "the output"), BAD, (404, "no such run, task or attempt, or not yours")],
+};
+const CHANGE: Doc = Doc {
+    summary: "Change a task that does not run, of a run that is over or paused",
+    query: &[],
+    body: Some("one of: job, another job; skip: true; done: true"),
+    answers: &[(200, "it is so, and on disk"), BAD, NO_TASK, CONFLICT],
+};
+const DAGS: Doc = Doc {
+    summary: "Stored DAGs by name",
+    query: &[],
+    body: None,
+    answers: &[(200, "a list: name, tag, owner, schedule, and when it is due next")],
+};
+const NO_DAG: (u16, &str) = (404, "no such DAG, or not yours");
+const DAG: Doc = Doc {
+    summary: "A stored DAG, as it can be put again",
+    query: &[],
+    body: None,
+    answers: &[(200, "specification and schedule"), NO_DAG],
+};
+const PUT_DAG: Doc = Doc {
+    summary: "Store a DAG, or replace it; a changed schedule begins now",
+    query: &[],
+    body: Some("a specification, or {specification, schedule: {cron, timezone, overlap, catch_up, parameters}}"),
+    answers: &[(200, "it is on disk"), BAD, (403, "the user is not yours to name"), NO_DAG, TOO_LARGE],
+};
+const DELETE_DAG: Doc = Doc {
+    summary: "Forget a stored DAG; its runs stay",
+    query: &[],
+    body: None,
+    answers: &[(200, "it is so, and on disk"), NO_DAG],
+};
+const FIRINGS: Doc = Doc {
+    summary: "The last ten firings of a schedule, newest first, and the next ten",
+    query: &[],
+    body: None,
+    answers: &[(200, "past and next"), NO_DAG],
+};
+const RUN_DAG: Doc = Doc {
+    summary: "Run a stored DAG now; with the header Idempotency-Key, once",
+    query: &[],
+    body: Some("nothing, or {parameters, tag}"),
+    answers: &[
+        (200, "the run's number; it is on disk"),
+        BAD,
+        NO_DAG,
+        (409, "the Idempotency-Key was used with another body"),
+    ],
+};

@@ -5,7 +5,9 @@ use super::machine::{Refusal, View};
 use super::model::*;
 use super::records;
 use crate::auth::Caller;
+use crate::base::events::Event;
 use crate::http::{Cx, ErrorStatus, Failure};
+use serde_json::Value;
 
 /// The run in the path, as it is now.
 pub async fn view(handle: &Handle, cx: &Cx) -> Result<View, Failure> {
@@ -91,6 +93,11 @@ pub fn name(view: &View, task: TaskId) -> String {
 /// Of a task of this view, the state.
 pub fn state(view: &View, task: TaskId) -> State {
     view.groups.get(task.group as usize).map(|group| group.state(task.index)).unwrap_or_default()
+}
+
+/// Whether an event tells of a change of this run or of something in it.
+pub fn concerns(event: &Event, run: DagRunId) -> bool {
+    event.kind.starts_with("dag.") && event.data.get("run").and_then(Value::as_u64) == Some(run.0)
 }
 
 /// Reads where it may block.

@@ -27,15 +27,25 @@ pub struct Read {
 }
 
 /// Reads a specification, a big one where that keeps nobody waiting.
-pub async fn read(text: Bytes, limits: Limits) -> Result<Read, Failure> {
-    let big = text.len() >= BIG;
-    let read = move || {
-        let blueprint = Arc::new(specification::parse(&text, &limits)?);
-        let text = std::str::from_utf8(&text).map_err(|_| Invalid("expected a text in UTF-8".into()))?;
-        Ok(Read { blueprint, text: text.into() })
-    };
-    let read = if big { tokio::task::spawn_blocking(read).await.map_err(Failure::internal)? } else { read() };
-    read.map_err(|why: Invalid| runs::bad(why.0))
+async fn read(text: Bytes, limits: Limits) -> Result<Read, Failure> {
+    off_thread(text.len(), move || compile(text, &limits)).await
+}
+
+/// Reads a specification.
+pub fn compile(text: Bytes, limits: &Limits) -> Result<Read, Invalid> {
+    let blueprint = Arc::new(specification::parse(&text, limits)?);
+    let text = std::str::from_utf8(&text).map_err(|_| Invalid("expected a text in UTF-8".into()))?;
+    Ok(Read { blueprint, text: text.into() })
+}
+
+/// Reads something a client wrote, of this length, at once or where that keeps nobody waiting.
+pub async fn off_thread<T: Send + 'static>(
+    length: usize,
+    read: impl FnOnce() -> Result<T, Invalid> + Send + 'static,
+) -> Result<T, Failure> {
+    let read =
+        if length < BIG { read() } else { tokio::task::spawn_blocking(read).await.map_err(Failure::internal)? };
+    read.map_err(|why| runs::bad(why.0))
 }
 
 /// `POST /v1/dagrun/validate`
@@ -70,7 +80,7 @@ pub async fn submit(
     keys: &Keys,
 ) -> Result<Reply, Failure> {
     let Some(key) = key(cx)? else { return Ok(Reply::json(&wire::run_id(ask(&handle, submission, by).await?))) };
-    let digest = digest(cx.body.clone()).await?;
+    let digest = digest(&submission.origin, cx.body.clone()).await?;
     let turn = keys.turn(by.owner.uid, &key).await;
     let (reader, uid, wanted) = (handle.tools.store.reader(), by.owner.uid, key.clone());
     if let Some((known, run)) = runs::blocking(move || records::key(&reader, uid, &wanted)).await? {
@@ -109,14 +119,21 @@ fn key(cx: &Cx) -> Result<Option<String>, Failure> {
 }
 
 /// What makes two requests the same.
-async fn digest(body: Bytes) -> Result<String, Failure> {
-    let hash = move || Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+async fn digest(origin: &Origin, body: Bytes) -> Result<String, Failure> {
+    let dag = origin.dag().map(|name| format!("{name}\n")).unwrap_or_default();
+    let hash = move || {
+        let digest = Sha256::new().chain_update(dag).chain_update(&body).finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
     tokio::task::spawn_blocking(hash).await.map_err(Failure::internal)
 }
 
 /// Keys whose first request is under way: of two with the same key, the second waits for the first.
 #[derive(Debug, Default)]
-pub struct Keys(Mutex<HashMap<(u32, String), Weak<Turns<()>>>>);
+pub struct Keys(Mutex<HashMap<Key, Weak<Turns<()>>>>);
+
+/// A user's key.
+type Key = (u32, String);
 
 impl Keys {
     /// Waits until nobody else asks with this key of this user.

@@ -30,7 +30,7 @@ pub async fn state(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
         }
         // Having missed events is as good as news; the time being up, there is one last look.
         while let Ok(Ok(events)) = timeout_at(end, news.next()).await {
-            if events.iter().any(|event| wire::concerns(event, row.id)) {
+            if events.iter().any(|event| runs::concerns(event, row.id)) {
                 break;
             }
         }

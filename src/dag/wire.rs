@@ -1,10 +1,9 @@
 //! What clients see. The keys of a run's line, a task's definition and an attempt are the interface's own, exactly;
 //! what it has no place for is in objects of ours.
 
-use super::machine::{Change, Fired, FiringRow, View, What};
+use super::machine::{Fired, FiringRow, View};
 use super::model::*;
 use crate::base::Wall;
-use crate::base::events::Event;
 use chrono::DateTime;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -192,36 +191,4 @@ pub fn firing(row: &FiringRow) -> Value {
         Fired::Missed => ("missed", None),
     };
     json!({ "time": ns(row.at), "last": ns(row.last), "count": row.count, "what": what, "runID": run })
-}
-
-/// A change as an event: its kind, the name of what it happened to, and the details.
-pub fn event(change: &Change) -> (&'static str, String, Value) {
-    let of_run = |run: &DagRunId| format!("dag/{run}");
-    match &change.what {
-        What::Run { run, tag, state } => {
-            ("dag.run.changed", of_run(run), json!({ "run": run, "tag": tag, "state": state.word() }))
-        }
-        What::Task { run, name, state, attempt, .. } => {
-            let attempt = attempt.map(|(number, rc, _)| json!({ "attempt": number, "rc": rc }));
-            let data = json!({ "run": run, "task": name, "state": state.word(), "ended": attempt });
-            ("dag.task.changed", format!("dag/{run}/{name}"), data)
-        }
-        What::Tasks { run, first, count, group } => {
-            let data = json!({
-                "run": run, "group": group, "first": first.index, "count": count, "state": State::Completed.word(),
-            });
-            ("dag.tasks.completed", of_run(run), data)
-        }
-        What::Added { run, groups } => ("dag.run.extended", of_run(run), json!({ "run": run, "groups": groups })),
-        What::Purged(run) => ("dag.run.purged", of_run(run), json!({ "run": run })),
-        What::Dag(name) => ("dag.definition.changed", name.to_string(), json!({ "dag": name })),
-        What::NotFired(name, row) => {
-            ("dag.schedule.passed", name.to_string(), json!({ "dag": name, "firing": firing(row) }))
-        }
-    }
-}
-
-/// Whether an event tells of a change of this run or of something in it.
-pub fn concerns(event: &Event, run: DagRunId) -> bool {
-    event.kind.starts_with("dag.") && event.data.get("run").and_then(Value::as_u64) == Some(run.0)
 }
