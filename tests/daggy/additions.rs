@@ -1,0 +1,3 @@
+//! Beyond the interface.
+
+use super::*;

@@ -1,0 +1,3 @@
+//! Stored DAGs.
+
+use super::*;
