@@ -12,8 +12,10 @@ mod execute;
 mod expand;
 mod generate;
 mod kill;
+mod others;
 mod read;
 mod restart;
+mod rules;
 mod service;
 mod stored;
 mod submit;
@@ -34,6 +36,11 @@ const CAPACITY: &str = "[dag]\ncores = 4\nmemory_mb = 4096\n";
 
 fn daemon() -> Daemon {
     Daemon::configured(CAPACITY)
+}
+
+#[test]
+fn the_relay_carries_bytes_both_ways() {
+    support::relay::entry();
 }
 
 // What is submitted
