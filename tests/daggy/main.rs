@@ -1,12 +1,13 @@
 //! # The conformance cases of the DAG runs
 //!
 //! Numbered as in the reference of the interface that `/v1` speaks, over real HTTP against the real binary; where this
-//! daemon decided otherwise, the case says so. `additions` and `stored` are about what goes beyond that interface.
+//! daemon decided otherwise, the case says so. `additions`, `calendar`, `others` and `rules` are about what goes beyond that interface.
 //!
 //! A task that shall still run when something happens waits at a [`Gate`], so that nothing depends on how long a
 //! machine takes; only where a case is about seconds do seconds pass.
 
 mod additions;
+mod calendar;
 mod durable;
 mod execute;
 mod expand;
@@ -17,7 +18,6 @@ mod read;
 mod restart;
 mod rules;
 mod service;
-mod stored;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,3 +1,0 @@
-//! Stored DAGs.
-
-use super::*;
