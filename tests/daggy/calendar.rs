@@ -183,7 +183,7 @@ fn stored_dags_of_others_are_not_there() {
     let before = daemon.get("/v1/dag/mine").expect(200).json();
     refused(nobody.get("/v1/dag/mine"), 404);
     refused(nobody.get("/v1/dag/mine/firings"), 404);
-    refused(put(&nobody, "mine", &dag(json!({"a": t(&["true"])}))), 404);
+    refused(put(&nobody, "mine", &dag(json!({"a": t(&["true"])}))), 403);
     refused(nobody.delete("/v1/dag/mine"), 404);
     refused(nobody.post("/v1/dag/mine/run", &json!({})), 404);
     assert_eq!(daemon.get("/v1/dag/mine").expect(200).json(), before);
