@@ -1,7 +1,8 @@
 //! What changed, as listeners of the event stream see it.
 
-use super::machine::{Fired, FiringRow, What};
+use super::machine::What;
 use super::model::Outcome;
+use super::wire;
 use serde_json::{Value, json};
 
 /// The kind of an event, the name it happened to, and its details.
@@ -26,11 +27,8 @@ pub(super) fn event(what: &What) -> (&'static str, String, Value) {
         What::Added { run, groups } => ("dag.run.added", run.to_string(), json!({ "run": run.0, "groups": groups })),
         What::Purged(run) => ("dag.run.purged", run.to_string(), json!({ "run": run.0 })),
         What::Dag(name) => ("dag.stored", name.to_string(), json!({ "dag": name.as_str() })),
-        What::NotFired(name, FiringRow { at, last, count, what }) => {
-            let data = json!({
-                "dag": name.as_str(), "due": at, "last": last, "count": count, "what": fired(*what),
-            });
-            ("dag.firing.missed", name.to_string(), data)
+        What::NotFired(name, row) => {
+            ("dag.firing.missed", name.to_string(), json!({ "dag": name.as_str(), "firing": wire::firing(row) }))
         }
     }
 }
@@ -43,13 +41,5 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
         Outcome::Errored => "errored",
         Outcome::Killed => "killed",
         Outcome::Interrupted => "interrupted",
-    }
-}
-
-fn fired(what: Fired) -> &'static str {
-    match what {
-        Fired::Run(_) => "run",
-        Fired::Skipped => "skipped",
-        Fired::Missed => "missed",
     }
 }

@@ -206,3 +206,138 @@ pub(super) async fn bytes(
     };
     Ok(logs.read(&stem, selection).try_fold(BytesMut::new(), append).await?.freeze())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Wall;
+    use crate::dag::model::Outcome;
+    use crate::logs::Settings;
+    use serde_json::json;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    const FILES: Files = Files { run: DagRunId(3), slot: RunId(40) };
+
+    struct Shelf {
+        _dir: TempDir,
+        logs: Logs,
+    }
+
+    impl Shelf {
+        async fn new() -> Shelf {
+            let dir = tempfile::tempdir().unwrap();
+            let logs = Logs::open(dir.path().join("logs"), Settings::default()).unwrap();
+            let mut directories = Directories::default();
+            make(&directories.of(FILES.run), &logs, FILES.run).await.unwrap();
+            Shelf { _dir: dir, logs }
+        }
+
+        fn path(&self, stream: Stream) -> PathBuf {
+            self.logs.path(&FILES.stem(stream).unwrap())
+        }
+
+        fn write(&self, stream: Stream, text: impl AsRef<[u8]>) {
+            std::fs::write(self.path(stream), text).unwrap();
+        }
+
+        fn collect(&self, over: bool) -> Collected {
+            collect(&self.logs, FILES, over, None)
+        }
+
+        fn generated(&self) -> Collected {
+            let text = json!({ "tag": "t", "tasks": { "a": { "job": { "command": ["x"] } } } }).to_string();
+            let limits = Limits { capacity: None, max_tasks: 100 };
+            let blueprint = Arc::new(specification::parse(text.as_bytes(), &limits).unwrap());
+            collect(&self.logs, FILES, true, Some(&Generator { blueprint, limits }))
+        }
+
+        async fn last(&self, kept: Kept, most: u64) -> Bytes {
+            let attempt = Attempt {
+                slot: Some(FILES.slot),
+                pass: 0,
+                start: Wall::UNIX_EPOCH,
+                stop: Wall::UNIX_EPOCH,
+                rc: 0,
+                outcome: Outcome::Completed,
+                remark: String::new(),
+                output: kept,
+                errors: Kept::default(),
+                usage: None,
+            };
+            bytes(&self.logs, FILES.run, &attempt, Stream::Output, most).await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn short_streams_are_taken_and_long_ones_stay() {
+        let shelf = Shelf::new().await;
+        assert_eq!(shelf.collect(true), Collected::default(), "no file is an empty one");
+        shelf.write(Stream::Output, vec![b'o'; SHORT as usize]);
+        shelf.write(Stream::Errors, vec![b'e'; SHORT as usize + 1]);
+        let taken = shelf.collect(true);
+        assert_eq!(taken.output, Kept::Here(vec![b'o'; SHORT as usize].into()));
+        assert_eq!(taken.errors, Kept::File(SHORT + 1));
+        assert_eq!(spent(FILES, &taken.output, &taken.errors), [FILES.stem(Stream::Output).unwrap()]);
+        assert_eq!(shelf.collect(false).output, Kept::File(SHORT), "somebody may still write to it");
+    }
+
+    #[tokio::test]
+    async fn what_a_generator_prints_is_compiled() {
+        let shelf = Shelf::new().await;
+        let more = json!({ "b": { "job": { "command": ["y".repeat(2000)] } } }).to_string();
+        shelf.write(Stream::Output, &more);
+        let taken = shelf.generated();
+        assert_eq!(taken.output, Kept::File(more.len() as u64));
+        let addition = taken.generated.unwrap().unwrap();
+        assert_eq!(addition.templates[0].name, "b");
+
+        shelf.write(Stream::Output, "not json");
+        let why = shelf.generated().generated.unwrap().unwrap_err();
+        assert!(why.starts_with("its output adds no tasks: "), "{why}");
+
+        let file = std::fs::File::create(shelf.path(Stream::Output)).unwrap();
+        file.set_len(GENERATED_MAX + 1).unwrap(); // a hole: nothing is written
+        let why = shelf.generated().generated.unwrap().unwrap_err();
+        assert!(why.starts_with("its output is too long: "), "{why}");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_stream_is_read_from_the_record_or_the_file() {
+        let shelf = Shelf::new().await;
+        assert_eq!(shelf.last(Kept::Here("abcdef".into()), 2).await, "ef");
+        assert_eq!(shelf.last(Kept::Here("abcdef".into()), 100).await, "abcdef");
+        let long: Vec<u8> = (0..200_000_u32).map(|place| b'a' + (place % 26) as u8).collect();
+        shelf.write(Stream::Output, &long);
+        let kept = Kept::File(long.len() as u64);
+        assert_eq!(shelf.last(kept.clone(), 150_000).await, &long[50_000..]);
+        assert_eq!(shelf.last(kept, u64::MAX).await, &long);
+    }
+
+    #[tokio::test]
+    async fn spent_files_go_unless_they_are_being_read() {
+        let shelf = Shelf::new().await;
+        shelf.write(Stream::Output, "read");
+        shelf.write(Stream::Errors, "not read");
+        let follow = Selection { follow: true, ..Selection::default() };
+        let mut reader = Box::pin(shelf.logs.read(&FILES.stem(Stream::Output).unwrap(), follow));
+        assert_eq!(reader.try_next().await.unwrap().unwrap(), "read");
+        let (sweeper, swept) = unbounded_channel();
+        FILES.stems().for_each(|stem| sweeper.send(stem).unwrap());
+        drop(sweeper);
+        sweep(swept, shelf.logs.clone()).await;
+        assert!(shelf.path(Stream::Output).exists());
+        assert!(!shelf.path(Stream::Errors).exists());
+        assert!(shelf.path(Stream::Errors).parent().unwrap().exists(), "the next attempt needs the directory");
+    }
+
+    #[tokio::test]
+    async fn a_purged_run_leaves_nothing() {
+        let shelf = Shelf::new().await;
+        shelf.write(Stream::Output, "x");
+        remove(shelf.logs.clone(), FILES.run).await;
+        assert!(!shelf.path(Stream::Output).parent().unwrap().exists());
+        remove(shelf.logs.clone(), FILES.run).await;
+    }
+}

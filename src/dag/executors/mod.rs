@@ -138,3 +138,6 @@ fn refused(stage: &kept::Stage, errno: i32) -> How {
     let missing = matches!(stage, kept::Stage::Exec(_)) && errno == nix::libc::ENOENT;
     not_started(if missing { 127 } else { 126 }, stage.explain(errno))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 use super::{Executor, ended};
 use crate::base::RunId;
 use crate::dag::engine::Message;
-use crate::dag::machine::{End, Event, How, Launch};
-use crate::dag::model::{Addition, DagRunId, Job, TaskId};
+use crate::dag::machine::{Event, How, Launch};
+use crate::dag::model::{DagRunId, Job, TaskId};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -27,11 +27,7 @@ impl Noop {
 impl Executor for Noop {
     fn start(&mut self, launch: Launch, _: Arc<Job>) {
         let success = How::Code { code: 0, remark: String::new() };
-        // A generator that is not executed has nothing to add.
-        let nothing = || Ok(Addition { templates: Vec::new(), text: "{}".into() });
-        let generated = launch.template.is_generator.then(nothing);
-        let end = End { generated, ..ended(launch.live.slot, success) };
-        let _ = self.own.send(Message::Ended(Box::new(end))); // as above
+        let _ = self.own.send(Message::Ended(Box::new(ended(launch.live.slot, success)))); // as above
     }
 
     fn stop(&mut self, _: RunId, _: bool) {
