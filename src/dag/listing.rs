@@ -206,3 +206,73 @@ pub async fn summary(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     summary.insert("options".into(), serde_json::to_value(&options).map_err(Failure::internal)?);
     Ok(Reply::json(&summary))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dag::wire::tests::{at, row};
+
+    fn filter(query: &str) -> Filter {
+        Filter::parse(&Query::parse(query), at(0)).unwrap()
+    }
+
+    fn in_state(state: State) -> RunRow {
+        let mut row = row();
+        row.history.push(StateChange { at: at(5), state });
+        row
+    }
+
+    #[test]
+    fn completed_runs_are_listed_on_request() {
+        let (done, failed) = (in_state(State::Completed), in_state(State::Errored));
+        for query in ["", "all=0", "all=no", "all", "all=2"] {
+            assert!(!filter(query).admits(&done) && filter(query).admits(&failed), "{query}");
+        }
+        for query in ["all=1", "all=true", "all=YES", "state=completed,errored"] {
+            assert!(filter(query).admits(&done) && filter(query).admits(&failed), "{query}");
+        }
+        assert!(!filter("all=1&state=completed").admits(&failed));
+    }
+
+    #[test]
+    fn tags_are_compared_exactly() {
+        assert!(filter("tag=tiles").admits(&row()));
+        assert!(!filter("tag=Tiles").admits(&row()));
+        assert!(!filter("tag=").admits(&row()));
+    }
+
+    #[test]
+    fn a_moment_has_three_spellings() {
+        let now = at(0);
+        assert_eq!(moment(&wire::ns(at(-7)), now).unwrap(), at(-7));
+        assert_eq!(moment("2h", now).unwrap(), at(-7_200_000_000_000));
+        assert_eq!(moment("90", now).unwrap(), at(-90_000_000_000));
+        assert_eq!(moment("2024-11-07T17:21:40Z", now).unwrap(), now);
+        assert_eq!(moment("soon", now).unwrap_err().status().as_u16(), 400);
+        assert!(filter("since=1h").admits(&row()));
+        let later = Filter { since: Some(at(8_000_000_000)), ..filter("") };
+        assert!(!later.admits(&row()));
+    }
+
+    #[test]
+    fn an_unknown_state_is_named() {
+        let why = Filter::parse(&Query::parse("state=running,done"), at(0)).unwrap_err();
+        assert_eq!(why.status().as_u16(), 400);
+        assert!(why.message().contains("\"done\""), "{}", why.message());
+    }
+
+    #[test]
+    fn pieces_of_a_list_make_one() {
+        let pieces = [text(&[row()], false), text(&[], true), text(&[row(), row()], true)];
+        let all: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
+        let read: Vec<Value> = serde_json::from_str(&format!("[{}]", String::from_utf8(all).unwrap())).unwrap();
+        assert_eq!(read, vec![Value::from(wire::line(&row())); 3]);
+    }
+
+    #[test]
+    fn options_are_read_without_the_rest() {
+        let text = r#"{"tag":"t","tasks":{"a":{"job":{}}},"priority":3,"onFailure":"stop"}"#;
+        let options: Options = serde_json::from_str(text).unwrap();
+        assert_eq!((options.priority, options.on_failure, options.user), (Some(3.into()), Some("stop".into()), None));
+    }
+}

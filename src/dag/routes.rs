@@ -335,3 +335,24 @@ const RUN_DAG: Doc = Doc {
         (409, "the Idempotency-Key was used with another body"),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_their_status() {
+        let run = DagRunId(4);
+        let status = |why: Refusal| Failure::from(why).status().as_u16();
+        assert_eq!(status(Refusal::NoRun(run)), 404);
+        assert_eq!(status(Refusal::NoTask(run)), 404);
+        assert_eq!(status(Refusal::NoDag(DagName::new("d").unwrap())), 404);
+        assert_eq!(status(Refusal::Transition { run, from: State::Completed, to: State::Queued }), 409);
+        assert_eq!(status(Refusal::Active(run)), 409);
+        assert_eq!(status(Refusal::StillEnding(run)), 409);
+        assert_eq!(status(Refusal::TaskRunning), 409);
+        assert_eq!(status(Refusal::TaskCompleted), 409);
+        assert_eq!(status(Refusal::ShuttingDown), 503);
+        assert_eq!(Failure::from(Failed::Gone).status().as_u16(), 503);
+    }
+}

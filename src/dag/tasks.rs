@@ -135,6 +135,40 @@ fn wanted(body: Value) -> Result<Wanted, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dag::wire::tests::{attempt, view};
+
+    #[test]
+    fn pages_go_through_all_tasks_in_these_states() {
+        let task = json!({ "job": { "command": ["{{P}}"] } });
+        let mut view = view(&json!({
+            "tag": "t", "parameters": { "P": ["x", "y", "z"] }, "tasks": { "a": task, "b": task, "c": { "job": { "command": ["c"] } } },
+        }));
+        let names = |tasks: &[TaskId]| tasks.iter().map(|task| runs::name(&view, *task)).collect::<Vec<_>>();
+        let first = TaskId { group: 0, index: 0 };
+        let (page, more) = choose(&view, first, None, 4);
+        assert_eq!((names(&page), more), (vec!["a_0".into(), "a_1".into(), "a_2".into(), "b_0".into()], true));
+        let (page, more) = choose(&view, TaskId { group: 1, index: 3 }, None, 4);
+        assert_eq!((names(&page), more), (vec!["c_0".into()], false));
+        assert_eq!(choose(&view, TaskId { group: 9, index: 0 }, None, 4), (vec![], false));
+
+        view.groups[1].states =
+            Arc::new([State::Errored, State::Queued, State::Killed].map(|state| state as u8).into());
+        let failed = [State::Errored, State::Killed];
+        let at = |index| TaskId { group: 1, index };
+        assert_eq!(choose(&view, first, Some(&failed), 1), (vec![at(0)], true));
+        assert_eq!(choose(&view, at(1), Some(&failed), 1), (vec![at(2)], false));
+    }
+
+    #[test]
+    fn a_mark_is_shown_while_it_says_why_the_state_is_so() {
+        let view = view(&json!({ "tag": "t", "tasks": { "a": { "job": { "command": ["a"] } } } }));
+        let task = TaskId { group: 0, index: 0 };
+        let facts = TaskFacts { last: Some((1, attempt())), live: None, mark: Some(Mark::Killed("root".into())) };
+        assert_eq!(line(&view, task, &facts)["mark"], Value::Null, "it was restarted, and is QUEUED");
+        let mut killed = view.clone();
+        killed.groups[0].states = Arc::new(vec![State::Killed as u8]);
+        assert_eq!(line(&killed, task, &facts)["mark"]["by"], "root");
+    }
 
     #[test]
     fn a_change_is_exactly_one_of_three() {

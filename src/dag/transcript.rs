@@ -196,3 +196,68 @@ impl Text {
         self.parts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dag::wire::tests::{attempt, view};
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn slices_make_one_object_with_all_tasks() {
+        let values: Vec<String> = (0..SLICE).map(|value| value.to_string()).collect();
+        let task = json!({ "job": { "command": ["{{P}}"] } });
+        let view = view(&json!({
+            "tag": "t", "parameters": { "P": values }, "tasks": { "a": task, "b": task, "c": { "job": { "command": ["c"] } } },
+        }));
+        let view = Arc::new(view);
+        let all = |stream: BoxStream<'static, Piece>| async {
+            let pieces: Vec<Bytes> = stream.map(Result::unwrap).collect().await;
+            assert_eq!(pieces.len(), 3, "two thousand tasks and one more");
+            serde_json::from_slice::<Value>(&[b"{", pieces.concat().as_slice(), b"}"].concat()).unwrap()
+        };
+        let tasks = all(sliced(view.clone(), definitions).boxed()).await;
+        let states = all(sliced(view, states).boxed()).await;
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!((keys(&tasks), keys(&tasks).len()), (keys(&states), 2 * SLICE + 1));
+        assert_eq!(tasks["b_999"]["job"]["command"], json!(["999"]));
+        assert_eq!(states["c_0"], "QUEUED");
+    }
+
+    fn parts(attempts: &[Attempt], output: bool) -> Vec<Part> {
+        let attempts: Vec<_> = (1..).zip(attempts.iter().cloned()).collect();
+        let mut text = Text { parts: Vec::new(), open: Vec::new() };
+        let file = |slot, _| Stem::new(&format!("dag/4/{slot}.err")).map_err(io::Error::other);
+        text.attempts(&attempts, output, &file).unwrap();
+        text.end()
+    }
+
+    #[test]
+    fn a_file_stands_in_the_middle_of_its_attempt() {
+        let parts = parts(&[attempt()], true);
+        let [Part::Text(before), Part::File { stem, length }, Part::Text(behind)] = parts.as_slice() else {
+            panic!("{parts:?}")
+        };
+        assert_eq!((stem.as_str(), *length), ("dag/4/9.err", 20 << 20));
+        let whole: Value = serde_json::from_slice(&[before.as_slice(), b"x", behind].concat()).unwrap();
+        assert_eq!((&whole[0]["outputLog"], &whole[0]["errorLog"]), (&json!("north\n"), &json!("x")));
+    }
+
+    #[test]
+    fn without_output_it_is_one_text() {
+        let parts = parts(&[attempt(), attempt()], false);
+        let [Part::Text(text)] = parts.as_slice() else { panic!("{parts:?}") };
+        let whole: Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(whole.as_array().unwrap().len(), 2);
+        assert_eq!(
+            (&whole[1]["outputLog"], &whole[1]["errorLog"], &whole[1]["rc"]),
+            (&json!(""), &json!(""), &json!(7))
+        );
+    }
+
+    #[test]
+    fn an_attempt_without_a_slot_has_no_file() {
+        let parts = parts(&[Attempt { slot: None, ..attempt() }], true);
+        assert!(matches!(parts.as_slice(), [Part::Text(_)]), "{parts:?}");
+    }
+}

@@ -125,7 +125,11 @@ fn headline(row: &RunRow, now: Wall) -> String {
     let since = row.history.last().map(|change| format!(" since {}", when(change.at, now))).unwrap_or_default();
     let counts: Vec<String> = row.counts.present().map(|(state, count)| format!("{count} {}", state.word())).collect();
     let (run, tag, state) = (row.id, called(&row.tag), row.state().word());
-    let pass = if row.pass == 0 { String::new() } else { format!(", restarted {} times", row.pass) };
+    let pass = match row.pass {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        often => format!(", restarted {often} times"),
+    };
     format!("run {run} ({tag}) is {state}{since}{pass}; its tasks: {}", counts.join(", "))
 }
 
@@ -172,4 +176,59 @@ fn when(at: Wall, now: Wall) -> String {
     let ago = (now - at).num_seconds().max(0).unsigned_abs();
     let ago = humantime::format_duration(Duration::from_secs(ago));
     format!("{} ({ago} ago)", at.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dag::wire::tests::{at, attempt, row, view};
+    use std::sync::Arc;
+
+    #[test]
+    fn names_are_of_runs_or_their_tasks() {
+        assert_eq!(parts("dag/4"), Some((DagRunId(4), None)));
+        assert_eq!(parts("dag/4/merge_0"), Some((DagRunId(4), Some("merge_0"))));
+        assert_eq!(parts("dag/4/a/b_0"), Some((DagRunId(4), Some("a/b_0"))));
+        for none in ["web", "dag", "dag/", "dag/x", "dag/+4", "dag/-1", "dag/99999999999999999999"] {
+            assert_eq!(parts(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_decides_is_the_failed_then_the_running_then_what_waits() {
+        let task = json!({ "job": { "command": ["{{P}}"] } });
+        let with = |states: [State; 3]| {
+            let mut view = view(&json!({ "tag": "t", "parameters": { "P": ["x", "y", "z"] }, "tasks": { "a": task } }));
+            view.groups[0].states = Arc::new(states.map(|state| state as u8).into());
+            view.row.counts = Counts::default();
+            states.iter().for_each(|state| view.row.counts.0[*state as usize] += 1);
+            decisive(&view).iter().map(|task| task.index).collect::<Vec<_>>()
+        };
+        assert_eq!(with([State::Running, State::Errored, State::Killed]), [1, 2]);
+        assert_eq!(with([State::Retry, State::Queued, State::Running]), [0, 2]);
+        assert_eq!(with([State::Completed, State::Queued, State::Queued]), [1]);
+        assert_eq!(with([State::Completed; 3]), [0u32; 0]);
+    }
+
+    #[test]
+    fn sentences_tell_what_when_and_by_whom() {
+        let now = at(60_000_000_000);
+        assert_eq!(
+            headline(&row(), now),
+            "run 4 (tiles) is RUNNING since 2024-11-07T17:21:40.000Z (59s ago), restarted once; \
+             its tasks: 1 QUEUED, 3 COMPLETED"
+        );
+        assert_eq!(
+            ended(2, &attempt(), now),
+            "attempt 2 failed at 2024-11-07T17:21:43.002Z (56s ago) with rc 7: a \"remark\""
+        );
+        assert_eq!(origin(&row(), now), "it was submitted by uid 1000 (maps)");
+        let scheduled = RunRow { origin: Origin::Schedule(DagName::new("nightly").unwrap(), at(0)), ..row() };
+        assert_eq!(
+            origin(&scheduled, now),
+            "it was made by the schedule of the stored DAG nightly, due at 2024-11-07T17:21:40.000Z (1m ago), \
+             for uid 1000 (maps)"
+        );
+        assert_eq!(called("a\nb"), "a\\nb");
+    }
 }

@@ -192,3 +192,6 @@ pub fn firing(row: &FiringRow) -> Value {
     };
     json!({ "time": ns(row.at), "last": ns(row.last), "count": row.count, "what": what, "runID": run })
 }
+
+#[cfg(test)]
+pub mod tests;
