@@ -36,6 +36,8 @@ pub mod machine;
 pub mod model;
 mod records;
 pub mod specification;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
