@@ -25,7 +25,8 @@
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
 //!   the files that attempts write
-//! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
+//! * `records` what is stored; `stored` DAGs that are kept, as clients write them; `wire` what clients see; `routes` the
+//!   API; `graph` its picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
@@ -36,6 +37,7 @@ pub mod machine;
 pub mod model;
 mod records;
 pub mod specification;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 
