@@ -2,11 +2,12 @@
 
 use crate::base::RunId;
 use crate::dag::machine::{
-    Cursor, Dag, DagRow, Entry, FiringRow, Last, LiveAttempt, Stored, StoredAddition, StoredDag, StoredRun, Write,
+    DagRow, Entry, FiringRow, Last, LiveAttempt, Stored, StoredAddition, StoredDag, StoredRun, Write,
 };
 use crate::dag::model::{Attempt, DagName, DagRunId, Job, Mark, Outcome, RunRow, TaskId};
 use crate::dag::records::ACCEPTED;
-use crate::dag::specification::{generated, parse, with_parameters};
+use crate::dag::specification::{generated, parse};
+use crate::dag::stored::compile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl Disk {
         Stored {
             runs: held.map(|(_, run)| run.read()).collect(),
             live: self.live.values().cloned().collect(),
-            next_run: self.next_run,
+            next_run: self.next_run.max(self.runs.keys().next_back().map_or(DagRunId(0), |run| DagRunId(run.0 + 1))),
             slots: self.slots,
             dags: self.dags.values().map(|row| self.read_dag(row)).collect(),
         }
@@ -149,19 +150,9 @@ impl Disk {
 
     fn read_dag(&self, row: &DagRow) -> StoredDag {
         let text = Arc::clone(&self.dag_texts[&row.name]);
-        let parameters = row.schedule.as_ref().map(|schedule| schedule.parameters.clone()).unwrap_or_default();
-        let fired = with_parameters(text.as_bytes(), &parameters).unwrap();
-        let dag = Dag {
-            name: row.name.clone(),
-            blueprint: Arc::new(parse(fired.as_bytes(), &ACCEPTED).unwrap()),
-            fired_text: fired.into(),
-            text,
-            schedule: row.schedule.clone(),
-            owner: Arc::clone(&row.owner),
-            runs_as: row.runs_as,
-        };
-        let cursor: Option<Cursor> = row.cursor.clone();
-        StoredDag { dag, cursor }
+        let (owner, schedule) = (Arc::clone(&row.owner), row.schedule.clone());
+        let dag = compile(row.name.clone(), text, schedule, &ACCEPTED, owner, row.runs_as).unwrap();
+        StoredDag { dag, cursor: row.cursor.clone() }
     }
 }
 

@@ -7,6 +7,7 @@ mod keeper;
 mod lives;
 mod oracle;
 mod sketch;
+mod stories;
 mod world;
 
 use super::model::Capacity;

@@ -3,7 +3,7 @@
 use super::rules::Run;
 use super::{Oracle, Step};
 use crate::dag::machine::{Ask, Refusal, Verdict};
-use crate::dag::model::{DagRunId, Edit, State, TaskId};
+use crate::dag::model::{DagRunId, Edit, State, TaskId, Work};
 use std::rc::Rc;
 
 impl Oracle {
@@ -96,8 +96,13 @@ impl Oracle {
             let free = run.state() == State::Paused || run.state().is_over();
             assert!(free && state != State::Completed && run.running(place).is_none(), "an edit of {task:?} in {run:#?}");
             run.tasks[place].untouched = false;
-            if matches!(edit, Edit::Done | Edit::Skip) {
-                (run.tasks[place].state, run.tasks[place].due) = (State::Completed, None);
+            let task = &mut run.tasks[place];
+            match edit {
+                Edit::Done | Edit::Skip => (task.state, task.due) = (State::Completed, None),
+                Edit::Job(job) => {
+                    (task.needs, task.step, task.edited) = (job.needs, matches!(job.work, Work::Step(_)), true);
+                    task.timeout = job.timeout.map(|limit| limit.as_secs());
+                }
             }
             return;
         };

@@ -9,7 +9,8 @@ mod ends;
 mod recovery;
 mod rules;
 
-use self::rules::{Live, Reading, Run, Task};
+pub(super) use self::rules::Run;
+use self::rules::{Live, Reading, Task};
 use super::sketch::{Group, Sketch};
 use crate::base::{Now, RunId};
 use crate::dag::machine::{Effect, Event, Launch, Plan, View, Write};
@@ -123,7 +124,9 @@ impl Oracle {
         assert!(startable.contains(&place), "must not start yet: {:?} of {run:#?}", run.tasks[place]);
         assert_eq!(live.number, run.tasks[place].attempts + 1, "number of {live:?}");
         assert_eq!(live.pass, run.pass, "pass of {live:?}");
-        assert_eq!(launch.template.needs(live.task.index), run.needs(place), "needs of {live:?}");
+        let edited = launch.edited.as_ref().map(|job| job.needs);
+        let needs = edited.unwrap_or_else(|| launch.template.needs(live.task.index));
+        assert_eq!((edited.is_some(), needs), (run.tasks[place].edited, run.tasks[place].needs), "job of {live:?}");
         self.check_order(live.run, place, now, timers_seen);
         let run = self.runs.get_mut(&launch.live.run).unwrap();
         run.adopt(place, live.slot, live.number, now);
@@ -147,9 +150,9 @@ impl Oracle {
     fn used(&self, reading: Reading) -> Capacity {
         let mut used = Capacity { cores: 0, memory_mb: 0, running: 0 };
         for run in self.runs.values().filter(|run| !run.noop()) {
-            let counts = |live: &&Live| reading == Reading::Timid || !live.ended && !run.group(live.task).step;
+            let counts = |live: &&Live| reading == Reading::Timid || !live.ended && !run.tasks[live.task].step;
             for live in run.lives.iter().filter(counts) {
-                let needs = run.needs(live.task);
+                let needs = run.tasks[live.task].needs;
                 used.cores += needs.cores;
                 used.memory_mb += needs.memory_mb;
                 used.running += 1;
@@ -167,7 +170,7 @@ impl Oracle {
         }
         let strays = u32::try_from(self.strays.len()).unwrap();
         let fits = |place: &usize| {
-            let needs = run.needs(*place);
+            let needs = run.tasks[*place].needs;
             run.noop()
                 || used.cores + needs.cores <= self.capacity.cores
                     && used.memory_mb + needs.memory_mb <= self.capacity.memory_mb
@@ -230,7 +233,7 @@ impl Oracle {
             return;
         }
         for run in self.runs.values_mut() {
-            let limits: Vec<_> = run.lives.iter().map(|live| run.group(live.task).timeout).collect();
+            let limits: Vec<_> = run.lives.iter().map(|live| run.tasks[live.task].timeout).collect();
             for (live, limit) in run.lives.iter_mut().zip(limits).filter(|(live, _)| live.slot == slot) {
                 if live.killed || live.ended || live.late {
                     return;
@@ -279,7 +282,7 @@ impl Oracle {
             assert!(!done, "run {id} has completed: {run:#?}");
             assert!(run.lives.iter().all(|live| !live.lost || live.killed), "run {id}: not started again: {run:#?}");
             for live in run.lives.iter().filter(|live| !live.ended && !live.late && !live.killed && !live.lost) {
-                let limit = run.group(live.task).timeout.unwrap_or(u64::MAX);
+                let limit = run.tasks[live.task].timeout.unwrap_or(u64::MAX);
                 let age = (now.wall - live.started).num_seconds();
                 assert!(u64::try_from(age).unwrap() <= limit + 1, "run {id}: takes too long: {live:?}");
             }

@@ -64,7 +64,7 @@ impl Oracle {
         let swept = step.plan.effects.iter().any(|it| matches!(it, Effect::EndLeftover { slot, .. } if *slot == live.slot));
         assert!(!swept || found.new_keeper && !found.new_boot, "nothing can be left of {live:?}");
         let run = self.runs.get_mut(&id).unwrap();
-        let by_core = run.noop() || run.group(live.task).step;
+        let by_core = run.noop() || run.tasks[live.task].step;
         if !live.ended {
             let Some(record) = recorded(step.plan, id, run.tasks[live.task].id, live.number) else {
                 // It never was a process: it starts now, or nobody wants it any more.

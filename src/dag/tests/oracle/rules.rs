@@ -34,6 +34,12 @@ pub(in super::super) struct Task {
     pub(in super::super) due: Option<Wall>,
     /// Handed to the executor that starts nothing.
     pub(in super::super) passing: bool,
+    /// What it reserves, how many seconds an attempt may take, and whether it is carried out by the core: by its
+    /// group, until somebody replaces its job.
+    pub(in super::super) needs: Needs,
+    pub(in super::super) timeout: Option<u64>,
+    pub(in super::super) step: bool,
+    pub(in super::super) edited: bool,
     /// Whether it was ever anything but QUEUED; and whether nothing at all ever happened to it.
     pub(in super::super) begun: bool,
     pub(in super::super) untouched: bool,
@@ -102,6 +108,10 @@ impl Run {
                 used: 0,
                 due: None,
                 passing: false,
+                needs: Needs { cores: group.cores, memory_mb: group.memory },
+                timeout: group.timeout,
+                step: group.step,
+                edited: false,
                 begun: false,
                 untouched: true,
             });
@@ -138,11 +148,6 @@ impl Run {
 
     pub(in super::super) fn noop(&self) -> bool {
         self.sketch.executor == Executor::Noop
-    }
-
-    pub(in super::super) fn needs(&self, task: usize) -> Needs {
-        let group = self.group(task);
-        Needs { cores: group.cores, memory_mb: group.memory }
     }
 
     /// Attempts of this task that are not gone.
