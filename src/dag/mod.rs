@@ -56,6 +56,8 @@ mod transcript;
 mod wait;
 mod why;
 mod wire;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
