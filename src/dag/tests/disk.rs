@@ -51,14 +51,15 @@ fn instances(first: TaskId, count: u32) -> impl Iterator<Item = TaskId> {
 impl Disk {
     /// One batch: all of it or nothing.
     pub(super) fn apply(&mut self, writes: &[Write]) {
-        for write in writes {
-            if let Write::PutText(run, text) = write {
-                self.texts.insert(*run, Arc::clone(text));
-            }
-        }
-        for write in writes {
-            self.write(write.clone());
-        }
+        // What is in one batch has no order.
+        let first = |write: &&Write| match write {
+            Write::PutText(..) => 0,
+            Write::PutRun(_) => 1,
+            _ => 2,
+        };
+        let mut writes: Vec<_> = writes.iter().collect();
+        writes.sort_by_key(first);
+        writes.into_iter().for_each(|write| self.write(write.clone()));
     }
 
     fn run(&mut self, run: DagRunId) -> &mut RunOnDisk {

@@ -2,7 +2,9 @@
 //! everybody dies at every moment once.
 
 mod chance;
+mod crash;
 mod disk;
+mod fairness;
 mod keeper;
 mod lives;
 mod oracle;

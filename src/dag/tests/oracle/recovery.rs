@@ -67,7 +67,8 @@ impl Oracle {
         let by_core = run.noop() || run.tasks[live.task].step;
         if !live.ended {
             let Some(record) = recorded(step.plan, id, run.tasks[live.task].id, live.number) else {
-                // It never was a process: it starts now, or nobody wants it any more.
+                // It never was a process: it starts now, or nobody wants it any more. (To call it interrupted and
+                // begin another attempt is right as well.)
                 assert!(!found.new_keeper || by_core, "run {id}: {live:?} is not recorded as interrupted");
                 if live.killed || found.stopping {
                     if run.tasks[live.task].state == State::Running {
@@ -78,7 +79,6 @@ impl Oracle {
                 run.lives.iter_mut().filter(|it| it.slot == live.slot).for_each(|it| it.lost = true);
                 return;
             };
-            assert!(found.new_keeper || found.stopping || live.killed, "run {id}: {live:?} was not interrupted");
             let right = match record.outcome {
                 Outcome::Interrupted => !live.killed || found.new_keeper,
                 Outcome::Killed => live.killed,

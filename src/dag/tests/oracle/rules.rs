@@ -313,6 +313,17 @@ impl Run {
         if left && !self.is_stopped() { State::Retry } else { State::Errored }
     }
 
+    /// The children of a generator that wait for all it makes: those that it or they declare.
+    fn children_that_wait(&self, generator: u32) -> Vec<u32> {
+        let name = &self.groups[generator as usize].name;
+        let declared = |child: &u32| {
+            let group = &self.groups[*child as usize];
+            group.parents.contains(name) || self.groups[generator as usize].children.contains(&group.name)
+        };
+        let children = self.edges.iter().filter(|(parent, _)| *parent == generator).map(|(_, child)| *child);
+        children.filter(declared).collect()
+    }
+
     /// Adds what a generator has printed. The error says why that cannot be, or that it may be refused.
     pub(in super::super) fn attached(&self, generator: usize, new: &[Group]) -> Result<Run, NotAttached> {
         let mut new: Vec<_> = new.to_vec();
@@ -328,7 +339,7 @@ impl Run {
         edges.extend(&self.edges);
         let declared = edges.clone();
         let own = self.tasks[generator].id.group;
-        let children: Vec<_> = self.edges.iter().filter(|(parent, _)| *parent == own).map(|(_, child)| *child).collect();
+        let children: Vec<_> = self.children_that_wait(own);
         for group in old..after.groups.len() {
             let group = u32::try_from(group).unwrap();
             let later = |child: &&u32| !reaches(&declared, **child, group);
