@@ -240,6 +240,8 @@ pub struct Engine {
     pub(super) closing: UnboundedSender<Closing>,
     /// How many asks are on their way to the disk.
     pub(super) undurable: usize,
+    /// How many decisions are, whose effects wait for that.
+    pub(super) deferred: usize,
     /// How many attempts the hands have, for others to see.
     pub(super) children: Arc<AtomicUsize>,
     pub(super) done: watch::Sender<bool>,
@@ -342,6 +344,7 @@ impl Engine {
             }
             Message::Perform { effects, asked } => {
                 self.undurable -= usize::from(asked);
+                self.deferred -= 1;
                 effects.into_iter().for_each(|effect| self.perform(effect));
                 self.count();
             }
@@ -403,15 +406,23 @@ impl Engine {
         let Cause { mut batch, spent, answer } = cause;
         records::write(plan.writes, &mut batch);
         let asked = answer.is_some();
-        // A start may be an ask's consequence: that of a run which is still on its way to the disk.
-        let waits = |effect: &Effect| asked || (self.undurable > 0 && matches!(effect, Effect::Start(_)));
+        let waits = |effect: &Effect| match effect {
+            _ if asked => true,
+            // It may be an ask's consequence: that of a run which is still on its way to the disk.
+            Effect::Start(_) => self.undurable > 0,
+            // It must not overtake the start that it is to end.
+            Effect::Stop { .. } => self.deferred > 0,
+            _ => false,
+        };
         let (effects, at_once): (Vec<_>, Vec<_>) = plan.effects.into_iter().partition(waits);
-        let owed = asked || !effects.is_empty() || !plan.heard.is_empty() || !spent.is_empty();
-        if owed || !batch.is_empty() {
+        let deferred = asked || !effects.is_empty();
+        if deferred || !plan.heard.is_empty() || !spent.is_empty() || !batch.is_empty() {
             let ticket = self.tools.store.submit(batch);
             self.undurable += usize::from(asked);
-            let answer = answer.zip(plan.verdict.or(asked.then_some(Verdict::AlreadySo)));
-            let _ = self.closing.send(Closing { ticket, effects, asked, heard: plan.heard, spent, answer }); // the runtime is ending
+            self.deferred += usize::from(deferred);
+            let answer = answer.map(|to| (to, plan.verdict.unwrap_or(Verdict::AlreadySo)));
+            let owed = Closing { ticket, effects, asked, heard: plan.heard, spent, answer };
+            let _ = self.closing.send(owed); // the runtime is ending
         }
         for effect in at_once {
             self.perform(effect);

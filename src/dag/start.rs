@@ -88,6 +88,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         reading: handle.reading.clone(),
         closing,
         undurable: 0,
+        deferred: 0,
         children: handle.children.clone(),
         done,
     };
