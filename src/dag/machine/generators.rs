@@ -44,8 +44,9 @@ impl Run {
     /// The edges that an addition brings, or why it cannot be attached.
     fn check(&self, by: TaskId, addition: &Addition) -> Result<Vec<(u32, u32)>, String> {
         let templates: Vec<_> = self.groups.iter().map(|group| group.template.clone()).collect();
-        let started =
-            |group: u32| self.group(group).is_some_and(|known| known.tally().of(State::Queued) < known.count());
+        let started = |group: u32| {
+            self.group(group).is_some_and(|known| known.tally().of(State::Queued) < known.count())
+        };
         attach(&templates, &self.edges, by.group, &addition.templates, &started).map_err(|why| why.0)
     }
 

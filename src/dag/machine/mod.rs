@@ -127,7 +127,13 @@ struct Scratch {
 
 impl Scratch {
     fn at(now: Now) -> Scratch {
-        Scratch { now, plan: Plan::default(), rows: BTreeSet::new(), touched: BTreeSet::new(), seen: BTreeSet::new() }
+        Scratch {
+            now,
+            plan: Plan::default(),
+            rows: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            seen: BTreeSet::new(),
+        }
     }
 
     fn write(&mut self, write: Write) {
