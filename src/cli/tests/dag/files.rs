@@ -59,10 +59,10 @@ again: *values
 }
 
 #[test]
-fn a_million_values_are_read() {
-    let values: String = (0..1_000_000).map(|place| format!("  - v{place}\n")).collect();
+fn very_many_values_are_read() {
+    let values: String = (0..300_000).map(|place| format!("  - v{place}\n")).collect();
     let read = read("a.yaml", &format!("parameters:\n{values}"));
-    assert_eq!(read["parameters"].as_array().map(Vec::len), Some(1_000_000));
+    assert_eq!(read["parameters"].as_array().map(Vec::len), Some(300_000));
 }
 
 #[test]
@@ -86,7 +86,8 @@ fn what_makes_no_sense_is_said_with_its_place() {
     assert_eq!(refused("-", ""), "standard input: expected an object: keys and their values");
     assert!(refused("a.yaml", "a: .nan\n").contains("a.yaml: "));
     let bomb: String = (1..40).map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}]\n", n - 1)).collect();
-    assert!(refused("a.yaml", &format!("a0: &a0 [x]\n{bomb}")).contains("alias"), "it would be 3^39 texts");
+    let why = refused("a.yaml", &format!("a0: &a0 [x]\n{bomb}"));
+    assert!(why.contains("budget"), "it would be 3^39 texts: {why}");
     let deep = "[".repeat(100_000);
     assert!(refused("a.yaml", &format!("a: {deep}")).starts_with("a.yaml: "));
     assert!(refused("a.json", &format!("{{\"a\": {deep}")).contains("recursion"));
