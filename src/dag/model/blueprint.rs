@@ -1,6 +1,6 @@
 //! A specification that has been read, checked and compiled: what a run is made from. It never changes.
 
-use super::template::{Parameters, Template};
+use super::template::{Parameters, RetryBackoff, Template, Trigger};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Blueprint {
     /// As whom its commands run; none: as their owner's default.
     pub user: Option<String>,
     /// For generated tasks: the run's parameters.
-    pub parameters: Parameters,
+    pub parameters: Arc<Parameters>,
     /// For generated tasks: the defaults.
     pub defaults: Defaults,
 }
@@ -32,10 +32,29 @@ pub struct Blueprint {
 /// What tasks get that do not say otherwise; kept for the tasks that generators add.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Defaults {
-    /// `jobDefaults`.
+    /// `jobDefaults`, and the `job` of `taskDefaults` over it, in the form in which jobs are shown.
     pub job: Map<String, Value>,
-    /// `taskDefaults`.
-    pub task: Map<String, Value>,
+    /// The rest of `taskDefaults`.
+    pub task: Attributes,
+}
+
+/// What a task, or `taskDefaults`, says beside its job and its dependencies.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Attributes {
+    /// See [`Template::max_retries`].
+    pub max_retries: Option<u32>,
+    /// See [`Template::retry_interval`].
+    pub retry_interval: Option<u64>,
+    /// See [`Template::retry_backoff`].
+    pub retry_backoff: Option<RetryBackoff>,
+    /// See [`Template::is_generator`].
+    pub is_generator: Option<bool>,
+    /// See [`Template::trigger`].
+    pub trigger: Option<Trigger>,
+    /// See [`Template::priority`].
+    pub priority: Option<i32>,
+    /// See [`Template::own_parameters`].
+    pub parameters: Option<Arc<Parameters>>,
 }
 
 /// What carries out tasks.

@@ -3,11 +3,13 @@
 mod blueprint;
 mod facts;
 pub mod graph;
+pub mod job;
 mod names;
 mod template;
+pub mod tokens;
 mod values;
 
-pub use blueprint::{Addition, Blueprint, Defaults, Executor, OnFailure};
+pub use blueprint::{Addition, Attributes, Blueprint, Defaults, Executor, OnFailure};
 pub use facts::{
     Attempt, Counts, Edit, Kept, Mark, Origin, Outcome, Owner, RunRow, State, StateChange, Summary, Usage,
 };

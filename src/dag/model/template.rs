@@ -1,5 +1,6 @@
 //! A template and what its instances are: everything about an instance follows from the template and the index.
 
+use super::job::{self, Instance};
 use super::names::Needs;
 use super::values::Values;
 use serde_json::{Map, Value};
@@ -28,12 +29,16 @@ pub struct Template {
     /// The job as defined: defaults applied, values in the form in which they are shown (scalars as text, `environment`
     /// an array that is always there), tokens not yet substituted.
     pub job: Map<String, Value>,
-    /// All parameters that hold for it: the run's, with the task's own over them.
-    pub parameters: Parameters,
+    /// The run's parameters.
+    pub parameters: Arc<Parameters>,
+    /// The task's own, which go before the run's.
+    pub own_parameters: Arc<Parameters>,
     /// The array parameters its job refers to, by name. The instances are their product; the last varies fastest.
     pub axes: Vec<(String, Arc<Values>)>,
     /// How many instances: the product of the axes' lengths, 1 without axes.
     pub count: u32,
+    /// What every instance reserves; none: it depends on the instance's values.
+    pub needs: Option<Needs>,
     /// Further attempts after the first.
     pub max_retries: u32,
     /// The wait before each further attempt, in seconds.
@@ -138,6 +143,18 @@ pub enum StepKind {
 #[error("{0}")]
 pub struct Invalid(pub String);
 
+impl Invalid {
+    /// The same, saying which task it is about.
+    pub fn of_task(self, name: &str) -> Invalid {
+        Invalid(format!("task '{name}': {}", self.0))
+    }
+
+    /// The same, saying which key it is about.
+    pub fn of_key(self, key: &str) -> Invalid {
+        Invalid(format!("{key}: {}", self.0))
+    }
+}
+
 impl Template {
     /// The name of an instance: `merge_0`.
     pub fn instance(&self, index: u32) -> String {
@@ -149,19 +166,33 @@ impl Template {
     /// # Errors
     /// It cannot be made sense of: never for a template whose instances were checked.
     pub fn job(&self, index: u32) -> Result<Job, Invalid> {
-        let _ = index;
-        unimplemented!()
+        let instance = Instance::new(self, index)
+            .ok_or_else(|| Invalid(format!("task '{}' has no instance {index}", self.name)))?;
+        Job::read(instance.job(&self.job)).map_err(|why| why.of_key("job").of_task(&self.name))
     }
 
     /// What an instance reserves. Costs nothing where `cores` and `memoryMB` have no tokens.
     pub fn needs(&self, index: u32) -> Needs {
-        let _ = index;
-        unimplemented!()
+        if let Some(needs) = self.needs {
+            return needs;
+        }
+        let instance = Instance::new(self, index);
+        let filled = |key| Some(instance.as_ref()?.text(job::text(&self.job, key)?));
+        Needs {
+            cores: filled("cores").and_then(|text| job::cores(&text).ok()).unwrap_or(1),
+            memory_mb: filled("memoryMB").and_then(|text| job::memory(&text).ok()).unwrap_or(0),
+        }
     }
 
     /// How long to wait after the attempt that was the `failed`th of this pass (from 1) before the next one.
     pub fn retry_wait(&self, failed: u32) -> Duration {
-        let _ = failed;
-        unimplemented!()
+        let interval = Duration::from_secs(self.retry_interval);
+        let Some(RetryBackoff { factor, max }) = self.retry_backoff else { return interval };
+        let growth = factor.powf(f64::from(failed.saturating_sub(1)));
+        // Beyond what a duration holds, or zero times infinity: the cap is right for the one, the interval for the other.
+        if interval.is_zero() {
+            return interval;
+        }
+        Duration::try_from_secs_f64(interval.as_secs_f64() * growth).map_or(max, |wait| wait.min(max))
     }
 }

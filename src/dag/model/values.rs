@@ -6,6 +6,7 @@ pub struct Values {
     text: String,
     /// Where each ends in `text`.
     ends: Vec<u32>,
+    longest: usize,
 }
 
 impl Values {
@@ -15,6 +16,7 @@ impl Values {
         let Ok(end) = u32::try_from(self.text.len() + value.len()) else { return false };
         self.text.push_str(value);
         self.ends.push(end);
+        self.longest = self.longest.max(value.len());
         true
     }
 
@@ -26,6 +28,17 @@ impl Values {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// The length of the longest, in bytes.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Gives back the room that was kept for more.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     /// One of them.

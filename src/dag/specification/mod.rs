@@ -1,7 +1,30 @@
 //! From JSON text to a blueprint: what a client may write, checked with messages that name task and key.
+//!
+//! ```text
+//! text --json--> pieces --parameters, task, shape--> templates --expand--> counted and checked --graph--> blueprint
+//! ```
+//!
+//! Nothing here grows with the number of instances: a list of a million values is read into one packed text, and an
+//! instance is its template and an index.
 
-use super::model::{Addition, Blueprint, Capacity, Invalid, Job, Template};
+mod expand;
+mod json;
+mod parameters;
+mod shape;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use super::model::job::quoted;
+use super::model::{
+    Addition, Attributes, Blueprint, Capacity, Defaults, Executor, Invalid, Job, OnFailure, Template, Work, graph,
+};
+use serde_json::value::{self, RawValue};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use task::Around;
 
 /// What a specification must keep to.
 #[derive(Debug, Clone, Copy)]
@@ -12,13 +35,118 @@ pub struct Limits {
     pub max_tasks: u32,
 }
 
+/// The longest tag, in bytes.
+const TAG_MAX: usize = 256;
+
+/// The longest name of a user, in bytes.
+const USER_MAX: usize = 256;
+
+/// The most bytes that the copies of the defaults in all tasks may come to together.
+const DEFAULTS_MAX: usize = 128 << 20;
+
 /// Reads, checks and compiles a specification. Takes time with its size: big ones belong on the blocking pool.
 ///
 /// # Errors
 /// Names the offending task and key, and what was expected.
 pub fn parse(text: &[u8], limits: &Limits) -> Result<Blueprint, Invalid> {
-    let _ = (text, limits);
-    unimplemented!()
+    let mut given = Given::default();
+    for (key, raw) in json::members(json::document(text)?)? {
+        given.read(&key, raw).map_err(|why| why.of_key(&key))?;
+    }
+    let missing = |key: &str, what: &str| Invalid(format!("{key}: expected {what}, and there is none"));
+    let tag = given.tag.take().ok_or_else(|| missing("tag", "a string"))?;
+    let tasks = given.tasks.ok_or_else(|| missing("tasks", "an object with at least one task"))?;
+    let parameters = given.parameters.map(parameters::read).transpose()?.unwrap_or_default();
+    let (parameters, defaults) = (Arc::new(parameters), given.defaults());
+    let around = Around { parameters: &parameters, defaults: &defaults, executor: given.executor };
+    let templates = compile(tasks, around, limits)?;
+    if templates.is_empty() {
+        return Err(Invalid("tasks: expected an object with at least one task, not {}".into()));
+    }
+    let edges = graph::edges(&templates)?;
+    Ok(Blueprint {
+        tag,
+        templates,
+        edges,
+        executor: given.executor,
+        on_failure: given.on_failure,
+        max_parallel: given.max_parallel,
+        priority: given.priority,
+        user: given.user,
+        parameters,
+        defaults,
+    })
+}
+
+/// The top level of a specification while it is read.
+#[derive(Default)]
+struct Given<'a> {
+    tag: Option<String>,
+    tasks: Option<&'a RawValue>,
+    parameters: Option<&'a RawValue>,
+    job_defaults: Map<String, Value>,
+    task_defaults: (Map<String, Value>, Attributes),
+    executor: Executor,
+    on_failure: OnFailure,
+    max_parallel: Option<u32>,
+    priority: i32,
+    user: Option<String>,
+}
+
+impl<'a> Given<'a> {
+    fn read(&mut self, key: &str, raw: &'a RawValue) -> Result<(), Invalid> {
+        match key {
+            "tag" => self.tag = Some(label(raw, TAG_MAX)?),
+            "tasks" => self.tasks = Some(raw),
+            "parameters" => self.parameters = Some(raw),
+            "jobDefaults" => self.job_defaults = task::job(raw)?,
+            "taskDefaults" => self.task_defaults = task::defaults(raw)?,
+            "executor" => self.executor = json::word(raw, &[("local", Executor::Local), ("noop", Executor::Noop)])?,
+            "onFailure" => {
+                self.on_failure = json::word(raw, &[("continue", OnFailure::Continue), ("stop", OnFailure::Stop)])?;
+            }
+            "maxParallel" => self.max_parallel = Some(json::count(raw, 1)?),
+            "priority" => self.priority = task::priority(raw)?,
+            "user" => self.user = Some(label(raw, USER_MAX)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn defaults(&mut self) -> Defaults {
+        let (job, task) = std::mem::take(&mut self.task_defaults);
+        Defaults { job: shape::over(job, &self.job_defaults), task }
+    }
+}
+
+/// A text that is neither empty nor long.
+fn label(raw: &RawValue, max: usize) -> Result<String, Invalid> {
+    let text = json::text(raw)?;
+    if (1..=max).contains(&text.len()) && !text.contains('\0') {
+        return Ok(text);
+    }
+    Err(Invalid(format!("expected a string of 1 to {max} bytes without NUL, not {}", quoted(&text))))
+}
+
+/// Reads an object of tasks: templates by defined name, counted and checked.
+fn compile(tasks: &RawValue, around: Around<'_>, limits: &Limits) -> Result<Vec<Arc<Template>>, Invalid> {
+    let members = json::members(tasks).map_err(|why| why.of_key("tasks"))?;
+    let defaults = Value::Object(around.defaults.job.clone()).to_string().len();
+    if defaults.saturating_mul(members.len()) > DEFAULTS_MAX {
+        return Err(Invalid(format!(
+            "jobDefaults: expected at most {DEFAULTS_MAX} bytes in all tasks together, not {defaults} in each of {}",
+            members.len()
+        )));
+    }
+    let mut templates = Vec::with_capacity(members.len());
+    for (name, raw) in members {
+        task::check_name(&name)?;
+        templates.push(task::read(&name, raw, around).map_err(|why| why.of_task(&name))?);
+    }
+    templates.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    expand::expand(&mut templates, limits)?;
+    expand::check(&mut templates, limits)?;
+    Ok(templates.into_iter().map(Arc::new).collect())
 }
 
 /// The same specification with these parameters over its own, as text: what a stored DAG is run with. A parameter that
@@ -27,8 +155,30 @@ pub fn parse(text: &[u8], limits: &Limits) -> Result<Blueprint, Invalid> {
 /// # Errors
 /// As [`parse`].
 pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<String, Invalid> {
-    let _ = (text, parameters);
-    unimplemented!()
+    let document = json::document(text)?;
+    let members = json::members(document)?;
+    if parameters.is_empty() {
+        return Ok(document.get().to_owned());
+    }
+    let given = value::to_raw_value(parameters).map_err(|why| Invalid(why.to_string()))?;
+    parameters::read(&given)?; // for its checks
+    let own = members.iter().find(|(key, _)| key == "parameters").map(|(_, raw)| *raw);
+    let own = own.map(json::members).transpose().map_err(|why| why.of_key("parameters"))?.unwrap_or_default();
+    let mut merged: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
+    for (key, raw) in &own {
+        merged.insert(parameters::name(key)?, raw.get().into());
+    }
+    for (key, value) in parameters {
+        let name = parameters::name(key)?;
+        let Some(text) = merged.get_mut(name) else {
+            return Err(Invalid(format!("parameter {}: the specification has none of this name", quoted(name))));
+        };
+        *text = value.to_string().into();
+    }
+    let merged = json::object_text(merged.iter().map(|(name, text)| (*name, &**text)));
+    Ok(json::object_text(
+        members.iter().map(|(key, raw)| (key.as_str(), if key == "parameters" { merged.as_str() } else { raw.get() })),
+    ))
 }
 
 /// Reads what a generator of this run has printed, and compiles each task as if the specification had defined it. Which
@@ -37,8 +187,13 @@ pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<S
 /// # Errors
 /// As [`parse`]; also for empty output.
 pub fn generated(output: &[u8], run: &Blueprint, limits: &Limits) -> Result<Addition, Invalid> {
-    let _ = (output, run, limits);
-    unimplemented!()
+    let output = output.trim_ascii();
+    if output.is_empty() {
+        return Err(Invalid("expected an object of tasks, and nothing was printed".into()));
+    }
+    let tasks = json::document(output)?;
+    let around = Around { parameters: &run.parameters, defaults: &run.defaults, executor: run.executor };
+    Ok(Addition { templates: compile(tasks, around, limits)?, text: tasks.get().into() })
 }
 
 /// Reads another job for one instance of a template: tokens get that instance's values.
@@ -46,6 +201,15 @@ pub fn generated(output: &[u8], run: &Blueprint, limits: &Limits) -> Result<Addi
 /// # Errors
 /// As [`parse`].
 pub fn job(value: &Value, template: &Template, index: u32, limits: &Limits) -> Result<Job, Invalid> {
-    let _ = (value, template, index, limits);
-    unimplemented!()
+    let read = || {
+        let Value::Object(given) = value else { return Err(Invalid("expected an object".into())) };
+        let mut job = shape::shape(given.clone())?;
+        job.entry("environment").or_insert_with(|| Value::Array(Vec::new()));
+        let job = expand::one(&job, template, index, limits)?;
+        if template.is_generator && matches!(job.work, Work::Step(_)) {
+            return Err(Invalid("expected a command that prints tasks: the task is a generator".into()));
+        }
+        Ok(job)
+    };
+    read().map_err(|why: Invalid| why.of_key("job").of_task(&template.instance(index)))
 }
