@@ -5,9 +5,7 @@ use super::picture::{Kind, Picture, What};
 use super::{COLLAPSE, EDGES_MAX, Format, GROUPS_MAX, MERMAID_EDGES_MAX, NODES_MAX, draw};
 use crate::base::Wall;
 use crate::dag::machine::{GroupView, View};
-use crate::dag::model::{
-    Counts, DagRunId, Origin, Owner, Parameters, RunRow, State, StateChange, TaskId, Template, Trigger,
-};
+use crate::dag::model::{Counts, DagRunId, Origin, Owner, RunRow, State, StateChange, TaskId, Template, Trigger};
 use expect_test::expect;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -18,9 +16,11 @@ fn template(name: &str, count: u32) -> Template {
     Template {
         name: name.to_owned(),
         job: Map::new(),
-        parameters: Parameters::new(),
+        parameters: Arc::default(),
+        own_parameters: Arc::default(),
         axes: Vec::new(),
         count,
+        needs: None,
         max_retries: 0,
         retry_interval: 0,
         retry_backoff: None,
