@@ -81,7 +81,7 @@ impl Logs {
 
     /// Shows the present attempt and all that follow, until the task is over.
     async fn follow(&self, at: &mut Session) -> Result<(), Problem> {
-        let mut watch = Watch::open(&at.client, Some("dag"), None).await?;
+        let mut watch = Watch::open(&at.client, Some("dag"), Some(&self.run.to_string())).await?;
         let (mut attempt, mut lines) = (None, self.lines);
         loop {
             // The state first: an attempt that begins after this look is found by the next one.

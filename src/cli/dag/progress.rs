@@ -12,7 +12,6 @@ use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::plain;
 use crate::cli::run::interrupts;
-use crate::cli::sse;
 use crate::cli::watch::{Watch, patiently};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -33,7 +32,7 @@ const LINES: usize = 5;
 /// It failed, with the tasks that did and what they said last; or somebody interrupted the waiting.
 pub async fn until_over(at: &mut Session, run: u64) -> Result<Exit, Problem> {
     // Listening begins before looking, so that nothing falls between.
-    let mut watch = Watch::open(&at.client, Some("dag"), None).await?;
+    let mut watch = Watch::open(&at.client, Some("dag"), Some(&run.to_string())).await?;
     let mut interrupts = interrupts()?;
     let mut shown = Shown::new(at, run);
     loop {
@@ -51,13 +50,13 @@ pub async fn until_over(at: &mut Session, run: u64) -> Result<Exit, Problem> {
                 at.out.aside(&format!("run {run} goes on: `hostler dag wait {run}` comes back to it"));
                 return Ok(Exit::Unhealthy);
             }
-            changed = change(&mut watch, run) => changed?,
+            changed = change(&mut watch) => changed?,
         }
     }
 }
 
-/// Returns when it is time to look at the run again.
-async fn change(watch: &mut Watch, run: u64) -> Result<(), Problem> {
+/// Returns when it is time to look at the run again: at once when it has changed itself, but not at each of its tasks.
+async fn change(watch: &mut Watch) -> Result<(), Problem> {
     let earliest = Instant::now() + PAUSE;
     let mut is_news = false;
     loop {
@@ -65,36 +64,11 @@ async fn change(watch: &mut Watch, run: u64) -> Result<(), Problem> {
             event = watch.next() => event?,
             () = sleep_until(earliest), if is_news => return Ok(()),
         };
-        match told(&event, run) {
-            Told::Run => return Ok(()),
-            Told::Task => is_news = true,
-            Told::Nothing => {}
+        // Anything else tells of a task, or that events were missed.
+        if event.kind.starts_with("dag.run.") {
+            return Ok(());
         }
-    }
-}
-
-/// What an event says about a run.
-#[derive(Debug, PartialEq, Eq)]
-enum Told {
-    /// It has changed itself; or that is not known, since events were missed.
-    Run,
-    /// A task of it has.
-    Task,
-    /// It is about something else.
-    Nothing,
-}
-
-fn told(event: &sse::Event, run: u64) -> Told {
-    if !event.kind.starts_with("dag.") {
-        return Told::Run;
-    }
-    let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-    let is_its = data.pointer("/data/run").and_then(Value::as_u64) == Some(run)
-        || data.get("name").and_then(Value::as_str) == Some(run.to_string().as_str());
-    match (is_its, event.kind.starts_with("dag.run.")) {
-        (false, _) => Told::Nothing,
-        (true, true) => Told::Run,
-        (true, false) => Told::Task,
+        is_news = true;
     }
 }
 
@@ -171,22 +145,4 @@ async fn failure(at: &mut Session, run: u64, task: &Value) -> String {
         told.push_str(&format!("\n    | {}", plain(line)));
     }
     told
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_event_says_about_a_run() {
-        let event = |kind: &str, data: &str| sse::Event { kind: kind.to_owned(), data: data.to_owned(), id: None };
-        let of = |run: u64| format!(r#"{{"name":"dag/{run}","data":{{"run":{run}}}}}"#);
-        assert_eq!(told(&event("dag.run.state", &of(7)), 7), Told::Run);
-        assert_eq!(told(&event("dag.task.state", &of(7)), 7), Told::Task);
-        assert_eq!(told(&event("dag.task.state", r#"{"name":"7"}"#), 7), Told::Task);
-        assert_eq!(told(&event("dag.run.state", &of(70)), 7), Told::Nothing);
-        assert_eq!(told(&event("dag.run.state", "?"), 7), Told::Nothing);
-        assert_eq!(told(&event("missed", "{}"), 7), Told::Run);
-        assert_eq!(told(&sse::Event::default(), 7), Told::Run, "the stream was made anew");
-    }
 }

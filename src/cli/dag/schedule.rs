@@ -1,6 +1,6 @@
 //! `dag schedule`: stores a DAG under a name, to be run again or by a schedule.
 
-use super::answer::{cell, change, of_dag};
+use super::answer::{cell, change, of_dag, time};
 use super::file;
 use super::parameters::Parameters;
 use crate::cli::Session;
@@ -172,10 +172,11 @@ async fn list(at: &mut Session) -> Result<Exit, Problem> {
             cell(schedule, "timezone"),
             cell(schedule, "overlap"),
             cell(schedule, "catch_up"),
+            time(dag, "next"),
             cell(dag, "owner"),
         ]
     };
     let rows: Vec<Vec<String>> = answer.as_array().into_iter().flatten().map(row).collect();
-    at.out.table(&["NAME", "CRON", "ZONE", "OVERLAP", "CATCH UP", "OWNER"], &rows)?;
+    at.out.table(&["NAME", "CRON", "ZONE", "OVERLAP", "CATCH UP", "NEXT", "OWNER"], &rows)?;
     Ok(Exit::Done)
 }

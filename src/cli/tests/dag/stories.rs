@@ -5,16 +5,14 @@ use crate::cli::tests::fake::{Answer, Fake, cut};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-fn event(id: u64, kind: &str, run: u64) -> String {
-    let data = json!({ "id": id, "kind": kind, "name": format!("dag/{run}"), "data": { "run": run } });
-    format!("id: {id}\nevent: {kind}\ndata: {data}\n\n")
-}
-
-/// Events that tell of run 7, after others that do not.
-fn events() -> Answer {
-    let others = (1..=5).map(|id| event(id, "dag.run.state", 70));
-    let its = (6..=20).map(|id| event(id, "dag.run.state", 7));
-    let events: Vec<String> = others.chain(its).collect();
+/// Events that tell of run 7.
+fn events(what: &str) -> Answer {
+    assert_eq!(what, "GET /events?kind=dag&name=7", "others are no reason to look");
+    let event = |id: u64| {
+        let data = json!({ "id": id, "kind": "dag.run.state", "name": "7", "data": { "run": 7 } });
+        format!("id: {id}\nevent: dag.run.state\ndata: {data}\n\n")
+    };
+    let events: Vec<String> = (1..=20).map(event).collect();
     Answer::open(&events.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -26,7 +24,7 @@ fn summary(state: &str, counts: Value) -> Value {
 fn going_through(steps: Vec<Value>) -> Fake {
     let looks = AtomicUsize::new(0);
     Fake::start(move |asked| match asked.what.as_str() {
-        what if what.starts_with("GET /events") => events(),
+        what if what.starts_with("GET /events") => events(what),
         "GET /v1/dagrun/7/summary" => Answer::json(steps[looks.fetch_add(1, SeqCst).min(steps.len() - 1)].clone()),
         "GET /v1/dagrun/7/tasks?state=ERRORED%2CKILLED&limit=5" => {
             let task = |name: &str, rc: Value, remark: &str| json!({ "name": name, "state": "ERRORED", "rc": rc, "executorLog": remark });
@@ -64,7 +62,7 @@ async fn waiting_shows_what_changes_and_ends_well_when_the_run_is_completed() {
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), lines);
     let looks = daemon.heard().iter().filter(|what| what.ends_with("/summary")).count();
-    assert_eq!(looks, 5, "other runs' events are no reason to look");
+    assert_eq!(looks, 5, "one for each event, and the first");
 }
 
 #[tokio::test]
@@ -87,7 +85,7 @@ async fn a_run_that_fails_names_what_failed_and_what_it_said() {
 #[tokio::test]
 async fn waiting_for_no_run_is_misuse() {
     let daemon = Fake::start(|asked| match asked.what.starts_with("GET /events") {
-        true => events(),
+        true => events(&asked.what),
         false => Answer::refused(404, "there is no run 7"),
     });
     assert_eq!(daemon.told(&["dag", "wait", "7"]).await.failed(), ("there is no run 7 (404)".to_owned(), Exit::Misuse));
@@ -116,7 +114,7 @@ async fn following_goes_on_with_the_next_attempt_until_the_task_is_over() {
         // How many attempts there are at each look.
         let attempts = |look: usize| [0, 1, 1, 3].get(look.saturating_sub(1)).copied().unwrap_or(3);
         match asked.what.as_str() {
-            what if what.starts_with("GET /events") => events(),
+            what if what.starts_with("GET /events") => events(what),
             what if what.ends_with("/state") => Answer::json(json!({ "state": state(looks.fetch_add(1, SeqCst)) })),
             what => {
                 let wanted = what.split_once("attempt=").and_then(|(_, rest)| rest.split('&').next()?.parse().ok());
