@@ -83,11 +83,8 @@ impl Oracle {
 
     /// Follows the machine in what it is free to do, and compares all there is to see.
     fn follow(&mut self, plan: &Plan, now: Now, view: &dyn Fn(DagRunId) -> Option<View>, timers_seen: bool) {
-        let views: BTreeMap<_, _> = self
-            .runs
-            .iter()
-            .map(|(id, _)| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone"))))
-            .collect();
+        let views: BTreeMap<_, _> =
+            self.runs.iter().map(|(id, _)| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone")))).collect();
         for (id, view) in &views {
             self.runs.get_mut(id).unwrap().begin(view);
         }
@@ -143,7 +140,10 @@ impl Oracle {
         assert!(within, "overcommitted: {used:?} of {:?}", self.capacity);
         let run = &self.runs[&started];
         let at_once = run.lives.iter().filter(|live| !live.ended).count();
-        assert!(run.sketch.max_parallel.is_none_or(|most| at_once <= most as usize), "run {started}: {at_once} at once");
+        assert!(
+            run.sketch.max_parallel.is_none_or(|most| at_once <= most as usize),
+            "run {started}: {at_once} at once"
+        );
     }
 
     /// What is reserved: by attempts that have not ended; read timidly, by all that is left of any.
@@ -266,7 +266,8 @@ impl Oracle {
         if self.ending {
             return;
         }
-        let waiting = |run: &Run| !run.noop() && run.startable(Reading::Bold, now.wall).len() > self.ready(run, now).len();
+        let waiting =
+            |run: &Run| !run.noop() && run.startable(Reading::Bold, now.wall).len() > self.ready(run, now).len();
         let overtaken = self.starts >= 64 && self.runs.values().any(waiting);
         for (id, run) in &self.runs {
             assert_ne!(run.state(), State::Queued, "run {id} does not begin");
@@ -313,7 +314,9 @@ impl Run {
         if self.state() == State::Queued && view.row.history.len() > self.history.len() {
             self.history.push(State::Running);
         }
-        while let Some(task) = (0..self.tasks.len()).find(|task| self.not_needed(*task) && self.seen(view, *task) == State::Completed) {
+        while let Some(task) =
+            (0..self.tasks.len()).find(|task| self.not_needed(*task) && self.seen(view, *task) == State::Completed)
+        {
             (self.tasks[task].state, self.tasks[task].untouched) = (State::Completed, false);
         }
     }
