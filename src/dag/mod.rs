@@ -58,6 +58,9 @@ mod wait;
 mod why;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use retention::keep_bounds;

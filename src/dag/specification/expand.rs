@@ -13,8 +13,9 @@ use std::sync::Arc;
 /// without a limit, a text full of tokens of a long value would fill the memory.
 const JOB_MAX: usize = 4 << 20;
 
-/// How many texts may be tried for one specification; a million tasks need a few million.
-const TRIES_MAX: u64 = 20_000_000;
+/// How many texts may be tried for one specification, lest few bytes keep a processor busy for hours; a million tasks
+/// need one million for each text that depends on a list.
+const TRIES_MAX: u64 = 5_000_000;
 
 /// Finds the axes of all templates and counts their instances.
 ///
@@ -150,12 +151,14 @@ impl Rule<'_> {
             return Ok(());
         }
         let axes = axes_in(self.text, template);
+        let lengths = axes.iter().filter_map(|axis| template.axes.get(*axis)).map(|(_, values)| values.len() as u64);
+        let combinations: u64 = lengths.product(); // at most as many as instances
+        *tries = tries.checked_sub(combinations).ok_or_else(|| {
+            let many = "too many combinations of values to check";
+            Invalid(format!("{many}: {combinations} for {}, and {tries} are left", job::quoted(self.text)))
+        })?;
         let Some(mut instance) = Instance::new(template, 0) else { return Ok(()) };
         loop {
-            *tries = tries.checked_sub(1).ok_or_else(|| {
-                let text = job::quoted(self.text);
-                Invalid(format!("too many combinations of parameters to check, for instance in {text}"))
-            })?;
             (self.check)(&instance.text(self.text), limits)?;
             if !instance.advance(&axes) {
                 return Ok(());
