@@ -292,7 +292,7 @@ impl Connected {
             tables: tables(),
             bus: bus.clone(),
             house: house.clone(),
-            rooms: vec![Arc::new(house::ProcRoom(rooms.tasks.clone()))],
+            rooms: vec![Arc::new(house::ProcRoom(rooms.tasks.clone())), Arc::new(house::DagRoom(rooms.runs.clone()))],
         });
         let mut routes = proc::routes(rooms.tasks.clone());
         routes.extend(dag::routes(rooms.runs.clone()));

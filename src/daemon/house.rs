@@ -187,3 +187,24 @@ impl Room for ProcRoom {
         proc::rules()
     }
 }
+
+/// The room of DAG runs, asked by the administration.
+pub struct DagRoom(pub dag::Handle);
+
+impl Room for DagRoom {
+    fn name(&self) -> &'static str {
+        "dag"
+    }
+
+    fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
+        async move {
+            let dag::Why { sentences, facts } = self.0.why(caller, name).await?;
+            Some(Why { sentences, facts })
+        }
+        .boxed()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        dag::rules()
+    }
+}

@@ -57,6 +57,9 @@ mod wait;
 mod why;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use routes::routes;

@@ -43,11 +43,26 @@ impl Room {
 impl Run {
     /// The edges that an addition brings, or why it cannot be attached.
     fn check(&self, by: TaskId, addition: &Addition) -> Result<Vec<(u32, u32)>, String> {
+        let started =
+            |group: u32| self.group(group).is_some_and(|known| known.tally().of(State::Queued) < known.count());
+        let edges = self.attach(by, &addition.templates, &started)?;
+        // The generator's children wait for what it adds even where one of them has begun. So it has no effect on the
+        // edges, and they can be derived again when the run is read back.
+        if self.children(by.group).into_iter().any(started) {
+            return self.attach(by, &addition.templates, &|_| false);
+        }
+        Ok(edges)
+    }
+
+    /// The edges of an addition.
+    pub(super) fn attach(
+        &self,
+        by: TaskId,
+        added: &[Arc<Template>],
+        started: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<(u32, u32)>, String> {
         let templates: Vec<_> = self.groups.iter().map(|group| group.template.clone()).collect();
-        let started = |group: u32| {
-            self.group(group).is_some_and(|known| known.tally().of(State::Queued) < known.count())
-        };
-        attach(&templates, &self.edges, by.group, &addition.templates, &started).map_err(|why| why.0)
+        attach(&templates, &self.edges, by.group, added, started).map_err(|why| why.0)
     }
 
     /// Appends groups with their edges. What follows from them is for [`Run::rebuild`] or [`Run::arrive`].

@@ -210,8 +210,7 @@ impl Group {
 
     /// Whether an instance waits for its first attempt.
     pub(super) fn is_fresh(&self, index: u32) -> bool {
-        self.state(index) == Some(State::Queued)
-            && self.touched.get(&index).is_none_or(|touched| touched.attempts == 0)
+        self.state(index) == Some(State::Queued) && self.touched.get(&index).is_none_or(|touched| touched.attempts == 0)
     }
 
     /// An instance that was tried before waits for nothing but its turn.

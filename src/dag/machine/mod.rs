@@ -127,13 +127,7 @@ struct Scratch {
 
 impl Scratch {
     fn at(now: Now) -> Scratch {
-        Scratch {
-            now,
-            plan: Plan::default(),
-            rows: BTreeSet::new(),
-            touched: BTreeSet::new(),
-            seen: BTreeSet::new(),
-        }
+        Scratch { now, plan: Plan::default(), rows: BTreeSet::new(), touched: BTreeSet::new(), seen: BTreeSet::new() }
     }
 
     fn write(&mut self, write: Write) {

@@ -38,10 +38,7 @@ impl Queue {
 
     /// What a task of this need reserves: all there is, if it wants more, which can be after the capacity was lowered.
     pub(super) fn share(&self, needs: Needs) -> Needs {
-        Needs {
-            cores: needs.cores.min(self.capacity.cores),
-            memory_mb: needs.memory_mb.min(self.capacity.memory_mb),
-        }
+        Needs { cores: needs.cores.min(self.capacity.cores), memory_mb: needs.memory_mb.min(self.capacity.memory_mb) }
     }
 
     /// What nobody has reserved.

@@ -17,7 +17,6 @@ use super::timers::Timers;
 use super::words::{Effect, End, Plan, What, Write};
 use super::{FIRST_SLOT, Room, Scratch, Settings};
 use crate::base::{Now, RunId};
-use crate::dag::model::graph::attach;
 use crate::dag::model::{Attempt, Kept, Mark, Outcome, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -286,10 +285,9 @@ impl Run {
         let StoredRun { row, blueprint, additions, entries, edits } = stored;
         let mut run = Run::new(row.clone(), blueprint.clone());
         for added in additions {
-            let templates: Vec<_> = run.groups.iter().map(|group| group.template.clone()).collect();
             let new = &added.addition.templates;
-            // It was accepted once, when nothing of its children had started.
-            let edges = attach(&templates, &run.edges, added.by.group, new, &|_| false).unwrap_or_default();
+            // It was accepted once.
+            let edges = run.attach(added.by, new, &|_| false).unwrap_or_default();
             run.append(added.by, new, &edges);
         }
         for Entry { task, attempts, last, .. } in entries {

@@ -40,8 +40,7 @@ impl Run {
         // By group: whether it depends on something that is run again; on something that is reset.
         let mut depends = vec![(false, false); self.groups.len()];
         let mut reset = vec![false; self.groups.len()];
-        let mut order: Vec<u32> =
-            (0..).zip(&waits).filter(|(_, waits)| **waits == 0).map(|(group, _)| group).collect();
+        let mut order: Vec<u32> = (0..).zip(&waits).filter(|(_, waits)| **waits == 0).map(|(group, _)| group).collect();
         while let Some(group) = order.pop() {
             let Some(known) = self.group(group) else { continue };
             let (on_again, on_reset) = depends.get(group as usize).copied().unwrap_or_default();

@@ -10,8 +10,8 @@ use super::queue::Turn;
 use super::words::{What, Write};
 use crate::base::RunId;
 use crate::dag::model::{
-    Attempt, Blueprint, Counts, DagRunId, Executor, Job, Mark, OnFailure, Outcome, Owner, RunRow, State, StateChange, TaskId,
-    Template,
+    Attempt, Blueprint, Counts, DagRunId, Executor, Job, Mark, OnFailure, Outcome, Owner, RunRow, State, StateChange,
+    TaskId, Template,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -28,7 +28,8 @@ impl Room {
         if state == State::Retry
             && let Some(due) = self.alarms.get(Alarm::Retry(run.id(), task))
         {
-            why.push(format!("its next attempt is due in {} s", (due - self.scratch.now.mono).as_secs_f64().ceil()));
+            let due = self.scratch.now.later(due - self.scratch.now.mono).wall;
+            why.push(format!("its next attempt is due at {}", due.format("%Y-%m-%d %H:%M:%S UTC")));
         }
         match group.phase {
             Phase::Waiting => why.extend(parents_to_come(run, group)),
