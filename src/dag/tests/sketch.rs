@@ -313,7 +313,7 @@ fn any_print(chance: &mut Chance, old: &[Group], depth: u32) -> Print {
     match chance.below(12) {
         0 => return Print::Garbage(""),
         1 => return Print::Garbage("not json"),
-        2 => return Print::Garbage("{}"),
+        2 => return Print::Groups(Vec::new()),
         _ => {}
     }
     let mut groups: Vec<Group> = Vec::new();

@@ -11,7 +11,7 @@ use crate::base::{Mono, Now, RunId, Wall};
 use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,
 };
-use crate::dag::model::{Capacity, DagRunId, Owner, State, TaskId};
+use crate::dag::model::{Capacity, DagName, DagRunId, Owner, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -109,6 +109,8 @@ pub(super) struct World {
     /// Instance names in the order of their starts.
     pub(super) starts: Vec<(DagRunId, String, Mono)>,
     pub(super) removed: Vec<DagRunId>,
+    /// What stored DAGs fire.
+    pub(super) dags: BTreeMap<DagName, Rc<Sketch>>,
 }
 
 impl World {
@@ -148,6 +150,7 @@ impl World {
             news: Vec::new(),
             starts: Vec::new(),
             removed: Vec::new(),
+            dags: BTreeMap::new(),
         };
         world.ahead.apply(&plan.writes);
         world.carry_out(plan, None, false);
@@ -210,8 +213,8 @@ impl World {
         let (room, ahead, all_printed) = (&self.room, &self.ahead, &self.printed);
         let view = |run| room.view(run).or_else(|| ahead.stored_run(run).map(|stored| View::of_stored(&stored)));
         let printed = |slot| all_printed.get(&slot).cloned();
-        let (now, view, printed) = (self.now, &view, &printed);
-        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, sketch: None });
+        let (now, view, printed, fired) = (self.now, &view, &printed, &self.dags);
+        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, fired, sketch: None });
     }
 
     /// Carries a plan out. False: the core died over it.

@@ -13,8 +13,8 @@ pub(super) use self::rules::Run;
 use self::rules::{Live, Reading, Task};
 use super::sketch::{Group, Sketch};
 use crate::base::{Now, RunId};
-use crate::dag::machine::{Effect, Event, Launch, Plan, View, Write};
-use crate::dag::model::{Attempt, Capacity, DagRunId, State, TaskId};
+use crate::dag::machine::{Effect, Event, Launch, Plan, Refusal, Verdict, View, Write};
+use crate::dag::model::{Attempt, Capacity, DagName, DagRunId, Origin, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -41,6 +41,8 @@ pub(super) struct Step<'a> {
     pub(super) view: &'a dyn Fn(DagRunId) -> Option<View>,
     /// What a generator's attempt has printed.
     pub(super) printed: &'a dyn Fn(RunId) -> Option<Vec<Group>>,
+    /// What stored DAGs run when they fire.
+    pub(super) fired: &'a BTreeMap<DagName, Rc<Sketch>>,
     /// What was submitted.
     pub(super) sketch: Option<Rc<Sketch>>,
 }
@@ -71,18 +73,21 @@ impl Oracle {
     /// Judges a step.
     pub(super) fn judge(&mut self, step: &Step<'_>) {
         match step.event {
-            Event::Asked { ask, .. } => self.asked(ask, step),
+            Event::Asked { ask, by, .. } if by.all => self.asked(ask, step),
+            Event::Asked { .. } => assert!(matches!(step.plan.verdict, Some(Verdict::Refused(Refusal::NoRun(_))))),
             Event::Started { .. } | Event::Tick => {}
             Event::Ended(end) => self.ended(end, step),
             Event::Passed { run, first, count } => self.passed(*run, *first, *count, step),
             Event::TreeEmpty { slot } | Event::LeftoverGone { slot } => self.gone(*slot),
             Event::Shutdown | Event::ShutdownNow => self.ending = true,
         }
-        self.follow(step.plan, step.now, step.view, *step.event == Event::Tick);
+        self.follow(step, *step.event == Event::Tick);
     }
 
     /// Follows the machine in what it is free to do, and compares all there is to see.
-    fn follow(&mut self, plan: &Plan, now: Now, view: &dyn Fn(DagRunId) -> Option<View>, timers_seen: bool) {
+    fn follow(&mut self, step: &Step<'_>, timers_seen: bool) {
+        let Step { plan, now, view, .. } = *step;
+        self.fired(step);
         let views: BTreeMap<_, _> = self
             .runs
             .iter()
@@ -107,6 +112,16 @@ impl Oracle {
             let run = self.runs.get_mut(id).unwrap();
             run.end(view);
             run.compare(*id, view);
+        }
+    }
+
+    /// Schedules make runs by themselves.
+    fn fired(&mut self, step: &Step<'_>) {
+        for write in &step.plan.writes {
+            let Write::PutRun(row) = write else { continue };
+            if let (Origin::Schedule(name, _), false) = (&row.origin, self.runs.contains_key(&row.id)) {
+                self.runs.insert(row.id, Run::new(Rc::clone(&step.fired[name])));
+            }
         }
     }
 
