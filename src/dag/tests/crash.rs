@@ -91,8 +91,8 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     scripts(&mut world);
     world.dying = dying;
     let run = submit(&mut world, &big());
-    world.until("the victim runs", is(run, "victim_0", State::Running));
     let victim = world.task(run, "victim_0");
+    world.until("the victim runs", |world| world.room.attempt(run, victim).is_some_and(|it| it.leader.is_some()));
     insist(&mut world, Ask::KillTask(run, victim), is(run, "victim_0", State::Killed));
     world.until("a leaf runs", is(run, "leaf-0_0", State::Running));
     set(&mut world, run, State::Paused);

@@ -88,7 +88,7 @@ fn a_killed_task_is_never_tried_again() {
     world.script("r", [failing()]);
     let run = world.submit(&sketch([group("s").retries(3, 0), group("r").retries(3, 60), group("q").after("s"), group("x")]));
     world.run_for(secs(2));
-    for name in ["s", "r", "q"] {
+    for name in ["q", "s", "r"] {
         let task = world.task(run, name);
         assert_eq!(world.ask(Ask::KillTask(run, task)), Some(Verdict::Accepted));
         assert_eq!(world.ask(Ask::KillTask(run, task)), Some(Verdict::AlreadySo));

@@ -136,7 +136,7 @@ impl Oracle {
         let run = self.runs.get(&live.run).unwrap_or_else(|| panic!("a start of an unknown run: {live:?}"));
         let place = run.place(live.task).unwrap_or_else(|| panic!("a start of an unknown task: {live:?}"));
         let startable = run.startable(Reading::Bold, now.wall);
-        assert!(startable.contains(&place), "must not start yet: {:?} of {run:#?}", run.tasks[place]);
+        assert!(startable.contains(&place), "must not start yet: {:?} of {run:?}", run.tasks[place]);
         assert_eq!(live.number, run.tasks[place].attempts + 1, "number of {live:?}");
         assert_eq!(live.pass, run.pass, "pass of {live:?}");
         let edited = launch.edited.as_ref().map(|job| job.needs);
@@ -286,16 +286,16 @@ impl Oracle {
         for (id, run) in &self.runs {
             assert_ne!(run.state(), State::Queued, "run {id} does not begin");
             let ready = self.ready(run, now);
-            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run: {run:#?}");
+            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run: {run:?}");
             let idle = run.lives.iter().all(|live| live.ended);
             if run.state() == State::Running {
                 let passed_over: Vec<_> = (0..run.tasks.len()).filter(|task| run.not_needed(*task)).collect();
                 assert!(passed_over.is_empty(), "run {id}: {passed_over:?} are not needed");
-                assert!(!idle || !run.is_stuck(), "run {id} can get no further: {run:#?}");
+                assert!(!idle || !run.is_stuck(), "run {id} can get no further: {run:?}");
             }
             let done = run.all_completed() && matches!(run.state(), State::Running | State::Paused);
-            assert!(!done, "run {id} has completed: {run:#?}");
-            assert!(run.lives.iter().all(|live| !live.lost || live.killed), "run {id}: not started again: {run:#?}");
+            assert!(!done, "run {id} has completed: {run:?}");
+            assert!(run.lives.iter().all(|live| !live.lost || live.killed), "run {id}: not started again: {run:?}");
             for live in run.lives.iter().filter(|live| !live.ended && !live.late && !live.killed && !live.lost) {
                 let limit = run.tasks[live.task].timeout.unwrap_or(u64::MAX);
                 let age = (now.wall - live.started).num_seconds();
@@ -325,6 +325,14 @@ impl Run {
 
     /// The run is picked up, and what is not needed is passed over: the machine chooses when.
     fn begin(&mut self, view: &View) {
+        if self.state() == State::Killed {
+            // What was being passed was killed with its run, or had not begun.
+            for task in (0..self.tasks.len()).filter(|task| self.tasks[*task].passing).collect::<Vec<_>>() {
+                let killed = self.seen(view, task) == State::Killed;
+                self.tasks[task].state = if killed { State::Killed } else { State::Queued };
+                self.tasks[task].passing = false;
+            }
+        }
         if self.state() == State::Queued && view.row.history.len() > self.history.len() {
             self.history.push(State::Running);
         }
@@ -345,7 +353,7 @@ impl Run {
             (State::Running | State::Paused, State::Completed) => self.all_completed(),
             _ => false,
         };
-        assert!(right, "{:?} after {:?}: {self:#?}", new, self.history);
+        assert!(right, "{:?} after {:?}: {self:?}", new, self.history);
         self.history.push(new);
     }
 
@@ -371,7 +379,7 @@ impl Run {
             let seen = self.seen(view, place);
             counts[seen as usize] += 1;
             let passing = task.passing && seen == State::Running;
-            assert!(passing || seen == task.state, "run {id}: {:?} is {seen:?}: {self:#?}", task);
+            assert!(passing || seen == task.state, "run {id}: {:?} is {seen:?}: {self:?}", task);
         }
         assert_eq!(view.row.counts.0, counts, "counts of run {id}");
     }
