@@ -119,9 +119,9 @@ pub(super) fn collect(logs: &Logs, files: Files, over: bool, generator: Option<&
     let whole = look(Stream::Output, GENERATED_MAX);
     let generated = match &whole {
         Ok(Whole::Bytes(text)) => specification::generated(text, &generator.blueprint, &generator.limits)
-            .map_err(|why| format!("its output adds no tasks: {why}")),
-        Ok(Whole::Length(length)) => Err(format!("its output is too long: {length} bytes, of {GENERATED_MAX} at most")),
-        Err(why) => Err(format!("its output cannot be read: {why}")),
+            .map_err(|why| why.to_string()),
+        Ok(Whole::Length(length)) => Err(format!("expected at most {GENERATED_MAX} bytes, not {length}")),
+        Err(why) => Err(format!("it cannot be read: {why}")),
     };
     Collected { output: kept(whole, over, files), errors, generated: Some(generated) }
 }
@@ -295,12 +295,12 @@ mod tests {
 
         shelf.write(Stream::Output, "not json");
         let why = shelf.generated().generated.unwrap().unwrap_err();
-        assert!(why.starts_with("its output adds no tasks: "), "{why}");
+        assert!(why.contains("JSON"), "{why}");
 
         let file = std::fs::File::create(shelf.path(Stream::Output)).unwrap();
         file.set_len(GENERATED_MAX + 1).unwrap(); // a hole: nothing is written
         let why = shelf.generated().generated.unwrap().unwrap_err();
-        assert!(why.starts_with("its output is too long: "), "{why}");
+        assert!(why.starts_with("expected at most "), "{why}");
     }
 
     #[tokio::test]

@@ -169,3 +169,6 @@ fn word_of<T: Copy + Default>(parts: &Map<String, Value>, key: &str, words: &[(&
 fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
+
+#[cfg(test)]
+mod tests;

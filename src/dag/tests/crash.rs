@@ -41,7 +41,7 @@ fn scripts(world: &mut World) {
     world.script("gen", [broken, life(1, 0)]);
     world.script("inner-0", [life(2, 0)]);
     world.script("plain-0", [life(1, 3), life(1, 0)]);
-    world.script("leaf-0-0", [life(3, 0)]);
+    world.script("leaf-0", [life(3, 0)]);
     world.script("flaky", [life(1, 1), life(2, -11), life(1, 0)]);
     world.script("victim", [Script { lives: secs(1_000), lingers: Some(secs(2)), ..Script::default() }, life(1, 0)]);
     world.script("slow", [Script { lives: secs(1_000), heeds: None, ..Script::default() }, life(1, 0)]);
@@ -93,9 +93,9 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     world.until("the victim runs", is(run, "victim_0", State::Running));
     let victim = world.task(run, "victim_0");
     insist(&mut world, Ask::KillTask(run, victim), is(run, "victim_0", State::Killed));
-    world.until("a leaf runs", is(run, "leaf-0-0_0", State::Running));
+    world.until("a leaf runs", is(run, "leaf-0_0", State::Running));
     set(&mut world, run, State::Paused);
-    world.until("the leaves have completed", is(run, "leaf-0-0_1", State::Completed));
+    world.until("the leaves have completed", is(run, "leaf-0_1", State::Completed));
     let below = world.task(run, "below_0");
     insist(&mut world, Ask::Edit(run, below, Edit::Skip), is(run, "below_0", State::Completed));
     set(&mut world, run, State::Queued);

@@ -287,7 +287,7 @@ impl World {
         match victim {
             Victim::Core => {}
             Victim::Keeper => {
-                self.keeper.dies();
+                self.keeper.dies(&self.disk.live.keys().copied().collect());
                 (self.new_keeper, self.stopping) = (true, false);
             }
             Victim::Host(down) => {
@@ -320,7 +320,8 @@ impl World {
         self.room = room;
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge_recovery(&found, &step));
-        if self.carry_out(plan, before, false) {
+        // Like an ask's: a slot that a lost recovery had given could be given again.
+        if self.carry_out(plan, before, true) {
             match self.pending.last_mut() {
                 Some(batch) => batch.recovery = true,
                 None => (self.new_boot, self.new_keeper) = (false, self.keeper.orphans()),
@@ -332,7 +333,7 @@ impl World {
     pub(super) fn boots(&mut self) {
         assert!(self.done, "it has not ended");
         self.flush();
-        self.keeper.dies();
+        self.keeper.dies(&BTreeSet::new());
         (self.new_keeper, self.stopping) = (true, false);
         self.reborn();
     }
@@ -455,7 +456,7 @@ impl World {
         let (slot, lives) = (intended.launch.live.slot, intended.script.lives);
         let name = intended.launch.template.instance(intended.launch.live.task.index);
         self.starts.push((intended.launch.live.run, name, self.now.mono));
-        let leader = self.keeper.start(intended);
+        let leader = self.keeper.start(intended, &self.oracle.strays);
         self.later(lives, Fact::LeaderEnds(slot, None));
         leader
     }
