@@ -4,7 +4,7 @@ use super::group::Touched;
 use super::judge::{Judged, judge};
 use super::stored::LiveAttempt;
 use super::words::{Effect, End, Launch, Write};
-use super::{Alarm, FIRST_SLOT, Room, SLOTS_AT_ONCE};
+use super::{Alarm, Room, SLOTS_AHEAD};
 use crate::base::{Mono, RunId};
 use crate::dag::model::{Attempt, DagRunId, Needs, Outcome, State, TaskId};
 use std::time::Duration;
@@ -119,15 +119,20 @@ impl Room {
         group.template.job.contains_key("timeout").then(|| group.template.job(task.index).ok()?.timeout)?
     }
 
-    /// A slot that was never given before. Slots are reserved in the store before they are used.
+    /// A slot that was never given before. The next ones are reserved while there are plenty left: nothing waits for
+    /// the reservation to be durable, and if keeper and core were lost with it, nobody would know of those given since.
     fn slot(&mut self) -> RunId {
-        if self.next_slot >= self.slots {
-            self.slots = RunId(self.next_slot.0.max(FIRST_SLOT.0).saturating_add(SLOTS_AT_ONCE));
-            self.put_numbers();
-        }
+        self.reserve_slots();
         let slot = self.next_slot;
         self.next_slot = RunId(slot.0 + 1);
         slot
+    }
+
+    pub(super) fn reserve_slots(&mut self) {
+        if self.slots.0.saturating_sub(self.next_slot.0) < SLOTS_AHEAD {
+            self.slots = RunId(self.next_slot.0.saturating_add(2 * SLOTS_AHEAD));
+            self.put_numbers();
+        }
     }
 
     pub(super) fn put_numbers(&mut self) {

@@ -31,7 +31,8 @@ struct Lost {
 }
 
 impl Room {
-    /// The room of a start, and what it does first.
+    /// The room of a start, and what it does first, which is to wait until the plan is durable: only then is it sure
+    /// that no slot is given that an earlier core had given.
     pub fn recover(settings: Settings, stored: Stored, found: Found, now: Now) -> (Room, Plan) {
         let Stored { runs, live, next_run, slots, dags } = stored;
         let named = live.iter().map(|live| live.slot).chain(found.held.iter().map(|held| held.live.slot));
@@ -53,10 +54,7 @@ impl Room {
             unfinished: false,
             scratch: Scratch::at(now),
         };
-        if next_slot > slots.max(FIRST_SLOT) {
-            // The keeper's slots go beyond what was reserved; when they are forgotten, this must not be.
-            room.put_numbers();
-        }
+        room.reserve_slots();
         let lost = Lost {
             remark: match (found.new_boot, found.new_keeper) {
                 (true, _) => "interrupted: the host went down",
