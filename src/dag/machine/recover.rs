@@ -97,17 +97,11 @@ impl Room {
             }
         }
         for StoredRun { row, entries, .. } in stored {
-            for Entry { task, used, last, .. } in entries {
+            for Entry { task, count, used, last, .. } in entries {
                 let Last::Attempt { outcome: Outcome::Retry, stop } = last else { continue };
-                let Some(run) = self.runs.get(&row.id) else { continue };
-                let Some(group) = run.group(task.group).filter(|_| run.task(*task) == Some(State::Retry)) else {
-                    continue;
-                };
-                // On the wall clock, since the store outlives the boot; never more than the whole wait.
-                let wait = group.template.retry_wait(*used);
-                let passed = (self.scratch.now.wall - *stop).to_std().unwrap_or(Duration::ZERO);
-                let due = self.scratch.now.mono + wait.saturating_sub(passed);
-                self.retry_at(row.id, *task, due);
+                for index in (task.index..).take(*count as usize) {
+                    self.retry_after(row.id, TaskId { index, ..*task }, *used, *stop);
+                }
             }
         }
     }
