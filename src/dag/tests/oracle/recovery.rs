@@ -25,7 +25,7 @@ impl Oracle {
             self.adopt(&mut unknown, step);
         }
         self.strays.extend(unknown.iter().filter(|held| !held.tree_empty).map(|held| held.live.slot));
-        self.follow(step.plan, step.now, step.view, false);
+        self.follow(step, false);
     }
 
     /// What was started by an event that was acted upon, and is not on disk.
