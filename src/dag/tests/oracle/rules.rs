@@ -346,14 +346,16 @@ impl Run {
             edges.extend(children.iter().filter(later).map(|child| (group, *child)));
         }
         let is_old = |group: u32| (group as usize) < old;
-        // What a new group is put before must not have begun; neither may it come before its generator.
+        // What a new group itself is put before must not have begun. A child of the generator may have, by hand: then
+        // waiting comes too late.
         let mut doubtful = false;
-        for (_, child) in edges.iter().filter(|(parent, child)| !is_old(*parent) && is_old(*child)) {
-            let tasks = || self.of_group(*child).map(|task| &self.tasks[task]);
-            if tasks().any(|task| task.passing || !matches!(task.state, State::Queued | State::Killed)) {
+        for edge in edges.iter().filter(|(parent, child)| !is_old(*parent) && is_old(*child)) {
+            let tasks = || self.of_group(edge.1).map(|task| &self.tasks[task]);
+            let begun = tasks().any(|task| task.passing || !matches!(task.state, State::Queued | State::Killed));
+            if begun && declared.contains(edge) {
                 return Err(NotAttached::Never("a child has begun"));
             }
-            doubtful |= tasks().any(|task| task.begun || !task.untouched);
+            doubtful |= begun || tasks().any(|task| task.begun || !task.untouched);
         }
         // The generator comes before all it has made.
         let mut with_generator = edges.clone();
