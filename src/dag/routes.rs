@@ -310,7 +310,7 @@ const PUT_DAG: Doc = Doc {
     summary: "Store a DAG, or replace it; a changed schedule begins now",
     query: &[],
     body: Some("a specification, or {specification, schedule: {cron, timezone, overlap, catch_up, parameters}}"),
-    answers: &[(200, "it is on disk"), BAD, (403, "the user is not yours to name"), NO_DAG, TOO_LARGE],
+    answers: &[(200, "it is on disk"), BAD, (403, "the name or the user is not yours to take"), TOO_LARGE],
 };
 const DELETE_DAG: Doc = Doc {
     summary: "Forget a stored DAG; its runs stay",
@@ -347,6 +347,7 @@ mod tests {
         assert_eq!(status(Refusal::NoRun(run)), 404);
         assert_eq!(status(Refusal::NoTask(run)), 404);
         assert_eq!(status(Refusal::NoDag(DagName::new("d").unwrap())), 404);
+        assert_eq!(status(Refusal::NotYours(DagName::new("d").unwrap())), 403);
         assert_eq!(status(Refusal::Transition { run, from: State::Completed, to: State::Queued }), 409);
         assert_eq!(status(Refusal::Active(run)), 409);
         assert_eq!(status(Refusal::StillEnding(run)), 409);
