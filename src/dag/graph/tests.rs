@@ -82,7 +82,7 @@ fn json(view: &View) -> Value {
 }
 
 fn picture(view: &View) -> Picture {
-    Picture::of(view, EDGES_MAX)
+    Picture::of("", &view.groups, &view.edges, EDGES_MAX)
 }
 
 #[test]
