@@ -22,9 +22,9 @@ use crate::config::{Config, Listen, LogFormat};
 use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
 use crate::store::{self, Batch, Table};
-use crate::{admin, auth, proc};
+use crate::{admin, auth, dag, proc};
 use degraded::Degraded;
-use house::Mansion;
+use house::{Mansion, Rooms};
 use opened::{Obstacle, Opened};
 use std::error::Error;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ impl Arguments {
 
 /// All kinds of records, of every room.
 pub fn tables() -> Vec<Table> {
-    auth::tokens::TABLES.into_iter().chain(proc::TABLES).collect()
+    auth::tokens::TABLES.into_iter().chain(proc::TABLES).chain(dag::TABLES).collect()
 }
 
 /// How the store of this configuration is opened.
@@ -277,18 +277,14 @@ impl Connected {
 
     /// All is read back, and the daemon serves until it is told to stop.
     async fn opened(mut self, config: Config, sockets: Vec<listeners::Bound>, opened: Opened) -> Result<ExitCode, End> {
-        let Opened { store, tokens, audit, bus, metrics, tasks, engine } = opened;
+        let Opened { store, tokens, audit, bus, metrics, rooms, task_engine, run_engine } = opened;
         let health = Health::new(State::Starting);
         let gate = auth::Gate::new(gate_settings(&config), tokens.clone());
-        tokio::spawn(async move {
-            if let Err(why) = engine.run().await {
-                tracing::error!("supervised processes: {why}");
-                std::process::exit(70); // EX_SOFTWARE: the keeper starts a core that can
-            }
-        });
-        tokio::spawn(proc::keep_bounds(tasks.clone()));
+        tokio::spawn(async move { give_up("supervised processes", task_engine.run().await) });
+        tokio::spawn(async move { give_up("DAG runs", run_engine.run().await) });
+        tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
 
-        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, tasks.clone(), bus.clone()));
+        let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, rooms.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
             tokens,
             audit: audit.clone(),
@@ -296,9 +292,10 @@ impl Connected {
             tables: tables(),
             bus: bus.clone(),
             house: house.clone(),
-            rooms: vec![Arc::new(house::ProcRoom(tasks.clone()))],
+            rooms: vec![Arc::new(house::ProcRoom(rooms.tasks.clone())), Arc::new(house::DagRoom(rooms.runs.clone()))],
         });
-        let mut routes = proc::routes(tasks.clone());
+        let mut routes = proc::routes(rooms.tasks.clone());
+        routes.extend(dag::routes(rooms.runs.clone()));
         routes.extend(admin::routes(administration));
         let admitting = store.clone();
         let admits: Admits = Arc::new(move |bytes| {
@@ -316,7 +313,7 @@ impl Connected {
         if !self.welcome.cgroup.remark.is_empty() {
             tracing::info!("{}", self.welcome.cgroup.remark);
         }
-        let code = self.live(&server, &tasks, &health, &house).await;
+        let code = self.live(&server, &rooms, &health, &house).await;
         server.drain(DRAIN).await;
         // An empty decision is durable when all earlier ones are.
         drop(store.submit(Batch::new()).durable().await);
@@ -329,13 +326,13 @@ impl Connected {
     }
 
     /// Serves. The answer is the code to end with when everything was stopped; none when the keeper hung up.
-    async fn live(&mut self, server: &Server, tasks: &proc::Handle, health: &Health, house: &Mansion) -> Option<i32> {
+    async fn live(&mut self, server: &Server, rooms: &Rooms, health: &Health, house: &Mansion) -> Option<i32> {
         let stopped = watch::Sender::new(false);
         let stop = |now| {
             health.set(State::Stopping);
-            let (tasks, stopped) = (tasks.clone(), stopped.clone());
+            let (rooms, stopped) = (rooms.clone(), stopped.clone());
             tokio::spawn(async move {
-                tasks.shutdown(now).await;
+                rooms.shutdown(now).await;
                 stopped.send_replace(true);
             });
         };
@@ -384,6 +381,14 @@ impl Connected {
                 },
             }
         }
+    }
+}
+
+/// An engine has come to its end, which it only does when it cannot go on.
+fn give_up(room: &str, ended: std::io::Result<()>) {
+    if let Err(why) = ended {
+        tracing::error!("{room}: {why}");
+        std::process::exit(70); // EX_SOFTWARE: the keeper starts a core that can
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```text
 //!  main ─┬─ serve ──> keeper ══ frames ══ core (daemon)            what runs belongs to the keeper,
 //!        ├─ core ───────────────────────> │                       what is known to the store
-//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc
+//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag
 //!                                             │         │ routes → handle → engine ─┬─> machine (pure)
 //!                                            auth       │                           ├─> store
 //!                                                       └─ launch ──> keeper::link  └─> logs, bus
@@ -23,6 +23,7 @@
 //! | [`keeper`] | the other process, and the core's end of the socket to it | nothing of ours |
 //! | [`launch`] | from what a task says to what the keeper executes | `auth`, `keeper` |
 //! | [`proc`] | supervised processes | all of the above |
+//! | [`dag`] | runs of directed acyclic graphs of commands | all of the above |
 //! | [`admin`] | hostler's own administration | `auth`, `http`, `store` |
 //! | [`cli`] | the command line, a client of the API | `base`, `config` |
 //! | [`daemon`] | puts the rooms together; nothing imports it | everything |

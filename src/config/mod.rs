@@ -44,6 +44,8 @@ pub struct Config {
     pub cgroup: Cgroup,
     /// Supervised processes.
     pub proc: Proc,
+    /// DAG runs.
+    pub dag: Dag,
 }
 
 /// One TCP address to listen on.
@@ -164,4 +166,22 @@ pub struct Proc {
     pub keep_for: Duration,
     #[serde(with = "crate::base::duration")]
     pub keep_deleted: Duration,
+}
+
+/// `[dag]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Dag {
+    pub cores: u32,
+    pub memory_mb: u64,
+    pub max_running: u32,
+    pub max_tasks: u32,
+    #[serde(with = "crate::base::duration")]
+    pub stop_timeout: Duration,
+    pub log_max: ByteSize,
+    pub keep_runs: usize,
+    #[serde(with = "crate::base::duration")]
+    pub keep_for: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub keep_keys: Duration,
 }

@@ -176,6 +176,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.proc.max_replicas == 0 {
         return Err(invalid("proc.max_replicas", "expected at least 1"));
     }
+    if config.dag.max_running == 0 {
+        return Err(invalid("dag.max_running", "expected at least 1"));
+    }
+    if config.dag.max_tasks == 0 {
+        return Err(invalid("dag.max_tasks", "expected at least 1"));
+    }
     if config.keeper.max_slots == 0 {
         return Err(invalid("keeper.max_slots", "expected at least 1"));
     }

@@ -13,6 +13,10 @@ fn the_defaults_are_a_configuration() {
     assert_eq!(config.http.max_head, ByteSize::kib(16));
     assert_eq!(config.http.head_timeout, Duration::from_secs(10));
     assert_eq!(config.proc.max_replicas, 10_000);
+    assert_eq!((config.dag.cores, config.dag.memory_mb), (0, 0));
+    assert_eq!(config.dag.stop_timeout, Duration::from_secs(10));
+    assert_eq!(config.dag.log_max, ByteSize::mib(64));
+    assert_eq!(config.dag.keep_keys, Duration::from_secs(24 * 3600));
     assert!(config.socket.is_absolute());
 }
 
@@ -43,6 +47,9 @@ fn mistakes_are_answered_by_name() {
         ("http = 3", "http: expected a table"),
         ("[http]\nhead_timeout = \"soon\"", "head_timeout"),
         ("[proc]\nmax_replicas = 0", "proc.max_replicas: expected at least 1"),
+        ("[dag]\nmemory = 1", "unknown key `dag.memory`; did you mean `dag.memory_mb`?"),
+        ("[dag]\nmax_running = 0", "dag.max_running: expected at least 1"),
+        ("[dag]\nmax_tasks = 0", "dag.max_tasks: expected at least 1"),
         ("data_dir = \"here\"", "expected an absolute path"),
         ("[http", "test.toml:"),
     ] {

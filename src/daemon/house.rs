@@ -1,10 +1,11 @@
-//! What the administration may ask of the daemon, and of the room of processes.
+//! What the administration may ask of the daemon, and of the rooms.
 
 use super::listeners::Bound;
 use crate::admin::{Facts, House, Listener, Room, Why};
 use crate::auth::Caller;
 use crate::base::{Bus, Wall};
 use crate::config::Config;
+use crate::dag;
 use crate::keeper::{CgroupFacts, Link, Welcome, start_ticks};
 use crate::proc;
 use crate::store::Rule;
@@ -35,6 +36,23 @@ pub fn keeper_name() -> io::Result<String> {
     Ok(format!("{keeper}/{born}"))
 }
 
+/// How many threads the host's processors run at once.
+pub fn hardware_threads() -> u32 {
+    std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(u32::MAX))
+}
+
+/// The host's memory, in MB.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn memory_mb() -> io::Result<u64> {
+    let ask = |what| Ok::<_, io::Error>(u64::try_from(sysconf(what)?.unwrap_or(0)).unwrap_or(0));
+    match ask(SysconfVar::_PHYS_PAGES)? * ask(SysconfVar::PAGE_SIZE)? >> 20 {
+        0 => Err(io::Error::other("the size of the host's memory is not known: set dag.memory_mb")),
+        mb => Ok(mb),
+    }
+}
+
 /// When a process was born.
 fn born(pid: i32) -> Option<Wall> {
     let ticks = start_ticks(pid)?;
@@ -45,6 +63,29 @@ fn born(pid: i32) -> Option<Wall> {
     Utc::now().checked_sub_signed(TimeDelta::milliseconds((age * 1000.0) as i64))
 }
 
+/// The rooms that have children.
+#[derive(Clone)]
+pub struct Rooms {
+    /// Supervised processes.
+    pub tasks: proc::Handle,
+    /// DAG runs.
+    pub runs: dag::Handle,
+}
+
+impl Rooms {
+    /// How many children they have or are about to get.
+    pub fn children(&self) -> usize {
+        self.tasks.children() + self.runs.children()
+    }
+
+    /// Ends everything, in order or at once, and returns when nothing runs any more. Runs come first: their steps may
+    /// be waiting for supervised processes.
+    pub async fn shutdown(&self, now: bool) {
+        self.runs.shutdown(now).await;
+        self.tasks.shutdown(now).await;
+    }
+}
+
 /// The daemon, as its administration sees it.
 pub struct Mansion {
     link: Link,
@@ -53,7 +94,7 @@ pub struct Mansion {
     cgroup: CgroupFacts,
     started: Wall,
     core_started: Wall,
-    tasks: proc::Handle,
+    rooms: Rooms,
     bus: Bus,
     refusals: watch::Sender<String>,
     stop: Notify,
@@ -61,14 +102,7 @@ pub struct Mansion {
 
 impl Mansion {
     /// Gathers what does not change.
-    pub fn new(
-        config: &Config,
-        link: &Link,
-        welcome: &Welcome,
-        sockets: &[Bound],
-        tasks: proc::Handle,
-        bus: Bus,
-    ) -> Mansion {
+    pub fn new(config: &Config, link: &Link, welcome: &Welcome, sockets: &[Bound], rooms: Rooms, bus: Bus) -> Mansion {
         let listener = |socket: &Bound| Listener { address: socket.address(), tls: socket.tls.is_some() };
         let now = Utc::now();
         Mansion {
@@ -78,7 +112,7 @@ impl Mansion {
             cgroup: welcome.cgroup.clone(),
             started: born(getppid().as_raw()).unwrap_or(now),
             core_started: born(getpid().as_raw()).unwrap_or(now),
-            tasks,
+            rooms,
             bus,
             refusals: watch::Sender::new(String::new()),
             stop: Notify::new(),
@@ -109,7 +143,7 @@ impl House for Mansion {
             listeners: self.listeners.clone(),
             data_dir: self.data_dir.clone(),
             cgroup: self.cgroup.root.clone().ok_or_else(|| self.cgroup.remark.clone()),
-            children: self.tasks.children(),
+            children: self.rooms.children(),
             degraded: None, // a degraded daemon does not get as far as answering this
         }
     }
@@ -151,5 +185,26 @@ impl Room for ProcRoom {
 
     fn rules(&self) -> Vec<Rule> {
         proc::rules()
+    }
+}
+
+/// The room of DAG runs, asked by the administration.
+pub struct DagRoom(pub dag::Handle);
+
+impl Room for DagRoom {
+    fn name(&self) -> &'static str {
+        "dag"
+    }
+
+    fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
+        async move {
+            let dag::Why { sentences, facts } = self.0.why(caller, name).await?;
+            Some(Why { sentences, facts })
+        }
+        .boxed()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        dag::rules()
     }
 }

@@ -3,11 +3,13 @@
 //! Everything that may fail because of the disk is here, so that whatever fails leads to a degraded daemon and not to one
 //! core after another that dies at its start.
 
+use super::house::Rooms;
 use super::{chain, formats, house, store_settings, tables};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Audit, audit};
 use crate::base::Bus;
 use crate::config::Config;
+use crate::dag;
 use crate::keeper::{Link, Owner, Stopping, Welcome};
 use crate::launch::{Base, Helpers, Launcher};
 use crate::logs::{self, Logs};
@@ -24,8 +26,9 @@ pub(super) struct Opened {
     pub(super) audit: Audit,
     pub(super) bus: Bus,
     pub(super) metrics: Metrics,
-    pub(super) tasks: proc::Handle,
-    pub(super) engine: proc::Engine,
+    pub(super) rooms: Rooms,
+    pub(super) task_engine: proc::Engine,
+    pub(super) run_engine: dag::Engine,
 }
 
 /// What is in the way, in words for the operator.
@@ -79,23 +82,43 @@ impl Opened {
         let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
         let bus = Bus::new(Utc::now());
         let helpers = Helpers::start(link, welcome);
+        let logs = Logs::open(config.data_dir.join("logs"), logs::Settings::default())?;
+        let launcher = Launcher::new(Base::of_this_process(&config.proc.pass_env), helpers);
         let tools = proc::Tools {
             store: store.clone(),
             link: link.clone(),
-            logs: Logs::open(config.data_dir.join("logs"), logs::Settings::default())?,
-            launcher: Launcher::new(Base::of_this_process(&config.proc.pass_env), helpers),
+            logs: logs.clone(),
+            launcher: launcher.clone(),
             bus: bus.clone(),
             metrics: metrics.clone(),
         };
+        let (keeper, boot) = (house::keeper_name()?, house::boot_id()?);
         let host = proc::Host {
             held: welcome.held_by(Owner::PROC),
-            keeper: house::keeper_name()?,
-            boot: house::boot_id()?,
+            keeper: keeper.clone(),
+            boot: boot.clone(),
             stopping: welcome.stopping != Stopping::No,
             numbers_from: store.restored().unwrap_or(0),
         };
-        let (tasks, engine) = proc::start(tools, proc_settings(config)?, host).await?;
-        Ok(Opened { store, tokens, audit, bus, metrics, tasks, engine })
+        let (tasks, task_engine) = proc::start(tools, proc_settings(config)?, host).await?;
+        let tools = dag::Tools {
+            store: store.clone(),
+            link: link.clone(),
+            logs,
+            launcher,
+            tasks: tasks.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+        };
+        let host = dag::Host {
+            held: welcome.held_by(Owner::DAG),
+            keeper,
+            boot,
+            stopping: welcome.stopping != Stopping::No,
+            restored: store.restored(),
+        };
+        let (runs, run_engine) = dag::start(tools, dag_settings(config)?, host).await?;
+        Ok(Opened { store, tokens, audit, bus, metrics, rooms: Rooms { tasks, runs }, task_engine, run_engine })
     }
 }
 
@@ -112,6 +135,22 @@ fn proc_settings(config: &Config) -> std::io::Result<proc::Settings> {
         keep_deleted: config.proc.keep_deleted,
         program: std::env::current_exe()?,
         notify: config.socket.with_extension("notify"),
+        own_uid: nix::unistd::geteuid().as_raw(),
+    })
+}
+
+fn dag_settings(config: &Config) -> std::io::Result<dag::Settings> {
+    let dag = &config.dag;
+    let cores = if dag.cores > 0 { dag.cores } else { house::hardware_threads() };
+    let memory_mb = if dag.memory_mb > 0 { dag.memory_mb } else { house::memory_mb()? / 4 * 3 };
+    Ok(dag::Settings {
+        capacity: dag::model::Capacity { cores, memory_mb, running: dag.max_running },
+        max_tasks: dag.max_tasks,
+        grace: dag.stop_timeout,
+        log_max: dag.log_max.as_u64(),
+        keep_runs: dag.keep_runs,
+        keep_for: dag.keep_for,
+        keep_keys: dag.keep_keys,
         own_uid: nix::unistd::geteuid().as_raw(),
     })
 }

@@ -24,18 +24,43 @@
 //! * `model` blueprints, templates, states, attempts; `specification` from JSON text to a blueprint
 //! * `machine` every decision, pure; `tests` a simulated world and an oracle around it
 //! * `engine` the driver that carries the decisions out; `start` what it begins with; `executors` its hands; `output`
-//!   the files that attempts write
-//! * `records` what is stored; `wire` what clients see; `routes` the API; `graph` its picture
+//!   the files that attempts write; `events` what listeners are told
+//! * `records` what is stored; `stored` DAGs that are kept, as clients write them
+//! * `wire` what clients see; `routes` the API; `runs` whom a path names; `rights` as whom; `submit`, `dags`, `wait`,
+//!   `listing`, `transcript`, `tasks`, `log`, `why` the longer answers; `escape` output within JSON; `graph` a picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
 
+mod dags;
 mod engine;
+mod escape;
+mod events;
+mod executors;
 pub mod graph;
+mod listing;
+mod log;
 pub mod machine;
 pub mod model;
+mod output;
 mod records;
+mod rights;
+mod routes;
+mod runs;
 pub mod specification;
+mod start;
+pub mod stored;
+mod submit;
+mod tasks;
+mod transcript;
+mod wait;
+mod why;
+mod wire;
+#[cfg(test)]
+mod tests;
 
-pub use engine::{Failed, Handle, Settings, Tools};
+pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
+pub use routes::routes;
+pub use start::{Host, StartError, start};
+pub use why::Why;

@@ -1,6 +1,6 @@
 //! What other rooms hold: the logs of this host.
 
-use super::file::LogFile;
+use super::file::{LogFile, Whole};
 use super::stem::{SIDECAR, Stem};
 use super::watch::{Command, Counters, Pace, Shared, Watcher, lock};
 use crate::base::Wall;
@@ -130,6 +130,55 @@ impl Logs {
     pub async fn length(&self, stem: &Stem) -> io::Result<u64> {
         let file = self.file(stem);
         blocking(move || lock(&file).look().map(|ledger| ledger.end)).await
+    }
+
+    /// Creates the directory that files with this beginning of their names lie in: a writer whose log needs no marks has
+    /// no [`Logs::mark_run`] to do it. Blocks.
+    ///
+    /// # Errors
+    /// The directory cannot be created.
+    pub fn create_dir(&self, dir: &Stem) -> io::Result<()> {
+        let _directories = self.inner.directories();
+        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700).create(self.path(dir))
+    }
+
+    /// All of a log whose writers are gone, when it is no longer than `most` bytes; else its length. A file that does not
+    /// exist is empty. Blocks.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn whole(&self, stem: &Stem, most: u64) -> io::Result<Whole> {
+        lock(&self.file(stem)).whole(most)
+    }
+
+    /// Deletes a log whose bytes are kept elsewhere, but not its directory, and not while somebody reads it. Blocks.
+    ///
+    /// # Errors
+    /// The file system's. A file that is not there is no error.
+    pub fn discard(&self, stem: &Stem) -> io::Result<()> {
+        let file = self.file(stem);
+        if Arc::strong_count(&file) > 1 {
+            return Ok(());
+        }
+        lock(&file).remove()
+    }
+
+    /// Deletes a directory with all logs in it, and ends their followers. Blocks.
+    ///
+    /// # Errors
+    /// The file system's. A directory that is not there is no error.
+    pub fn remove_dir(&self, dir: &Stem) -> io::Result<()> {
+        let _directories = self.inner.directories();
+        let within = |stem: &&Stem| stem.as_str().strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let gone: Vec<_> = table(&self.inner).keys().filter(within).cloned().collect();
+        for stem in gone {
+            self.inner.watcher.ask(Command::Remove { stem: stem.clone() });
+            table(&self.inner).remove(&stem);
+        }
+        match std::fs::remove_dir_all(self.path(dir)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes the file and what was known of it, ends its followers, and removes directories that became empty.

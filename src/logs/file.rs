@@ -11,7 +11,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use nix::unistd::{Whence, lseek};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,15 @@ pub(super) enum Bound {
     Kept,
     /// This file system cannot punch holes: the file grows on.
     Impossible,
+}
+
+/// What is to be had of a log whose writers are gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Whole {
+    /// All of its bytes.
+    Bytes(Vec<u8>),
+    /// It is too long, or its beginning is released: it ends at this offset.
+    Length(u64),
 }
 
 pub(super) struct LogFile {
@@ -97,6 +106,18 @@ impl LogFile {
         let Some(file) = open(&self.path, OpenOptions::new().read(true))? else { return Ok(None) };
         self.seen(file.metadata()?.len());
         Ok(Some(file))
+    }
+
+    /// All of it, when it is no longer than `most` bytes and nothing of it is missing; else its length alone.
+    pub(super) fn whole(&mut self, most: u64) -> io::Result<Whole> {
+        let Some(file) = self.reader()? else { return Ok(Whole::Bytes(Vec::new())) };
+        let Ledger { base, kept, end, .. } = self.ledger;
+        if base > 0 || kept > 0 || end > most {
+            return Ok(Whole::Length(end));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(end).unwrap_or_default());
+        file.take(end).read_to_end(&mut bytes)?;
+        Ok(Whole::Bytes(bytes))
     }
 
     /// As of the last look.
@@ -209,7 +230,7 @@ fn records(sidecar: &Path) -> Vec<Record> {
     let mut bytes = Vec::new();
     let file = open(sidecar, OpenOptions::new().read(true)).ok().flatten();
     if let Some(mut file) = file
-        && io::Read::read_to_end(&mut file, &mut bytes).is_err()
+        && file.read_to_end(&mut bytes).is_err()
     {
         bytes.clear();
     }

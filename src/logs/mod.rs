@@ -32,5 +32,6 @@ mod watch;
 mod tests;
 
 pub use engine::{Facts, Logs, Settings, Usage};
+pub use file::Whole;
 pub use read::{Piece, Selection, midnight};
 pub use stem::{Stem, StemError};

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! subjects: latency throughput death sleepers memory writes output history
+//!           dag-chain dag-wide dag-post dag-edges dag-fair dag-million (`dag`: all of these)
 //!              └── bare (the loop beside it) · client (keep-alive HTTP) · child (this program as a task)
 //!              └── kernel (what /proc knows) · figures (medians) · report (tables)
 //! ```
@@ -19,6 +20,9 @@
 mod bare;
 mod child;
 mod client;
+mod dag;
+mod dag_size;
+mod dag_speed;
 mod death;
 mod figures;
 mod history;
@@ -53,14 +57,27 @@ struct Subject {
     measure: fn() -> Vec<Line>,
 }
 
+impl Subject {
+    /// Whether that is its name, or what its name begins with.
+    fn is(&self, word: &str) -> bool {
+        self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
 /// In the order in which they run: what needs a quiet disk first, what fills it last.
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 14] = [
     Subject { name: "latency", title: "from POST /proc to exec'd", measure: latency::measure },
     Subject { name: "throughput", title: "once tasks started, run and recorded", measure: throughput::measure },
     Subject { name: "death", title: "from a daemon's death to its next exec", measure: death::measure },
     Subject { name: "writes", title: "durable writes that were acknowledged", measure: writes::measure },
     Subject { name: "memory", title: "idle, with an empty store", measure: memory::measure },
     Subject { name: "sleepers", title: "2,000 tasks that sleep", measure: sleepers::measure },
+    Subject { name: "dag-post", title: "from POST /v1/dagrun to exec'd", measure: dag_speed::measure_post },
+    Subject { name: "dag-chain", title: "tasks one after the other", measure: dag_speed::measure_chain },
+    Subject { name: "dag-wide", title: "tasks beside each other", measure: dag_speed::measure_wide },
+    Subject { name: "dag-fair", title: "100 runs beside each other", measure: dag_size::measure_fairness },
+    Subject { name: "dag-edges", title: "two complete edges", measure: dag_size::measure_edges },
+    Subject { name: "dag-million", title: "a run of 1,000,000 tasks", measure: dag_size::measure_million },
     Subject { name: "output", title: "a child that writes a lot", measure: output::measure },
     Subject { name: "history", title: "a start with 1,000,000 finished runs", measure: history::measure },
 ];
@@ -76,7 +93,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
-    let known = |word: &str| SUBJECTS.iter().any(|subject| subject.name == word);
+    let known = |word: &str| SUBJECTS.iter().any(|subject| subject.is(word));
     if let Some(unknown) = wanted.iter().find(|word| !known(word)) {
         eprintln!("no such subject: {unknown}; there are {}", SUBJECTS.map(|subject| subject.name).join(", "));
         return ExitCode::from(2);
@@ -84,7 +101,7 @@ fn main() -> ExitCode {
     let dir = tempfile::Builder::new().prefix("hostler-bench-").tempdir().expect("a temporary directory");
     tempfile::env::override_temp_dir(dir.path()).expect("nobody has chosen one before");
     end_all_when_interrupted(dir.path());
-    measure(|subject| wanted.is_empty() || wanted.iter().any(|word| *word == subject.name))
+    measure(|subject| wanted.is_empty() || wanted.iter().any(|word| subject.is(word)))
 }
 
 fn measure(wanted: impl Fn(&Subject) -> bool) -> ExitCode {

@@ -1,11 +1,26 @@
-//! Stored DAGs and their schedules: which firings become runs.
+//! Stored DAGs and their schedules: which firings become runs, and the account of those that do not.
+//!
+//! The cursor of a schedule only moves forward over its moments, so no firing is decided twice, whatever the wall clock
+//! does: set back by less than [`WRONG_CLOCK`], the same wall times pass once more without firing; set back by more, the
+//! clock had been wrong and the schedule begins anew. A firing that is noticed later than [`LATE`] was missed (outage,
+//! suspended host, clock set forward) and is treated by `catch_up`.
+//!
+//! Firings that wait (`overlap = queue`, `catch_up`) are owed: stretches of the schedule, not lists, so a month of them
+//! takes no room. They run one after the other, each when the last run of its DAG is over; while any is owed, those that
+//! come due line up behind it.
 
+use super::AT_ONCE;
 use crate::base::{Now, Wall};
 use crate::dag::model::{Blueprint, DagName, DagRunId, Owner};
 use crate::schedule::{Cron, Zone};
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 /// A stored DAG.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,10 +150,6 @@ pub enum Fired {
     Missed,
 }
 
-/// All stored DAGs, and when which is due.
-#[derive(Debug, Default)]
-pub struct Calendar {}
-
 /// What the calendar has decided.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decided {
@@ -163,57 +174,315 @@ pub struct Fire {
 
 /// How late a firing may be and still simply run: as long as it is in its minute.
 pub const LATE: Duration = Duration::from_secs(60);
+/// A clock that goes back further than this had been wrong before. Vixie cron draws the line there too.
+const WRONG_CLOCK: TimeDelta = TimeDelta::hours(3);
+/// How many left-out firings of one stretch are counted one by one.
+const COUNTED: u32 = 50_000;
+/// After so many firings, counted or run, a tick leaves the rest to the next one.
+const PER_TICK: usize = 10_000;
+
+/// All stored DAGs, and when which is due.
+#[derive(Debug)]
+pub struct Calendar {
+    dags: BTreeMap<String, Known>,
+    /// Which is to be looked at when; the same moments as in [`Known::due`].
+    due: BTreeSet<(Wall, DagName)>,
+    /// The wall clock at the last tick.
+    clock: Wall,
+}
+
+impl Default for Calendar {
+    fn default() -> Calendar {
+        Calendar { dags: BTreeMap::new(), due: BTreeSet::new(), clock: Wall::MIN_UTC }
+    }
+}
+
+/// A stored DAG, and how far its schedule has been decided. There is a cursor where there is a schedule.
+#[derive(Debug)]
+struct Known {
+    dag: Arc<Dag>,
+    cursor: Option<Cursor>,
+    due: Option<Wall>,
+}
+
+impl Known {
+    fn row(&self) -> DagRow {
+        DagRow {
+            name: self.dag.name.clone(),
+            schedule: self.dag.schedule.clone(),
+            owner: self.dag.owner.clone(),
+            runs_as: self.dag.runs_as,
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    /// The next moment that was not decided yet.
+    fn next(&self) -> Option<Wall> {
+        let (schedule, cursor) = (self.dag.schedule.as_ref()?, self.cursor.as_ref()?);
+        schedule.next_after(cursor.decided)
+    }
+}
 
 impl Calendar {
     /// The calendar of a start. What was missed is decided by the first tick.
     pub fn recover(stored: Vec<StoredDag>, now: Now) -> Calendar {
-        let _ = (stored, now);
-        unimplemented!()
+        let mut calendar = Calendar { clock: now.wall, ..Calendar::default() };
+        for StoredDag { dag, cursor } in stored {
+            let name = dag.name.clone();
+            let known = |cursor: &Cursor| !is_wrong(cursor, now.wall);
+            let cursor = dag.schedule.as_ref().map(|_| cursor.filter(known).unwrap_or_else(|| Cursor::at(now.wall)));
+            // The run that what is owed was waiting for may have ended while nobody was there.
+            let owes = cursor.as_ref().is_some_and(|cursor| !cursor.owed.is_empty());
+            calendar.dags.insert(name.to_string(), Known { dag: Arc::new(dag), cursor, due: None });
+            calendar.set_due(&name, owes.then_some(now.wall));
+        }
+        calendar
     }
 
-    /// Stores or replaces a DAG. A schedule that has changed begins now.
+    /// Stores or replaces a DAG. A schedule that has changed begins now, and what was owed to the old one is forgotten.
     pub fn put(&mut self, dag: Dag, now: Now) -> DagRow {
-        let _ = (dag, now);
-        unimplemented!()
+        let (name, before) = (dag.name.clone(), self.take(&dag.name));
+        let moments = |dag: &Dag| dag.schedule.as_ref().map(|schedule| (schedule.cron.clone(), schedule.zone));
+        let cursor = before.filter(|known| moments(&known.dag) == moments(&dag)).and_then(|known| known.cursor);
+        let cursor = dag.schedule.as_ref().map(|_| cursor.unwrap_or_else(|| Cursor::at(now.wall)));
+        let known = Known { dag: Arc::new(dag), cursor, due: None };
+        let row = known.row();
+        self.dags.insert(name.to_string(), known);
+        self.set_due(&name, None);
+        row
     }
 
     /// Forgets a DAG. False: there is none of this name.
     pub fn remove(&mut self, name: &DagName) -> bool {
-        let _ = name;
-        unimplemented!()
+        self.take(name).is_some()
+    }
+
+    fn take(&mut self, name: &DagName) -> Option<Known> {
+        let known = self.dags.remove(name.as_str())?;
+        if let Some(due) = known.due {
+            self.due.remove(&(due, name.clone()));
+        }
+        Some(known)
     }
 
     /// A stored DAG.
     pub fn get(&self, name: &str) -> Option<&Arc<Dag>> {
-        let _ = name;
-        unimplemented!()
+        self.dags.get(name).map(|known| &known.dag)
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Dag>> {
-        std::iter::empty()
+        self.dags.values().map(|known| &known.dag)
     }
 
     /// The next moments a DAG is due, at most `count`; owed ones are not among them.
     pub fn next_firings(&self, name: &str, after: Wall, count: usize) -> Vec<Wall> {
-        let _ = (name, after, count);
-        unimplemented!()
+        let Some(known) = self.dags.get(name) else { return Vec::new() };
+        let (Some(schedule), Some(cursor)) = (&known.dag.schedule, &known.cursor) else { return Vec::new() };
+        let after = after.max(cursor.decided);
+        schedule.cron.missed(after, Wall::MAX_UTC, schedule.zone).take(count).collect()
     }
 
     /// When [`Calendar::tick`] is owed. When the wall clock is set, at once.
     pub fn deadline(&self) -> Option<Wall> {
-        unimplemented!()
+        self.due.first().map(|(due, _)| *due)
     }
 
-    /// Decides every firing that is due by now; `busy` is how many runs of a DAG are not over.
+    /// Decides every firing that is due by now; `busy` is how many runs of a DAG are not over. What is too much for one
+    /// tick stays due.
     pub fn tick(&mut self, now: Now, busy: &dyn Fn(&DagName) -> usize) -> Decided {
-        let _ = (now, busy);
-        unimplemented!()
+        let mut decided = Decided::default();
+        if now.wall < self.clock {
+            self.clock_went_back(now.wall, &mut decided);
+        }
+        self.clock = now.wall;
+        let mut counted = 0;
+        while decided.fire.len() < AT_ONCE as usize && counted < PER_TICK {
+            let Some((_, name)) = self.due.first().filter(|(due, _)| *due <= now.wall).cloned() else { break };
+            counted += 1;
+            let row = self.look(&name, &mut decided, |look| {
+                look.busy = busy(&name) > 0;
+                look.decide(now.wall);
+                look.run_owed();
+                counted += look.counted;
+            });
+            decided.rows.extend(row);
+            self.set_due(&name, None);
+        }
+        decided
     }
 
-    /// The last run of a DAG is over: what is owed may run.
-    pub fn idle(&mut self, name: &DagName, now: Now) -> Decided {
-        let _ = (name, now);
-        unimplemented!()
+    /// The last run of a DAG is over: what is owed may run. What is due is left to the tick.
+    pub fn idle(&mut self, name: &DagName, _: Now) -> Decided {
+        let mut decided = Decided::default();
+        let row = self.look(name, &mut decided, |look| look.run_owed());
+        decided.rows.extend(row);
+        decided
     }
+
+    /// Sets the moment of the next look: that of the next firing, or an earlier one.
+    fn set_due(&mut self, name: &DagName, earlier: Option<Wall>) {
+        let Some(known) = self.dags.get_mut(name.as_str()) else { return };
+        let due = earlier.or_else(|| known.next());
+        if let Some(before) = std::mem::replace(&mut known.due, due) {
+            self.due.remove(&(before, name.clone()));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, name.clone()));
+        }
+    }
+
+    /// Looks at one schedule. Its row, if its cursor has moved.
+    fn look(&mut self, name: &DagName, decided: &mut Decided, look: impl FnOnce(&mut Look<'_>)) -> Option<DagRow> {
+        let known = self.dags.get_mut(name.as_str())?;
+        let (Some(schedule), Some(cursor)) = (&known.dag.schedule, &mut known.cursor) else { return None };
+        let before = cursor.clone();
+        look(&mut Look { dag: &known.dag, schedule, cursor, busy: false, counted: 0, decided });
+        let moved = *cursor != before;
+        moved.then(|| known.row())
+    }
+
+    /// The wall clock was set back. Cursors that are too far ahead belong to a clock that was wrong.
+    fn clock_went_back(&mut self, now: Wall, decided: &mut Decided) {
+        let wrong = |known: &&mut Known| known.cursor.as_ref().is_some_and(|cursor| is_wrong(cursor, now));
+        let mut anew = Vec::new();
+        for known in self.dags.values_mut().filter(wrong) {
+            known.cursor = Some(Cursor::at(now));
+            decided.rows.push(known.row());
+            anew.push(known.dag.name.clone());
+        }
+        anew.iter().for_each(|name| self.set_due(name, None));
+    }
+}
+
+impl Cursor {
+    /// What lies before is nobody's business.
+    fn at(decided: Wall) -> Cursor {
+        Cursor { decided, owed: Vec::new() }
+    }
+}
+
+fn is_wrong(cursor: &Cursor, now: Wall) -> bool {
+    cursor.decided - now > WRONG_CLOCK
+}
+
+/// One schedule while it is looked at.
+struct Look<'a> {
+    dag: &'a Arc<Dag>,
+    schedule: &'a Schedule,
+    cursor: &'a mut Cursor,
+    /// A run of this DAG is not over, or was just decided.
+    busy: bool,
+    /// Firings that were counted one by one.
+    counted: usize,
+    decided: &'a mut Decided,
+}
+
+impl Look<'_> {
+    /// Decides every firing that is due by now.
+    fn decide(&mut self, now: Wall) {
+        let horizon = now.checked_sub_signed(delta(LATE)).unwrap_or(Wall::MIN_UTC);
+        while let Some(next) = self.schedule.next_after(self.cursor.decided).filter(|next| *next <= now) {
+            if next <= horizon { self.missed(horizon) } else { self.due(next) }
+        }
+    }
+
+    /// One firing, in time.
+    fn due(&mut self, at: Wall) {
+        let before = std::mem::replace(&mut self.cursor.decided, at);
+        let waits = self.busy && self.schedule.overlap == Overlap::Queue || !self.cursor.owed.is_empty();
+        match self.schedule.overlap {
+            _ if waits => self.owe(before, at),
+            Overlap::Skip if self.busy => self.leave_out(before, at, Fired::Skipped),
+            Overlap::Replace => self.fire(at, self.busy),
+            Overlap::Skip | Overlap::Queue | Overlap::Allow => self.fire(at, false),
+        }
+    }
+
+    /// The firings up to `until` were missed, and there is at least one.
+    fn missed(&mut self, until: Wall) {
+        let last = self.schedule.last_firing(self.cursor.decided, until).unwrap_or(until);
+        let before = std::mem::replace(&mut self.cursor.decided, last);
+        match self.schedule.catch_up {
+            CatchUp::None => self.leave_out(before, last, Fired::Missed),
+            CatchUp::Last => {
+                let but_one = just_before(last);
+                self.leave_out(before, but_one, Fired::Missed);
+                self.owe(but_one, last);
+            }
+            CatchUp::All => self.owe(before, last),
+        }
+    }
+
+    fn fire(&mut self, due: Wall, replace: bool) {
+        self.busy = true;
+        self.decided.fire.push(Fire { dag: self.dag.clone(), due, replace });
+    }
+
+    /// Notes firings that are to run when there is room for them.
+    fn owe(&mut self, after: Wall, through: Wall) {
+        match self.cursor.owed.last_mut() {
+            Some(last) if last.1 == after => last.1 = through,
+            _ => self.cursor.owed.push((after, through)),
+        }
+    }
+
+    /// Runs the oldest firing that is owed, unless a run is not over.
+    fn run_owed(&mut self) {
+        while let Some((after, through)) = self.cursor.owed.first_mut().filter(|_| !self.busy) {
+            let next = self.schedule.next_after(*after).filter(|next| next <= through);
+            match next {
+                Some(next) if next < *through => *after = next,
+                _ => drop(self.cursor.owed.remove(0)),
+            }
+            if let Some(next) = next {
+                self.fire(next, false);
+            }
+        }
+    }
+
+    /// Accounts for the firings after `after` and up to `until`, which do not run, as one line of the list.
+    fn leave_out(&mut self, after: Wall, until: Wall, what: Fired) {
+        let mut firings = self.schedule.cron.missed(after, until, self.schedule.zone);
+        let Some(at) = firings.next() else { return };
+        let (mut last, mut count) = (at, 1);
+        for firing in firings.by_ref().take(COUNTED as usize - 1) {
+            (last, count) = (firing, count + 1);
+        }
+        if firings.next().is_some() {
+            last = self.schedule.last_firing(last, until).unwrap_or(last);
+        }
+        self.counted += count as usize;
+        self.decided.not.push((self.dag.name.clone(), FiringRow { at, last, count, what }));
+    }
+}
+
+impl Schedule {
+    fn next_after(&self, after: Wall) -> Option<Wall> {
+        self.cron.next_after(after, self.zone)
+    }
+
+    /// The last firing after `after` and up to `until`, found by halving: a year of minutes takes some thirty looks.
+    fn last_firing(&self, after: Wall, until: Wall) -> Option<Wall> {
+        let next = |after: Wall| self.next_after(after).filter(|next| *next <= until);
+        let mut last = next(after)?;
+        let mut end = until;
+        while end - last > TimeDelta::seconds(1) {
+            let middle = last + (end - last) / 2;
+            match next(middle) {
+                Some(later) => last = later,
+                None => end = middle,
+            }
+        }
+        Some(last)
+    }
+}
+
+/// A moment between a firing and the one before it: firings are whole minutes.
+fn just_before(firing: Wall) -> Wall {
+    firing.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(firing)
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

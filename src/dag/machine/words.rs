@@ -193,6 +193,9 @@ pub enum Refusal {
     /// There is no such stored DAG, or not for him. 404.
     #[error("there is no DAG {0}")]
     NoDag(DagName),
+    /// The stored DAG of this name is somebody else's. 403.
+    #[error("the DAG {0} is somebody else's")]
+    NotYours(DagName),
     /// The state cannot follow upon the present one. 409.
     #[error("run {run} is {from}: it cannot become {to}", from = .from.word(), to = .to.word())]
     Transition {
@@ -248,7 +251,7 @@ pub enum Effect {
         run: DagRunId,
         /// The first of them.
         first: TaskId,
-        /// How many, instance after instance; all fresh, and at most [`super::AT_ONCE`].
+        /// How many, instance after instance; at most [`super::AT_ONCE`], and more than one only if all are fresh.
         count: u32,
     },
     /// End an attempt: the first time kindly, then by force; a step is given up either way. Before the keeper has

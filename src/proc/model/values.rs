@@ -65,7 +65,7 @@ fn text(text: &str, max: usize) -> Result<&str, Invalid> {
 }
 
 /// The name of a task: 1 to [`NAME_MAX`] bytes, any characters but NUL, not `__coroutine__`. Clones are cheap.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskName(Arc<str>);
 
 impl TaskName {
@@ -94,6 +94,13 @@ impl TaskName {
 impl fmt::Display for TaskName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// In quotes, as messages to clients show it.
+impl fmt::Debug for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
     }
 }
 

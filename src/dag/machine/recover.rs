@@ -1,0 +1,343 @@
+//! The start: runs as the store has them, attempts as the keeper holds them, and what has become of the rest.
+//!
+//! What the keeper holds goes on. What it does not hold any more was interrupted, and is repeated; where something may
+//! be left of it, after that was ended. What the keeper holds without the store knowing of it was started by a decision
+//! of which the flush was lost: it is taken as decided if nothing speaks against it, else ended.
+//!
+//! That a failure has stopped a run, which groups are closed, and which tasks are cut short by that, is not stored: it
+//! follows from the states of the tasks, as after a restart.
+
+use super::attempts::{Doom, Live, Stopping};
+use super::calendar::Calendar;
+use super::group::Touched;
+use super::queue::Queue;
+use super::run::Run;
+use super::stored::{Entry, Found, Held, Last, LiveAttempt, Stored, StoredRun};
+use super::timers::Timers;
+use super::words::{Effect, End, Plan, What, Write};
+use super::{FIRST_SLOT, Room, Scratch, Settings};
+use crate::base::{Now, RunId};
+use crate::dag::model::{Attempt, Kept, Mark, Outcome, State, TaskId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+/// What became of attempts that the keeper does not hold.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    /// Why they are lost, for people.
+    remark: &'static str,
+    /// Whether something of them may be left.
+    left: bool,
+}
+
+impl Room {
+    /// The room of a start, and what it does first.
+    pub fn recover(settings: Settings, stored: Stored, found: Found, now: Now) -> (Room, Plan) {
+        let Stored { runs, live, next_run, slots, dags } = stored;
+        let named = live.iter().map(|live| live.slot).chain(found.held.iter().map(|held| held.live.slot));
+        let next_slot = named.map(|slot| RunId(slot.0 + 1)).chain([slots, FIRST_SLOT]).max().unwrap_or(FIRST_SLOT);
+        let mut room = Room {
+            settings,
+            runs: runs.iter().map(|stored| (stored.row.id, Run::of_stored(stored))).collect(),
+            lives: BTreeMap::new(),
+            leftovers: BTreeSet::new(),
+            queue: Queue::new(settings.capacity),
+            alarms: Timers::default(),
+            calendar: Calendar::recover(dags, now),
+            by_dag: HashMap::new(),
+            idle: BTreeSet::new(),
+            next_run,
+            next_slot,
+            slots: next_slot,
+            ending: None,
+            unfinished: false,
+            scratch: Scratch::at(now),
+        };
+        if next_slot > slots.max(FIRST_SLOT) {
+            // The keeper's slots go beyond what was reserved; when they are forgotten, this must not be.
+            room.put_numbers();
+        }
+        let lost = Lost {
+            remark: match (found.new_boot, found.new_keeper) {
+                (true, _) => "interrupted: the host went down",
+                (false, true) => "interrupted: the keeper of the processes went down",
+                (false, false) => "interrupted: the daemon went down before it had begun",
+            },
+            left: found.new_keeper && !found.new_boot,
+        };
+        let mut held: BTreeMap<RunId, Held> = found.held.into_iter().map(|held| (held.live.slot, held)).collect();
+        let mut ends = Vec::new();
+        for live in live {
+            match held.remove(&live.slot) {
+                Some(held) => ends.extend(room.go_on(live, held)),
+                None => room.lost(live, lost),
+            }
+        }
+        for held in held.into_values() {
+            ends.extend(room.adopt(held));
+        }
+        room.take_up_runs(&runs);
+        ends.into_iter().for_each(|end| room.ended(end));
+        if found.stopping {
+            room.shutdown();
+        }
+        let plan = room.finish();
+        (room, plan)
+    }
+
+    /// Derives what is not stored of the runs, and lets them go on.
+    fn take_up_runs(&mut self, stored: &[StoredRun]) {
+        for run in self.runs.values_mut() {
+            self.scratch.touched.insert(run.id());
+            match run.state() {
+                State::Errored | State::Killed | State::Completed => run.count(),
+                State::Running | State::Paused | State::Retry => run.rebuild(&mut self.scratch),
+                State::Queued => {
+                    run.enter(State::Running, &mut self.scratch);
+                    run.rebuild(&mut self.scratch);
+                }
+            }
+        }
+        for StoredRun { row, entries, .. } in stored {
+            for Entry { task, used, last, .. } in entries {
+                let Last::Attempt { outcome: Outcome::Retry, stop } = last else { continue };
+                let Some(run) = self.runs.get(&row.id) else { continue };
+                let Some(group) = run.group(task.group).filter(|_| run.task(*task) == Some(State::Retry)) else {
+                    continue;
+                };
+                // On the wall clock, since the store outlives the boot; never more than the whole wait.
+                let wait = group.template.retry_wait(*used);
+                let passed = (self.scratch.now.wall - *stop).to_std().unwrap_or(Duration::ZERO);
+                let due = self.scratch.now.mono + wait.saturating_sub(passed);
+                self.retry_at(row.id, *task, due);
+            }
+        }
+    }
+
+    /// A stored attempt that the keeper holds. Answers with its end, if it has ended meanwhile.
+    fn go_on(&mut self, live: LiveAttempt, held: Held) -> Option<End> {
+        let Held { live: intent, end, tree_empty } = held;
+        let attempt = LiveAttempt { leader: live.leader.or(intent.leader), ..live };
+        if attempt.ended {
+            self.recorded(attempt, end, tree_empty, true);
+            return None;
+        }
+        if !self.runs.contains_key(&attempt.run) {
+            return self.stray(attempt, end, tree_empty);
+        }
+        self.run_on(attempt);
+        end.map(|end| End { tree_empty: end.tree_empty || tree_empty, ..*end })
+    }
+
+    /// An attempt that the keeper holds and the store does not know.
+    fn adopt(&mut self, held: Held) -> Option<End> {
+        let Held { live: attempt, end, tree_empty } = held;
+        let LiveAttempt { slot, task, number, pass, .. } = attempt;
+        let known = self.runs.get(&attempt.run).and_then(|run| Some((run, run.group(task.group)?)));
+        let Some((run, group)) = known else { return self.stray(attempt, end, tree_empty) };
+        let waits = matches!(run.task(task), Some(State::Queued | State::Retry));
+        if number > group.attempts(task.index) && waits && pass == run.row.pass && !run.state().is_over() {
+            if run.is_held(task) {
+                return self.stray(attempt, end, tree_empty);
+            }
+            let attempt = LiveAttempt { ended: false, ..attempt };
+            self.scratch.write(Write::PutLive(Box::new(attempt.clone())));
+            self.run_on(attempt);
+            return end.map(|end| End { slot, tree_empty: end.tree_empty || tree_empty, ..*end });
+        }
+        if end.is_some() && number <= group.attempts(task.index) {
+            self.recorded(attempt, end, tree_empty, false);
+            return None;
+        }
+        self.stray(attempt, end, tree_empty)
+    }
+
+    /// An attempt goes on, unless its task was killed.
+    fn run_on(&mut self, attempt: LiveAttempt) {
+        let LiveAttempt { slot, run: id, task, number, pass, .. } = attempt;
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.live.insert((task, slot));
+        run.running += 1;
+        let present = pass == run.row.pass;
+        let over = run.state().is_over();
+        let mut reserved = Default::default();
+        let mut stands = false;
+        if let Some(group) = run.group_mut(task.group) {
+            reserved = self.queue.share(group.needs(task.index));
+            let waits = matches!(group.state(task.index), Some(State::Queued | State::Retry));
+            stands = present && waits && !over;
+            let touched = group.touched(task.index);
+            if present && waits {
+                group.set(task.index, if over { State::Killed } else { State::Running });
+            }
+            group.touch(task.index, Touched { attempts: touched.attempts.max(number), due: false, ..touched });
+        }
+        run.retrying.remove(&task);
+        self.queue.reserve(reserved);
+        let live = Live { attempt, reserved: Some(reserved), doom: None, stopping: Stopping::No, known: true };
+        self.hold(live);
+        if !stands {
+            self.doom(slot, Doom::Killed(None));
+        }
+    }
+
+    /// An attempt whose end is recorded: only what is left of its tree matters.
+    fn recorded(&mut self, attempt: LiveAttempt, end: Option<Box<End>>, tree_empty: bool, stored: bool) {
+        let slot = attempt.slot;
+        let empty = tree_empty || end.as_ref().is_some_and(|end| end.tree_empty);
+        self.scratch.plan.heard.extend(end.and_then(|end| end.seq));
+        if empty {
+            if stored {
+                self.scratch.write(Write::DeleteLive(slot));
+            }
+            return;
+        }
+        let attempt = LiveAttempt { ended: true, ..attempt };
+        if !stored {
+            self.scratch.write(Write::PutLive(Box::new(attempt.clone())));
+        }
+        self.keep(attempt, true);
+        self.stop(slot, Stopping::Asked);
+    }
+
+    /// An attempt that nobody wants: it is ended, and not recorded.
+    fn stray(&mut self, attempt: LiveAttempt, end: Option<Box<End>>, tree_empty: bool) -> Option<End> {
+        let slot = attempt.slot;
+        self.keep(LiveAttempt { ended: false, ..attempt }, false);
+        match end {
+            Some(end) => Some(End { tree_empty: end.tree_empty || tree_empty, ..*end }),
+            None => {
+                self.stop(slot, Stopping::Asked);
+                None
+            }
+        }
+    }
+
+    /// Takes an attempt into the books that runs for nobody; its task is not repeated before it is gone.
+    fn keep(&mut self, attempt: LiveAttempt, known: bool) {
+        let (slot, task) = (attempt.slot, attempt.task);
+        if let Some(run) = self.runs.get_mut(&attempt.run) {
+            run.live.insert((task, slot));
+        }
+        self.hold(Live { attempt, reserved: None, doom: None, stopping: Stopping::No, known });
+    }
+
+    /// A stored attempt that nobody holds any more.
+    fn lost(&mut self, attempt: LiveAttempt, lost: Lost) {
+        let (slot, leader) = (attempt.slot, attempt.leader);
+        if !attempt.ended {
+            self.interrupted(&attempt, lost.remark);
+        }
+        if !lost.left || !self.runs.contains_key(&attempt.run) {
+            return self.scratch.write(Write::DeleteLive(slot));
+        }
+        if !attempt.ended {
+            self.scratch.write(Write::PutLive(Box::new(LiveAttempt { ended: true, ..attempt.clone() })));
+        }
+        self.keep(LiveAttempt { ended: true, leader, ..attempt }, true);
+        self.leftovers.insert(slot);
+        self.end_leftover(slot, self.settings.grace);
+    }
+
+    pub(super) fn end_leftover(&mut self, slot: RunId, grace: Duration) {
+        let leader = self.lives.get(&slot).and_then(|live| live.attempt.leader);
+        self.scratch.effect(Effect::EndLeftover { slot, leader, grace });
+    }
+
+    /// Records that an attempt was interrupted. Its task is to be repeated, unless somebody had killed it.
+    fn interrupted(&mut self, attempt: &LiveAttempt, remark: &str) {
+        let LiveAttempt { slot, run: id, task, number, pass, start, .. } = *attempt;
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let (over, present, owner) = (run.state().is_over(), pass == run.row.pass, run.row.runs_as);
+        run.retrying.remove(&task);
+        let Some(group) = run.group_mut(task.group) else { return };
+        let waits = present && matches!(group.state(task.index), Some(State::Queued | State::Retry));
+        let outcome = if waits && !over { Outcome::Interrupted } else { Outcome::Killed };
+        let touched = group.touched(task.index);
+        if waits {
+            group.set(task.index, outcome.state());
+        }
+        group.touch(task.index, Touched { attempts: touched.attempts.max(number), due: false, ..touched });
+        let state = group.state(task.index).unwrap_or_default();
+        let name = group.template.instance(task.index);
+        let rc = libc::SIGTERM;
+        let attempt = Attempt {
+            slot: Some(slot),
+            pass,
+            start,
+            stop: self.scratch.now.wall.max(start),
+            rc,
+            outcome,
+            remark: remark.to_owned(),
+            output: Kept::default(),
+            errors: Kept::default(),
+            usage: None,
+        };
+        let told = Some((number, rc, outcome));
+        self.scratch.change(owner, What::Task { run: id, task, name, state, attempt: told });
+        self.scratch.write(Write::PutAttempt { run: id, task, count: 1, number, attempt: Box::new(attempt) });
+    }
+}
+
+impl Run {
+    /// The run as the store has it. What follows from its states is not derived: see [`Run::rebuild`].
+    pub(super) fn of_stored(stored: &StoredRun) -> Run {
+        let StoredRun { row, blueprint, additions, entries, edits } = stored;
+        let mut run = Run::new(row.clone(), blueprint.clone());
+        for added in additions {
+            let new = &added.addition.templates;
+            // It was accepted once.
+            let edges = run.attach(added.by, new, &|_| false).unwrap_or_default();
+            run.append(added.by, new, &edges);
+        }
+        for Entry { task, attempts, last, .. } in entries {
+            if matches!(last, Last::Mark(Mark::NotNeeded))
+                && *attempts == 0
+                && let Some(group) = run.group_mut(task.group)
+            {
+                group.pass_over();
+            }
+        }
+        entries.iter().for_each(|entry| run.restore(entry));
+        for (task, job) in edits {
+            if let Some(group) = run.group_mut(task.group) {
+                group.edits.insert(task.index, job.clone());
+            }
+        }
+        run.count();
+        run
+    }
+
+    /// Takes over what has become of tasks in a row.
+    fn restore(&mut self, entry: &Entry) {
+        let Entry { task, count, attempts, used, last, pass } = entry;
+        let present = *pass == self.row.pass;
+        let reset = self.row.resets.iter().any(|(group, reset)| *group == task.group && reset > pass);
+        let over = self.state();
+        let state = match last {
+            Last::Attempt { outcome: Outcome::Completed, .. } => State::Completed,
+            Last::Mark(Mark::Done(_) | Mark::Skipped(_) | Mark::NotNeeded) => State::Completed,
+            Last::Mark(Mark::Killed(_)) => State::Killed,
+            // A run that is over has nothing in RETRY: it was killed with the run, or cut short by another's failure.
+            Last::Attempt { outcome: Outcome::Retry, .. } if over.is_over() => over,
+            Last::Attempt { outcome, .. } => outcome.state(),
+        };
+        let counts = if state == State::Completed { !reset } else { present };
+        let state = if counts { state } else { State::Queued };
+        if let Last::Attempt { stop, .. } = last {
+            self.row.last_update = self.row.last_update.max(*stop);
+        }
+        let Some(group) = self.groups.get_mut(task.group as usize) else { return };
+        let end = task.index.saturating_add(*count).min(group.count());
+        let range = task.index.min(end)..end;
+        group.paint(range.clone(), State::Queued, state);
+        let used = if present { *used } else { 0 };
+        let touched = Touched { attempts: *attempts, used, due: false };
+        for index in range.clone() {
+            group.touch(index, touched);
+        }
+        if state == State::Retry {
+            self.retrying.extend(range.map(|index| TaskId { group: task.group, index }));
+        }
+    }
+}

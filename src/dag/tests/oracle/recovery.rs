@@ -1,0 +1,99 @@
+//! What a new core must make of what it finds.
+
+use super::rules::Live;
+use super::{Oracle, Step, recorded};
+use crate::dag::machine::{Effect, Event, Found, Held};
+use crate::dag::model::{DagRunId, Outcome, State};
+
+impl Oracle {
+    /// Judges the first plan of a new core. Before it, the oracle was put back to what the disk knows.
+    pub(in super::super) fn judge_recovery(&mut self, found: &Found, step: &Step<'_>) {
+        self.ending = found.stopping;
+        self.runs.values_mut().flat_map(|run| &mut run.tasks).for_each(|task| task.passing = false);
+        self.reconcile(found, step);
+        let mut unknown: Vec<&Held> = found.held.iter().filter(|held| self.find(held.live.slot).is_none()).collect();
+        let mut ends: Vec<_> = found.held.iter().filter_map(|held| held.end.as_deref()).collect();
+        ends.sort_by_key(|end| end.seq);
+        self.adopt(&mut unknown, step);
+        // An end may be what an unknown attempt was started for; so in between, ever again.
+        for end in ends {
+            if unknown.iter().any(|held| held.live.slot == end.slot) {
+                self.strays.insert(end.slot);
+            }
+            let event = Event::Ended(Box::new(end.clone()));
+            self.ended(end, &Step { event: &event, sketch: None, ..*step });
+            self.adopt(&mut unknown, step);
+        }
+        self.strays.extend(unknown.iter().filter(|held| !held.tree_empty).map(|held| held.live.slot));
+        self.follow(step.plan, step.now, step.view, false);
+    }
+
+    /// What was started by an event that was acted upon, and is not on disk.
+    fn adopt(&mut self, unknown: &mut Vec<&Held>, step: &Step<'_>) {
+        unknown.retain(|held| {
+            let live = &held.live;
+            let Some(run) = self.runs.get_mut(&live.run) else { return true };
+            let place = run.place(live.task).filter(|place| {
+                let task = &run.tasks[*place];
+                matches!(task.state, State::Queued | State::Retry) && task.attempts + 1 == live.number
+            });
+            let Some(place) = place.filter(|_| !run.state().is_over() && run.pass == live.pass) else { return true };
+            run.adopt(place, live.slot, live.number, step.now);
+            if let Some(new) = run.lives.last_mut() {
+                new.started = live.start;
+            }
+            false
+        });
+    }
+
+    /// Attempts that are known from the disk, one by one.
+    fn reconcile(&mut self, found: &Found, step: &Step<'_>) {
+        let ids: Vec<DagRunId> = self.runs.keys().copied().collect();
+        for id in ids {
+            for live in self.runs[&id].lives.clone() {
+                match found.held.iter().find(|held| held.live.slot == live.slot) {
+                    Some(held) if live.ended && held.tree_empty => self.gone(live.slot),
+                    Some(_) => {}
+                    None => self.not_held(id, &live, found, step),
+                }
+            }
+        }
+    }
+
+    fn not_held(&mut self, id: DagRunId, live: &Live, found: &Found, step: &Step<'_>) {
+        let swept = step.plan.effects.iter().any(|it| matches!(it, Effect::EndLeftover { slot, .. } if *slot == live.slot));
+        assert!(!swept || found.new_keeper && !found.new_boot, "nothing can be left of {live:?}");
+        let run = self.runs.get_mut(&id).unwrap();
+        let by_core = run.noop() || run.tasks[live.task].step;
+        if !live.ended {
+            let Some(record) = recorded(step.plan, id, run.tasks[live.task].id, live.number) else {
+                // It never was a process: it starts now, or nobody wants it any more. (To call it interrupted and
+                // begin another attempt is right as well.)
+                assert!(!found.new_keeper || by_core, "run {id}: {live:?} is not recorded as interrupted");
+                if live.killed || found.stopping {
+                    if run.tasks[live.task].state == State::Running {
+                        run.tasks[live.task].state = State::Queued;
+                    }
+                    return run.lives.retain(|it| it.slot != live.slot);
+                }
+                run.lives.iter_mut().filter(|it| it.slot == live.slot).for_each(|it| it.lost = true);
+                return;
+            };
+            let right = match record.outcome {
+                Outcome::Interrupted => !live.killed || found.new_keeper,
+                Outcome::Killed => live.killed,
+                Outcome::Retry | Outcome::Errored => live.late,
+                Outcome::Completed => false,
+            };
+            assert!(right && record.rc != 0 && !record.remark.is_empty(), "run {id}: {live:?} became {record:?}");
+            run.settle(live, record);
+        }
+        let run = self.runs.get_mut(&id).unwrap();
+        if swept {
+            run.lives.iter_mut().filter(|it| it.slot == live.slot).for_each(|it| it.ended = true);
+        } else {
+            assert!(!found.new_keeper || found.new_boot || by_core, "run {id}: {live:?} is not swept");
+            run.lives.retain(|it| it.slot != live.slot);
+        }
+    }
+}
