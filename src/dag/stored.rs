@@ -69,7 +69,7 @@ pub fn compile(
     owner: Arc<Owner>,
     runs_as: u32,
 ) -> Result<Dag, Invalid> {
-    let plain = specification::parse(text.as_bytes(), limits).map_err(|why| why.of_key("specification"))?;
+    let plain = specification::parse(text.as_bytes(), limits)?;
     let parameters = schedule.as_ref().map(|schedule| &schedule.parameters).filter(|given| !given.is_empty());
     let (blueprint, fired_text) = match parameters {
         None => (plain, text.clone()),

@@ -70,7 +70,7 @@ fn what_is_wrong_is_named_with_what_was_expected() {
     refused(r#"{"specification": 5}"#, expect!["specification: expected an object, not 5"]);
     refused(
         r#"{"specification": {"tag": "t", "tasks": {}}}"#,
-        expect!["specification: tasks: expected an object with at least one task, not {}"],
+        expect!["tasks: expected an object with at least one task, not {}"],
     );
     refused(
         r#"{"specification": {}, "shedule": {}}"#,
@@ -116,6 +116,6 @@ fn what_is_wrong_is_named_with_what_was_expected() {
     );
     refused(
         &with_schedule(json!({"cron": "@daily", "parameters": {"Q": "1"}})),
-        expect![[r#"schedule: parameter "Q": the specification has none of this name"#]],
+        expect![[r#"schedule: parameters: the specification has no "Q" to give a value"#]],
     );
 }
