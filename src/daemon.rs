@@ -283,6 +283,7 @@ impl Connected {
         tokio::spawn(async move { give_up("supervised processes", task_engine.run().await) });
         tokio::spawn(async move { give_up("DAG runs", run_engine.run().await) });
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
+        tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
 
         let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, rooms.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {

@@ -8,7 +8,7 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, apply, backup, check, compact, completions, doctor, events, export, list, logs, man, probe, restart,
+    Session, apply, backup, check, compact, completions, dag, doctor, events, export, list, logs, man, probe, restart,
     restore, rm, run, scale, signal, start, status, stop, token, upgrade, wait, why,
 };
 use clap::error::ErrorKind;
@@ -68,6 +68,7 @@ enum Verb {
     Wait(wait::Wait),
     Why(why::Why),
     Apply(apply::Apply),
+    Dag(dag::Dag),
     Events(events::Events),
     Token(token::Token),
     Doctor(doctor::Doctor),
@@ -218,6 +219,7 @@ impl Errand {
             Verb::Wait(verb) => verb.run(at).await,
             Verb::Why(verb) => verb.run(at).await,
             Verb::Apply(verb) => verb.run(at).await,
+            Verb::Dag(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,
             Verb::Doctor(verb) => verb.run(at).await,

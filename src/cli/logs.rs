@@ -70,20 +70,19 @@ impl Logs {
         let mut printers = Vec::new();
         let mut sources = SelectAll::new();
         for (place, name) in names.iter().enumerate() {
-            let pieces = at.client.open(self.call(name)).await.map_err(|error| match tasks::is_unknown(&error) {
+            let tail = Tail::open(at.client.another(), self.call(name)).await;
+            let mut tail = tail.map_err(|error| match tasks::is_unknown(&error) {
                 true => tasks::unknown(name),
-                false => error.into(),
+                false => Problem::from(error),
             })?;
             let mut printer = Printer::new(name, many, at.out.clone());
             if self.follow {
-                let tail = Tail { client: at.client.another(), call: self.call(name), heard: Now::read().wall, pieces };
                 sources.push(Box::pin(stream::unfold(Some(tail), move |tail| numbered(place, tail))));
                 printers.push(printer);
                 continue;
             }
             // One after the other: whole logs are not to be mixed.
-            let mut pieces = pieces;
-            while let Some(bytes) = pieces.next().await? {
+            while let Heard::Bytes(bytes) = tail.piece().await? {
                 printer.show(&bytes)?;
             }
             printer.end()?;
@@ -120,15 +119,17 @@ impl Logs {
 }
 
 /// What a followed log has to say.
-enum Heard {
+pub(super) enum Heard {
+    /// This.
     Bytes(bytes::Bytes),
     /// The connection was lost and made again.
     Gap,
+    /// Nothing more.
     End,
 }
 
 /// A followed log, across lost connections.
-struct Tail {
+pub(super) struct Tail {
     client: Client,
     call: Call,
     /// When something last came.
@@ -137,15 +138,24 @@ struct Tail {
 }
 
 impl Tail {
-    async fn next(&mut self) -> Result<Heard, CallError> {
-        match self.pieces.next().await {
-            Ok(Some(bytes)) => {
-                self.heard = Now::read().wall;
-                return Ok(Heard::Bytes(bytes));
-            }
-            Ok(None) => return Ok(Heard::End),
-            Err(error) if !error.is_passing() => return Err(error),
-            Err(_) => {}
+    /// Asks for a log.
+    pub(super) async fn open(client: Client, call: Call) -> Result<Tail, CallError> {
+        let pieces = client.open(call.clone()).await?;
+        Ok(Tail { client, call, heard: Now::read().wall, pieces })
+    }
+
+    /// What comes next on this connection.
+    pub(super) async fn piece(&mut self) -> Result<Heard, CallError> {
+        let bytes = self.pieces.next().await?;
+        self.heard = Now::read().wall;
+        Ok(bytes.map_or(Heard::End, Heard::Bytes))
+    }
+
+    /// What comes next, on another connection when this one is lost.
+    pub(super) async fn next(&mut self) -> Result<Heard, CallError> {
+        match self.piece().await {
+            Err(error) if error.is_passing() => {}
+            heard => return heard,
         }
         // The log knows its times to the second: rather some lines twice than one not at all.
         let since = self.heard - TimeDelta::seconds(1);
@@ -166,7 +176,7 @@ async fn numbered(place: usize, tail: Option<Tail>) -> Option<(Numbered, Option<
 }
 
 /// Writes one task's log: as it is, or line by line where lines get a prefix or become JSON.
-struct Printer {
+pub(super) struct Printer {
     name: String,
     prefix: Option<String>,
     out: Out,
@@ -175,12 +185,12 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(name: &str, many: bool, out: Out) -> Printer {
+    pub(super) fn new(name: &str, many: bool, out: Out) -> Printer {
         let prefix = many.then(|| format!("{} | ", plain(name)));
         Printer { name: name.to_owned(), prefix, out, rest: Vec::new() }
     }
 
-    fn show(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    pub(super) fn show(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         if self.prefix.is_none() && !self.out.json() {
             return self.out.bytes(bytes);
         }
@@ -195,7 +205,7 @@ impl Printer {
     }
 
     /// A last line without its line break is shown all the same.
-    fn end(&mut self) -> Result<(), Problem> {
+    pub(super) fn end(&mut self) -> Result<(), Problem> {
         let rest = std::mem::take(&mut self.rest);
         if rest.is_empty() { Ok(()) } else { self.line(&rest) }
     }

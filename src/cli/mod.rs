@@ -20,6 +20,7 @@ mod check;
 mod client;
 mod compact;
 mod completions;
+mod dag;
 mod doctor;
 mod events;
 mod exit;

@@ -128,7 +128,7 @@ fn default_name(command: &[String]) -> Result<String, Problem> {
 }
 
 /// One byte for every INT or TERM from now on.
-fn interrupts() -> Result<tokio::net::UnixStream, Problem> {
+pub(super) fn interrupts() -> Result<tokio::net::UnixStream, Problem> {
     let failed = |error: std::io::Error| Problem::Local(format!("cannot listen for signals: {error}"));
     let (reader, writer) = UnixStream::pair().map_err(failed)?;
     for signal in [SIGINT, SIGTERM] {

@@ -16,8 +16,11 @@ mod svg;
 mod tests;
 mod text;
 
-use super::machine::View;
+use super::machine::{GroupView, View};
+use super::model::{Blueprint, Template};
 use picture::Picture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// In which form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,27 @@ const MERMAID_EDGES_MAX: usize = 500;
 /// Draws it. Takes time with the number of drawn nodes, plus a glance at every task's state: big runs belong on the
 /// blocking pool.
 pub fn draw(view: &View, format: Format) -> String {
+    let row = &view.row;
+    let title = format!("run {}: {} ({})", row.id, row.tag, row.state().word());
+    write(&title, &view.groups, &view.edges, format)
+}
+
+/// Draws what a specification will be, before anything of it has run.
+pub fn sketch(blueprint: &Blueprint, format: Format) -> String {
+    let group = |template: &Arc<Template>| GroupView {
+        template: template.clone(),
+        states: Arc::default(),
+        edits: BTreeMap::new(),
+        by: None,
+        added: Vec::new(),
+    };
+    let groups: Vec<GroupView> = blueprint.templates.iter().map(group).collect();
+    write(&blueprint.tag, &groups, &blueprint.edges, format)
+}
+
+fn write(title: &str, groups: &[GroupView], edges: &[(u32, u32)], format: Format) -> String {
     let edges_max = if format == Format::Mermaid { MERMAID_EDGES_MAX } else { EDGES_MAX };
-    let picture = Picture::of(view, edges_max);
+    let picture = Picture::of(title, groups, edges, edges_max);
     match format {
         Format::Json => text::json(&picture),
         Format::Dot => text::dot(&picture),

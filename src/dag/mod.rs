@@ -44,6 +44,7 @@ pub mod machine;
 pub mod model;
 mod output;
 mod records;
+mod retention;
 mod rights;
 mod routes;
 mod runs;
@@ -62,6 +63,7 @@ mod tests;
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};
+pub use retention::keep_bounds;
 pub use routes::routes;
 pub use start::{Host, StartError, start};
 pub use why::Why;

@@ -13,6 +13,9 @@ use super::support::{Daemon, Request};
 /// Attempts at once, here and beside it.
 pub const IN_FLIGHT: usize = 16;
 
+/// The longest run takes about a minute.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A daemon whose tasks may take so many cores together, whatever the machine has.
 pub fn daemon(more: &str) -> Daemon {
     Daemon::configured(&format!("[dag]\ncores = {IN_FLIGHT}\nmemory_mb = 4096\n{more}"))
@@ -44,8 +47,7 @@ pub struct Finished {
 
 impl Submitter {
     pub fn of(daemon: &Daemon) -> Submitter {
-        let events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.changed"));
-        events.patience(Duration::from_secs(120)).expect("a time-out");
+        let events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.state"));
         Submitter { connection: Connection::open(&daemon.socket()), events }
     }
 
@@ -61,7 +63,7 @@ impl Submitter {
     #[track_caller]
     pub fn await_end(&mut self, run: u64) {
         loop {
-            let event = self.events.event().expect("events").expect("events go on");
+            let event = self.events.event_within(PATIENCE);
             let told: Value = serde_json::from_str(&event.data).expect("an event is JSON");
             if told["data"]["run"] != run {
                 continue;

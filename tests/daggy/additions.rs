@@ -75,11 +75,11 @@ fn news_of_a_state_are_waited_for() {
 #[test]
 fn changes_are_events() {
     let daemon = daemon();
-    let mut events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.changed"));
+    let mut events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.state"));
     let run = submit(&daemon, &dag(json!({"a": t(&["true"])})));
     let mut states = Vec::new();
     while states.last().is_none_or(|state| state != "COMPLETED") {
-        let event = events.event().expect("an event").expect("events go on");
+        let event = events.event_within(SOON);
         let told: Value = serde_json::from_str(&event.data).expect("JSON");
         assert_eq!((&told["data"]["run"], &told["data"]["tag"]), (&json!(run), &json!("t")));
         states.push(told["data"]["state"].as_str().expect("a state").to_owned());

@@ -39,13 +39,12 @@ fn firings(daemon: &Daemon, name: &str) -> Value {
 #[test]
 fn a_dag_fires_every_minute() {
     let daemon = daemon();
-    let mut events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.changed"));
-    events.patience(Duration::from_secs(70)).expect("a time-out");
+    let mut events = daemon.unix().stream(Request::new("GET", "/events?kind=dag.run.state"));
     let schedule = json!({"cron": "* * * * *", "parameters": {"P": "fired"}});
     put(&daemon.tcp(), "minutely", &json!({"specification": saying(), "schedule": schedule})).expect(200);
     assert_eq!(list(&daemon, "?all=1"), json!([]), "not before its time");
     let due = moment(&firings(&daemon, "minutely")["next"][0]);
-    events.event().expect("within a minute").expect("an event");
+    events.event_within(Duration::from_secs(70));
     let record = ends(&daemon, 0, "COMPLETED");
     assert_eq!(output(&record, "s_0"), "fired\n");
     assert!(nanos(&record["dagStateChanges"][0]["time"]) >= due.timestamp_nanos_opt().expect("a time") as u64);

@@ -101,10 +101,18 @@ fn case_071_the_environment() {
     let record = one(&daemon, with("echo $A", json!(["A=b c"])), "COMPLETED");
     assert_eq!(output(&record, "s_0"), "b c\n");
     assert_eq!(record["tasks"]["s_0"]["job"]["environment"], json!(["A=b c"]));
-    let record = one(&daemon, with("echo $A$B", json!({"B": "2", "A": "1"})), "COMPLETED");
+    let record = one(&daemon, with("echo $A$B", json!({"B": "2", "A": 1})), "COMPLETED");
     assert_eq!(output(&record, "s_0"), "12\n");
     assert_eq!(record["tasks"]["s_0"]["job"]["environment"], json!(["A=1", "B=2"]));
-    for bad in [json!(["A"]), json!(["=x"]), json!(["A=\u{0}"]), json!("A=1"), json!({"A": 1}), json!([1])] {
+    for bad in [
+        json!(["A"]),
+        json!(["=x"]),
+        json!(["A=\u{0}"]),
+        json!("A=1"),
+        json!({"A": true}),
+        json!({"=": "x"}),
+        json!([1]),
+    ] {
         refused(daemon.post("/v1/dagrun", &dag(json!({"s": with("true", bad)}))), 400);
     }
 }

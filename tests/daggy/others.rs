@@ -169,7 +169,7 @@ fn a_body_that_is_too_large() {
     for path in ["/v1/dagrun", "/v1/dagrun/validate"] {
         // Said before it is sent, so it need not be.
         let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", (64 << 20) + 1);
-        let answer = daemon.tcp().raw(head.as_bytes()).expect("an answer");
+        let answer = daemon.unix().raw(head.as_bytes()).expect("an answer");
         let text = String::from_utf8_lossy(&answer).into_owned();
         assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
         assert!(text.contains("\"error\"") && text.contains("\"message\""), "{text}");

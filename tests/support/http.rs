@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -184,6 +184,23 @@ pub struct Sse {
     pub data: String,
 }
 
+impl Sse {
+    /// Takes in one line of it.
+    fn take(&mut self, line: &str) {
+        match line.split_once(':') {
+            Some(("id", value)) => self.id = Some(value.trim_start().to_owned()),
+            Some(("event", value)) => self.event = Some(value.trim_start().to_owned()),
+            Some(("data", value)) => {
+                if !self.data.is_empty() {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value.strip_prefix(' ').unwrap_or(value));
+            }
+            _ => {} // a comment, which keeps the stream alive
+        }
+    }
+}
+
 impl Streaming {
     /// The next line of the body without its end, `None` at the end of the body.
     pub fn line(&mut self) -> io::Result<Option<String>> {
@@ -198,23 +215,30 @@ impl Streaming {
     /// The next event, comments and keep-alives passed over; `None` at the end.
     pub fn event(&mut self) -> io::Result<Option<Sse>> {
         let mut event = Sse::default();
-        let mut begun = false;
         while let Some(line) = self.line()? {
-            match line.split_once(':') {
-                None if line.is_empty() && begun => return Ok(Some(event)),
-                Some(("id", value)) => event.id = Some(value.trim_start().to_owned()),
-                Some(("event", value)) => event.event = Some(value.trim_start().to_owned()),
-                Some(("data", value)) => {
-                    if !event.data.is_empty() {
-                        event.data.push('\n');
-                    }
-                    event.data.push_str(value.strip_prefix(' ').unwrap_or(value));
-                }
-                _ => continue,
+            if line.is_empty() && event != Sse::default() {
+                return Ok(Some(event));
             }
-            begun = true;
+            event.take(&line);
         }
         Ok(None)
+    }
+
+    /// The next event, which must come within this time. Comments that keep the stream alive are no event.
+    #[track_caller]
+    pub fn event_within(&mut self, bound: Duration) -> Sse {
+        let end = Instant::now() + bound;
+        let mut event = Sse::default();
+        self.patience(bound).expect("a time-out");
+        loop {
+            match self.line() {
+                Ok(Some(line)) if line.is_empty() && event != Sse::default() => return event,
+                Ok(Some(line)) => event.take(&line),
+                Ok(None) => panic!("the events have ended"),
+                Err(error) => panic!("no event within {bound:?}: {error}"),
+            };
+            assert!(Instant::now() < end, "no event within {bound:?}");
+        }
     }
 
     /// From now on a read fails after `limit` without a byte.

@@ -28,7 +28,9 @@ fn the_grammar_holds_together() {
 fn every_verb_explains_itself_with_examples() {
     let mut whole = grammar();
     whole.build();
-    for verb in whole.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+    let dag = whole.find_subcommand("dag").expect("the verb").get_subcommands();
+    let verbs = whole.get_subcommands().chain(dag);
+    for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         let help = verb.clone().render_help().to_string();
         assert!(help.contains("Example"), "`{} --help` has no examples", verb.get_name());
         assert!(verb.get_about().is_some(), "`{}` does not say what it does", verb.get_name());
@@ -56,6 +58,7 @@ fn the_verbs_at_a_glance() {
         why          Tell why tasks are as they are: what they wait for or how they ended, who asked,
                      since when, what they said last
         apply        Make the tasks what files say they are; restarts only what changed
+        dag          Run graphs of commands: submit, watch, mend, draw, schedule them
         events       Show what happens, as it happens
         token        Create, list and revoke tokens
         doctor       Look for what is not as it should be
@@ -154,6 +157,21 @@ fn wrong_arguments_are_misuse_and_help_is_not() {
         &["run", "--rm", "true"],
         &["logs", "--since", "yesterday-ish", "web"],
         &["--url", "http://h:1", "--socket", "s", "list"],
+        &["dag"],
+        &["dag", "submit"],
+        &["dag", "submit", "f", "--param", "=x"],
+        &["dag", "submit", "f", "--key", "two words"],
+        &["dag", "show", "seven"],
+        &["dag", "show", "7", "a_0", "--all"],
+        &["dag", "logs", "7"],
+        &["dag", "logs", "7", "a_0", "--stdout", "--stderr"],
+        &["dag", "edit", "7", "a_0"],
+        &["dag", "edit", "7", "a_0", "--skip", "--done"],
+        &["dag", "graph", "7", "--format", "png"],
+        &["dag", "schedule", "--remove"],
+        &["dag", "schedule", "--cron", "@daily"],
+        &["dag", "schedule", "n", "--remove", "--cron", "@daily"],
+        &["dag", "schedule", "n", "f", "--overlap", "perhaps"],
         &[],
     ] {
         assert!(parse(line).is_err_and(|error| code(&error) == Exit::Misuse), "{line:?}");

@@ -355,6 +355,10 @@ async fn completions_and_pages_name_every_verb() {
     let page = daemon.told(&["man", "logs"]).await.expect(Exit::Done);
     assert!(page.contains("hostler logs") && page.contains("since"), "{page}");
     assert!(page.contains(".SH EXAMPLES\n") && !page.contains("EXTRA"), "{page}");
+    let page = daemon.told(&["man", "dag", "submit"]).await.expect(Exit::Done);
+    assert!(page.contains(".SH EXAMPLES") && page.contains("hostler\\-dag\\-submit"), "{page}");
+    let (_, exit) = daemon.told(&["man", "dag", "nonsense"]).await.failed();
+    assert_eq!(exit, Exit::Misuse);
     let (_, exit) = daemon.told(&["man", "nonsense"]).await.failed();
     assert_eq!(exit, Exit::Misuse);
     assert_eq!(daemon.heard(), [""; 0], "the daemon has nothing to do with it");

@@ -2,7 +2,7 @@
 
 use super::layers::longest_path;
 use super::{COLLAPSE, GROUPS_MAX, NODES_MAX};
-use crate::dag::machine::{GroupView, View};
+use crate::dag::machine::GroupView;
 use crate::dag::model::{Counts, State};
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ const PAIRS_MAX: usize = 16;
 const LAYERS_MAX: usize = 60;
 
 /// Nodes and edges, ready to be written down.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Picture {
     /// What it shows.
     pub title: String,
@@ -67,26 +67,21 @@ pub enum Kind {
 }
 
 impl Picture {
-    /// The most detailed picture of the run that is not too big.
-    pub fn of(view: &View, edges_max: usize) -> Picture {
-        let links = view.groups.iter().filter(|group| group.by.is_some()).count();
-        if view.groups.len() > GROUPS_MAX || view.edges.len() + links > edges_max {
-            return by_layers(view);
+    /// The most detailed picture of these groups that is not too big.
+    pub fn of(title: &str, groups: &[GroupView], edges: &[(u32, u32)], edges_max: usize) -> Picture {
+        let title = printable(title);
+        let links = groups.iter().filter(|group| group.by.is_some()).count();
+        if groups.len() > GROUPS_MAX || edges.len() + links > edges_max {
+            return Picture { title, ..by_layers(groups, edges) };
         }
-        let nodes: usize = view.groups.iter().map(|group| size(group, true)).sum();
+        let nodes: usize = groups.iter().map(|group| size(group, true)).sum();
         if nodes <= NODES_MAX {
-            let detailed = by_groups(view, true);
+            let detailed = by_groups(groups, edges, true);
             if detailed.edges.len() <= edges_max {
-                return detailed;
+                return Picture { title, ..detailed };
             }
         }
-        by_groups(view, false)
-    }
-
-    fn empty(view: &View) -> Picture {
-        let row = &view.row;
-        let title = format!("run {}: {} ({})", row.id, printable(&row.tag), row.state().word());
-        Picture { title, nodes: Vec::new(), edges: Vec::new() }
+        Picture { title, ..by_groups(groups, edges, false) }
     }
 
     /// Connects every node of one range with every node of the other.
@@ -144,10 +139,10 @@ fn size(group: &GroupView, detailed: bool) -> usize {
     if is_split { count as usize } else { 1 }
 }
 
-fn by_groups(view: &View, detailed: bool) -> Picture {
-    let mut picture = Picture::empty(view);
-    let mut places = Vec::with_capacity(view.groups.len());
-    for group in &view.groups {
+fn by_groups(groups: &[GroupView], edges: &[(u32, u32)], detailed: bool) -> Picture {
+    let mut picture = Picture::default();
+    let mut places = Vec::with_capacity(groups.len());
+    for group in groups {
         let first = picture.nodes.len();
         let name = &group.template.name;
         if detailed && size(group, true) > 1 || group.template.count == 1 {
@@ -164,12 +159,12 @@ fn by_groups(view: &View, detailed: bool) -> Picture {
         places.push(first..picture.nodes.len());
     }
     let place = |group: u32| places.get(group as usize).cloned();
-    for &(parent, child) in &view.edges {
+    for &(parent, child) in edges {
         if let (Some(from), Some(to)) = (place(parent), place(child)) {
             picture.connect(from, to, Kind::Depends);
         }
     }
-    for (group, to) in view.groups.iter().zip(&places) {
+    for (group, to) in groups.iter().zip(&places) {
         let Some(by) = group.by else { continue };
         if let Some(from) = place(by.group).and_then(|from| from.clone().nth(by.index as usize).or(from.last())) {
             picture.connect(from..from + 1, to.clone(), Kind::Generates);
@@ -179,27 +174,27 @@ fn by_groups(view: &View, detailed: bool) -> Picture {
 }
 
 /// A run of very many groups: what stands in the same layer is one node, or in the same few layers.
-fn by_layers(view: &View) -> Picture {
-    let depends = view.edges.iter().map(|(parent, child)| (*parent as usize, *child as usize));
-    let made = view.groups.iter().enumerate().filter_map(|(place, group)| Some((group.by?.group as usize, place)));
-    let layers = longest_path(view.groups.len(), &depends.chain(made).collect::<Vec<_>>());
+fn by_layers(groups: &[GroupView], edges: &[(u32, u32)]) -> Picture {
+    let depends = edges.iter().map(|(parent, child)| (*parent as usize, *child as usize));
+    let made = groups.iter().enumerate().filter_map(|(place, group)| Some((group.by?.group as usize, place)));
+    let layers = longest_path(groups.len(), &depends.chain(made).collect::<Vec<_>>());
     let depth = layers.iter().max().map_or(0, |last| last + 1);
     let band = depth.div_ceil(LAYERS_MAX).max(1);
     let mut sums = vec![(0_u64, Counts::default()); depth.div_ceil(band)];
-    for (group, layer) in view.groups.iter().zip(&layers) {
-        let Some((groups, sum)) = sums.get_mut(layer / band) else { continue };
-        *groups += 1;
+    for (group, layer) in groups.iter().zip(&layers) {
+        let Some((number, sum)) = sums.get_mut(layer / band) else { continue };
+        *number += 1;
         for (sum, count) in sum.0.iter_mut().zip(counts(group).0) {
             *sum = sum.saturating_add(count);
         }
     }
-    let mut picture = Picture::empty(view);
-    for (place, (groups, counts)) in sums.into_iter().enumerate() {
+    let mut picture = Picture::default();
+    for (place, (number, counts)) in sums.into_iter().enumerate() {
         let first = place * band + 1;
         let last = (first + band - 1).min(depth);
         let which = if first == last { format!("layer {first}") } else { format!("layers {first}–{last}") };
-        let noun = if groups == 1 { "group" } else { "groups" };
-        let label = format!("{which}: {groups} {noun}");
+        let noun = if number == 1 { "group" } else { "groups" };
+        let label = format!("{which}: {number} {noun}");
         picture.nodes.push(Node { label, group: None, what: What::Layer(counts) });
     }
     // Whatever stands in a layer waits for something in the one before it.

@@ -18,9 +18,9 @@ fn template(name: &str, count: u32) -> Template {
         job: Map::new(),
         parameters: Arc::default(),
         own_parameters: Arc::default(),
-        needs: None,
         axes: Vec::new(),
         count,
+        needs: None,
         max_retries: 0,
         retry_interval: 0,
         retry_backoff: None,
@@ -82,7 +82,7 @@ fn json(view: &View) -> Value {
 }
 
 fn picture(view: &View) -> Picture {
-    Picture::of(view, EDGES_MAX)
+    Picture::of("", &view.groups, &view.edges, EDGES_MAX)
 }
 
 #[test]

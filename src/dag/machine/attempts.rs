@@ -4,8 +4,8 @@ use super::group::Touched;
 use super::judge::{Judged, judge};
 use super::stored::LiveAttempt;
 use super::words::{Effect, End, Launch, Write};
-use super::{Alarm, FIRST_SLOT, Room, SLOTS_AT_ONCE};
-use crate::base::{Mono, RunId};
+use super::{Alarm, Room, SLOTS_AHEAD};
+use crate::base::{RunId, Wall};
 use crate::dag::model::{Attempt, DagRunId, Needs, Outcome, State, TaskId};
 use std::time::Duration;
 
@@ -119,15 +119,20 @@ impl Room {
         group.template.job.contains_key("timeout").then(|| group.template.job(task.index).ok()?.timeout)?
     }
 
-    /// A slot that was never given before. Slots are reserved in the store before they are used.
+    /// A slot that was never given before. The next ones are reserved while there are plenty left: nothing waits for
+    /// the reservation to be durable, and if keeper and core were lost with it, nobody would know of those given since.
     fn slot(&mut self) -> RunId {
-        if self.next_slot >= self.slots {
-            self.slots = RunId(self.next_slot.0.max(FIRST_SLOT.0).saturating_add(SLOTS_AT_ONCE));
-            self.put_numbers();
-        }
+        self.reserve_slots();
         let slot = self.next_slot;
         self.next_slot = RunId(slot.0 + 1);
         slot
+    }
+
+    pub(super) fn reserve_slots(&mut self) {
+        if self.slots.0.saturating_sub(self.next_slot.0) < SLOTS_AHEAD {
+            self.slots = RunId(self.next_slot.0.saturating_add(2 * SLOTS_AHEAD));
+            self.put_numbers();
+        }
     }
 
     pub(super) fn put_numbers(&mut self) {
@@ -235,11 +240,12 @@ impl Room {
         let counts = stands && !matches!(outcome, Outcome::Interrupted | Outcome::Killed);
         let used = touched.used + u32::from(counts);
         group.touch(task.index, Touched { attempts: touched.attempts.max(number), used, due: false });
+        let stop = end.at.max(start);
         let attempt = Attempt {
             slot: Some(slot),
             pass,
             start,
-            stop: end.at.max(start),
+            stop,
             rc,
             outcome,
             remark,
@@ -251,7 +257,7 @@ impl Room {
         self.scratch.write(Write::PutAttempt { run: id, task, count: 1, number, attempt });
         run.settle(task.group, &mut self.scratch);
         if outcome == Outcome::Retry {
-            self.wait_for_retry(id, task, used);
+            self.retry_after(id, task, used, stop);
         }
     }
 
@@ -263,18 +269,18 @@ impl Room {
         if again { Outcome::Retry } else { Outcome::Errored }
     }
 
-    fn wait_for_retry(&mut self, id: DagRunId, task: TaskId, failed: u32) {
-        let Some(group) = self.runs.get(&id).and_then(|run| run.group(task.group)) else { return };
-        let wait = group.template.retry_wait(failed);
-        self.retry_at(id, task, self.scratch.now.mono + wait);
-    }
-
-    /// The next try of a task in RETRY is due then.
-    pub(super) fn retry_at(&mut self, id: DagRunId, task: TaskId, due: Mono) {
-        if due > self.scratch.now.mono {
-            self.alarms.set(Alarm::Retry(id, task), due);
-        } else {
+    /// The next try of a task in RETRY is due when it has waited since its last attempt, the `failed`th. That is stored
+    /// on the wall clock, as it outlives the boot; the wait is never longer than it should be.
+    pub(super) fn retry_after(&mut self, id: DagRunId, task: TaskId, failed: u32, stop: Wall) {
+        let now = self.scratch.now;
+        let Some(run) = self.runs.get(&id).filter(|run| run.task(task) == Some(State::Retry)) else { return };
+        let Some(group) = run.group(task.group) else { return };
+        let passed = (now.wall - stop).to_std().unwrap_or(Duration::ZERO);
+        let rest = group.template.retry_wait(failed).saturating_sub(passed);
+        if rest.is_zero() {
             self.retry_due(id, task);
+        } else {
+            self.alarms.set(Alarm::Retry(id, task), now.mono + rest);
         }
     }
 

@@ -61,8 +61,8 @@ pub const AT_ONCE: u32 = 1_000;
 /// above.
 pub const FIRST_SLOT: RunId = RunId(1 << 52);
 
-/// Slots are reserved in the store in steps of this many.
-const SLOTS_AT_ONCE: u64 = 4_096;
+/// So many slots are always reserved in the store, and more when there are fewer.
+const SLOTS_AHEAD: u64 = 4_096;
 
 /// What the configuration says.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,8 @@ struct Lost {
 }
 
 impl Room {
-    /// The room of a start, and what it does first.
+    /// The room of a start, and what it does first, which is to wait until the plan is durable: only then is it sure
+    /// that no slot is given that an earlier core had given.
     pub fn recover(settings: Settings, stored: Stored, found: Found, now: Now) -> (Room, Plan) {
         let Stored { runs, live, next_run, slots, dags } = stored;
         let named = live.iter().map(|live| live.slot).chain(found.held.iter().map(|held| held.live.slot));
@@ -53,10 +54,7 @@ impl Room {
             unfinished: false,
             scratch: Scratch::at(now),
         };
-        if next_slot > slots.max(FIRST_SLOT) {
-            // The keeper's slots go beyond what was reserved; when they are forgotten, this must not be.
-            room.put_numbers();
-        }
+        room.reserve_slots();
         let lost = Lost {
             remark: match (found.new_boot, found.new_keeper) {
                 (true, _) => "interrupted: the host went down",
@@ -65,12 +63,16 @@ impl Room {
             },
             left: found.new_keeper && !found.new_boot,
         };
+        let mut written = found.written;
         let mut held: BTreeMap<RunId, Held> = found.held.into_iter().map(|held| (held.live.slot, held)).collect();
         let mut ends = Vec::new();
         for live in live {
             match held.remove(&live.slot) {
                 Some(held) => ends.extend(room.go_on(live, held)),
-                None => room.lost(live, lost),
+                None => {
+                    let written = written.remove(&live.slot).unwrap_or_default();
+                    room.lost(live, lost, written);
+                }
             }
         }
         for held in held.into_values() {
@@ -99,17 +101,11 @@ impl Room {
             }
         }
         for StoredRun { row, entries, .. } in stored {
-            for Entry { task, used, last, .. } in entries {
+            for Entry { task, count, used, last, .. } in entries {
                 let Last::Attempt { outcome: Outcome::Retry, stop } = last else { continue };
-                let Some(run) = self.runs.get(&row.id) else { continue };
-                let Some(group) = run.group(task.group).filter(|_| run.task(*task) == Some(State::Retry)) else {
-                    continue;
-                };
-                // On the wall clock, since the store outlives the boot; never more than the whole wait.
-                let wait = group.template.retry_wait(*used);
-                let passed = (self.scratch.now.wall - *stop).to_std().unwrap_or(Duration::ZERO);
-                let due = self.scratch.now.mono + wait.saturating_sub(passed);
-                self.retry_at(row.id, *task, due);
+                for index in (task.index..).take(*count as usize) {
+                    self.retry_after(row.id, TaskId { index, ..*task }, *used, *stop);
+                }
             }
         }
     }
@@ -223,10 +219,10 @@ impl Room {
     }
 
     /// A stored attempt that nobody holds any more.
-    fn lost(&mut self, attempt: LiveAttempt, lost: Lost) {
+    fn lost(&mut self, attempt: LiveAttempt, lost: Lost, written: (Kept, Kept)) {
         let (slot, leader) = (attempt.slot, attempt.leader);
         if !attempt.ended {
-            self.interrupted(&attempt, lost.remark);
+            self.interrupted(&attempt, lost.remark, written);
         }
         if !lost.left || !self.runs.contains_key(&attempt.run) {
             return self.scratch.write(Write::DeleteLive(slot));
@@ -245,7 +241,7 @@ impl Room {
     }
 
     /// Records that an attempt was interrupted. Its task is to be repeated, unless somebody had killed it.
-    fn interrupted(&mut self, attempt: &LiveAttempt, remark: &str) {
+    fn interrupted(&mut self, attempt: &LiveAttempt, remark: &str, (output, errors): (Kept, Kept)) {
         let LiveAttempt { slot, run: id, task, number, pass, start, .. } = *attempt;
         let Some(run) = self.runs.get_mut(&id) else { return };
         let (over, present, owner) = (run.state().is_over(), pass == run.row.pass, run.row.runs_as);
@@ -269,8 +265,8 @@ impl Room {
             rc,
             outcome,
             remark: remark.to_owned(),
-            output: Kept::default(),
-            errors: Kept::default(),
+            output,
+            errors,
             usage: None,
         };
         let told = Some((number, rc, outcome));

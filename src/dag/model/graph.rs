@@ -36,8 +36,9 @@ pub fn edges(templates: &[Arc<Template>]) -> Result<Vec<(u32, u32)>, Invalid> {
 /// new groups have the places behind the old ones. (What a generated task waits for on account of its generator needs
 /// no edge: the instance that made it has completed.)
 ///
-/// Children of the generator are those that templates declare, on either end. One that has already begun, which takes
-/// a restart or a trigger, waits for nothing more.
+/// Children of the generator are those that templates declare, on either end. Whether one of them has begun (which takes
+/// a restart, since it waits for the generator) is not asked: the edges follow from what is declared alone, so that they
+/// come out the same when a stored run is read again.
 ///
 /// # Errors
 /// A name that is in use, an unknown name, a declared child that `started` says has begun, or a cycle.
@@ -75,7 +76,7 @@ pub fn attach(
     }
     // Only from a group that a new one names as its parent does any way lead from old ones to new ones.
     let entered = brought.iter().any(|(parent, _)| *parent < first && *parent != generator);
-    for child in children.into_iter().filter(|child| !started(*child)) {
+    for child in children {
         // What comes after this child, be it by way of an earlier one, cannot come before it as well.
         let after = if entered { graph.after(child) } else { Vec::new() };
         for (place, _) in (first..).zip(added).filter(|(place, _)| after.get(*place as usize) != Some(&true)) {
@@ -175,7 +176,9 @@ impl Graph {
     fn acyclic<'a>(&self, name: impl Fn(u32) -> &'a str) -> Result<(), Invalid> {
         let mut waiting = vec![0_u32; self.children.len()];
         for child in self.children.iter().flatten() {
-            waiting.get_mut(*child as usize).map(|parents| *parents += 1);
+            if let Some(parents) = waiting.get_mut(*child as usize) {
+                *parents += 1;
+            }
         }
         let mut free: Vec<u32> =
             (0..).zip(&waiting).filter(|(_, parents)| **parents == 0).map(|(group, _)| group).collect();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::{Mono, RunId};
+use crate::dag::machine;
 use crate::dag::machine::{Cursor, DagRow, Entry, Fired, Last};
 use crate::dag::stored;
 use crate::store::Store;
@@ -11,6 +12,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+mod load;
 
 const RUN: DagRunId = DagRunId(7);
 

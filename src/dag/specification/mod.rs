@@ -17,7 +17,8 @@ mod tests;
 
 use super::model::job::quoted;
 use super::model::{
-    Addition, Attributes, Blueprint, Capacity, Defaults, Executor, Invalid, Job, OnFailure, Template, Work, graph,
+    Addition, Attributes, Blueprint, Capacity, Defaults, Executor, Invalid, Job, OnFailure, Parameters, Template, Work,
+    graph,
 };
 use serde_json::value::{self, RawValue};
 use serde_json::{Map, Value};
@@ -50,32 +51,36 @@ const DEFAULTS_MAX: usize = 128 << 20;
 /// Names the offending task and key, and what was expected.
 pub fn parse(text: &[u8], limits: &Limits) -> Result<Blueprint, Invalid> {
     let mut given = Given::default();
-    for (key, raw) in json::members(json::document(text)?)? {
+    for (key, raw) in members(text)? {
         given.read(&key, raw).map_err(|why| why.of_key(&key))?;
     }
     let missing = |key: &str, what: &str| Invalid(format!("{key}: expected {what}, and there is none"));
-    let tag = given.tag.take().ok_or_else(|| missing("tag", "a string"))?;
+    let tag = given.tag.ok_or_else(|| missing("tag", "a string"))?;
     let tasks = given.tasks.ok_or_else(|| missing("tasks", "an object with at least one task"))?;
-    let parameters = given.parameters.map(parameters::read).transpose()?.unwrap_or_default();
-    let (parameters, defaults) = (Arc::new(parameters), given.defaults());
-    let around = Around { parameters: &parameters, defaults: &defaults, executor: given.executor };
+    let (job, task) = given.task_defaults;
+    let defaults = Defaults { job: shape::over(job, &given.job_defaults), task };
+    let around = Around { parameters: &given.parameters, defaults: &defaults, executor: given.executor };
     let templates = compile(tasks, around, limits)?;
     if templates.is_empty() {
         return Err(Invalid("tasks: expected an object with at least one task, not {}".into()));
     }
-    let edges = graph::edges(&templates)?;
     Ok(Blueprint {
         tag,
+        edges: graph::edges(&templates)?,
         templates,
-        edges,
         executor: given.executor,
         on_failure: given.on_failure,
         max_parallel: given.max_parallel,
         priority: given.priority,
         user: given.user,
-        parameters,
+        parameters: given.parameters,
         defaults,
     })
+}
+
+/// The top level of a specification.
+fn members(text: &[u8]) -> Result<json::Members<'_>, Invalid> {
+    json::members(json::document(text)?).map_err(|why| why.of_key("specification"))
 }
 
 /// The top level of a specification while it is read.
@@ -83,7 +88,7 @@ pub fn parse(text: &[u8], limits: &Limits) -> Result<Blueprint, Invalid> {
 struct Given<'a> {
     tag: Option<String>,
     tasks: Option<&'a RawValue>,
-    parameters: Option<&'a RawValue>,
+    parameters: Arc<Parameters>,
     job_defaults: Map<String, Value>,
     task_defaults: (Map<String, Value>, Attributes),
     executor: Executor,
@@ -98,7 +103,7 @@ impl<'a> Given<'a> {
         match key {
             "tag" => self.tag = Some(label(raw, TAG_MAX)?),
             "tasks" => self.tasks = Some(raw),
-            "parameters" => self.parameters = Some(raw),
+            "parameters" => self.parameters = Arc::new(parameters::read(raw)?),
             "jobDefaults" => self.job_defaults = task::job(raw)?,
             "taskDefaults" => self.task_defaults = task::defaults(raw)?,
             "executor" => self.executor = json::word(raw, &[("local", Executor::Local), ("noop", Executor::Noop)])?,
@@ -111,11 +116,6 @@ impl<'a> Given<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    fn defaults(&mut self) -> Defaults {
-        let (job, task) = std::mem::take(&mut self.task_defaults);
-        Defaults { job: shape::over(job, &self.job_defaults), task }
     }
 }
 
@@ -131,10 +131,10 @@ fn label(raw: &RawValue, max: usize) -> Result<String, Invalid> {
 /// Reads an object of tasks: templates by defined name, counted and checked.
 fn compile(tasks: &RawValue, around: Around<'_>, limits: &Limits) -> Result<Vec<Arc<Template>>, Invalid> {
     let members = json::members(tasks).map_err(|why| why.of_key("tasks"))?;
-    let defaults = Value::Object(around.defaults.job.clone()).to_string().len();
+    let defaults = serde_json::to_string(&around.defaults.job).map_or(0, |text| text.len());
     if defaults.saturating_mul(members.len()) > DEFAULTS_MAX {
         return Err(Invalid(format!(
-            "jobDefaults: expected at most {DEFAULTS_MAX} bytes in all tasks together, not {defaults} in each of {}",
+            "defaults of jobs: expected at most {DEFAULTS_MAX} bytes in all tasks together, not {defaults} in each of {}",
             members.len()
         )));
     }
@@ -155,23 +155,18 @@ fn compile(tasks: &RawValue, around: Around<'_>, limits: &Limits) -> Result<Vec<
 /// # Errors
 /// As [`parse`].
 pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<String, Invalid> {
-    let document = json::document(text)?;
-    let members = json::members(document)?;
-    if parameters.is_empty() {
-        return Ok(document.get().to_owned());
-    }
-    let given = value::to_raw_value(parameters).map_err(|why| Invalid(why.to_string()))?;
-    parameters::read(&given)?; // for its checks
+    let members = members(text)?;
+    check_parameters(parameters).map_err(|why| why.of_key("parameters"))?;
     let own = members.iter().find(|(key, _)| key == "parameters").map(|(_, raw)| *raw);
     let own = own.map(json::members).transpose().map_err(|why| why.of_key("parameters"))?.unwrap_or_default();
     let mut merged: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     for (key, raw) in &own {
-        merged.insert(parameters::name(key)?, raw.get().into());
+        merged.insert(parameters::bare(key), raw.get().into());
     }
     for (key, value) in parameters {
-        let name = parameters::name(key)?;
+        let name = parameters::bare(key);
         let Some(text) = merged.get_mut(name) else {
-            return Err(Invalid(format!("parameter {}: the specification has none of this name", quoted(name))));
+            return Err(Invalid(format!("parameters: the specification has no {} to give a value", quoted(name))));
         };
         *text = value.to_string().into();
     }
@@ -179,6 +174,12 @@ pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<S
     Ok(json::object_text(
         members.iter().map(|(key, raw)| (key.as_str(), if key == "parameters" { merged.as_str() } else { raw.get() })),
     ))
+}
+
+/// Whether these could stand in a specification.
+fn check_parameters(parameters: &Map<String, Value>) -> Result<(), Invalid> {
+    let text = value::to_raw_value(parameters).map_err(|why| Invalid(why.to_string()))?;
+    parameters::read(&text).map(|_| ())
 }
 
 /// Reads what a generator of this run has printed, and compiles each task as if the specification had defined it. Which

@@ -15,30 +15,29 @@ const NAME_MAX: usize = 200;
 /// The parameter that is neither a text nor a list of texts, or whose name is none.
 pub fn read(raw: &RawValue) -> Result<Parameters, Invalid> {
     let mut found = Parameters::new();
-    for (key, raw) in json::members(raw).map_err(|why| Invalid(format!("parameters: {why}")))? {
-        let name = name(&key)?;
-        let parameter = one(raw).map_err(|why| Invalid(format!("parameter {}: {why}", quoted(name))))?;
+    for (key, raw) in json::members(raw)? {
+        let name = bare(&key);
+        check_name(name)?;
+        let parameter = one(raw).map_err(|why| why.of_key(&quoted(name)))?;
         if found.insert(name.to_owned(), parameter).is_some() {
-            return Err(Invalid(format!("parameters: {} is there twice", quoted(name))));
+            return Err(Invalid(format!("{} is there twice", quoted(name))));
         }
     }
     Ok(found)
 }
 
 /// The name without the braces in which it may be written.
-///
-/// # Errors
-/// No name for a token.
-pub fn name(key: &str) -> Result<&str, Invalid> {
-    let name = key.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(key);
+pub fn bare(key: &str) -> &str {
+    key.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(key)
+}
+
+fn check_name(name: &str) -> Result<(), Invalid> {
     let plain = |letter: char| !letter.is_control() && !matches!(letter, '{' | '}');
     if (1..=NAME_MAX).contains(&name.len()) && name.chars().all(plain) {
-        return Ok(name);
+        return Ok(());
     }
-    Err(Invalid(format!(
-        "parameters: expected names of 1 to {NAME_MAX} bytes without control characters and braces, not {}",
-        quoted(key)
-    )))
+    let expected = format!("expected names of 1 to {NAME_MAX} bytes without control characters and braces");
+    Err(Invalid(format!("{expected}, not {}", quoted(name))))
 }
 
 fn one(raw: &RawValue) -> Result<Parameter, Invalid> {

@@ -28,7 +28,8 @@ pub fn shape(given: Map<String, Value>) -> Result<Map<String, Value>, Invalid> {
 pub fn over(mut job: Map<String, Value>, defaults: &Map<String, Value>) -> Map<String, Value> {
     let decided = job::FORMS.iter().any(|form| job.contains_key(*form));
     for (key, value) in defaults {
-        if !(decided && job::FORMS.contains(&key.as_str())) && !job.contains_key(key) {
+        let settled = decided && job::FORMS.contains(&key.as_str());
+        if !settled && !job.contains_key(key) {
             job.insert(key.clone(), value.clone());
         }
     }
@@ -49,8 +50,11 @@ fn environment(value: Value) -> Result<Value, Invalid> {
             strings("environment", &entries)?;
             Ok(Value::Array(entries))
         }
-        // The map is ordered by name.
-        Value::Object(variables) => variables.into_iter().map(|(name, value)| variable(&name, &value)).collect(),
+        Value::Object(variables) => {
+            let mut variables: Vec<_> = variables.into_iter().collect();
+            variables.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            variables.iter().map(|(name, value)| variable(name, value)).collect()
+        }
         other => Err(unfit("environment", "an array of strings, or an object of strings", &other)),
     }
 }

@@ -113,10 +113,7 @@ fn written(raw: &RawValue, linked: bool) -> Result<Written, Invalid> {
             "isGenerator" => flag(raw).map(|flag| attributes.is_generator = Some(flag)),
             "trigger" => json::word(raw, &TRIGGERS).map(|trigger| attributes.trigger = Some(trigger)),
             "priority" => priority(raw).map(|priority| attributes.priority = Some(priority)),
-            "parameters" => {
-                attributes.parameters = Some(Arc::new(parameters::read(raw)?));
-                continue;
-            }
+            "parameters" => parameters::read(raw).map(|own| attributes.parameters = Some(Arc::new(own))),
             "children" | "parents" if !linked => Err(Invalid("not for all tasks at once: say it in each".into())),
             "children" => names(raw).map(|names| task.children = names),
             "parents" => names(raw).map(|names| task.parents = names),

@@ -1,13 +1,14 @@
 //! One long story with a bit of everything, told once per plan with somebody dying there: it must end as it does
 //! without that, but for attempts that are called interrupted and their repeats.
 
+use super::disk::RunOnDisk;
 use super::keeper::Script;
 use super::sketch::{Print, Sketch, group, sketch};
-use super::world::{Acted, Manner, Victim, World, millis, root, secs};
-use crate::dag::machine::{Ask, Fired, Verdict};
-use crate::dag::model::{DagName, DagRunId, Edit, Kept, Mark, Outcome, Owner, State, TaskId, Trigger};
+use super::world::{Acted, Manner, Victim, World, root, secs};
+use crate::dag::machine::{Ask, Fired, FiringRow, Verdict};
+use crate::dag::model::{DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
 use crate::dag::stored;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ fn scripts(world: &mut World) {
     world.script("gen", [broken, life(1, 0)]);
     world.script("inner-0", [life(2, 0)]);
     world.script("plain-0", [life(1, 3), life(1, 0)]);
-    world.script("leaf-0-0", [life(3, 0)]);
+    world.script("leaf-0", [life(3, 0)]);
     world.script("flaky", [life(1, 1), life(2, -11), life(1, 0)]);
     world.script("victim", [Script { lives: secs(1_000), lingers: Some(secs(2)), ..Script::default() }, life(1, 0)]);
     world.script("slow", [Script { lives: secs(1_000), heeds: None, ..Script::default() }, life(1, 0)]);
@@ -90,17 +91,18 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     scripts(&mut world);
     world.dying = dying;
     let run = submit(&mut world, &big());
-    world.until("the victim runs", is(run, "victim_0", State::Running));
     let victim = world.task(run, "victim_0");
+    world.until("the victim runs", |world| world.room.attempt(run, victim).is_some_and(|it| it.leader.is_some()));
     insist(&mut world, Ask::KillTask(run, victim), is(run, "victim_0", State::Killed));
-    world.until("a leaf runs", is(run, "leaf-0-0_0", State::Running));
+    world.until("a leaf runs", is(run, "leaf-0_0", State::Running));
     set(&mut world, run, State::Paused);
-    world.until("the leaves have completed", is(run, "leaf-0-0_1", State::Completed));
+    world.until("nothing runs", |world| world.oracle.runs[&run].lives.is_empty());
     let below = world.task(run, "below_0");
     insist(&mut world, Ask::Edit(run, below, Edit::Skip), is(run, "below_0", State::Completed));
     set(&mut world, run, State::Queued);
     world.until("the first is over", |world| world.state(run) == State::Errored);
-    let other = submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
+    let other =
+        submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
     world.until("its long task runs", is(other, "long_0", State::Running));
     world.until("what forks has ended", is(other, "forks_0", State::Errored));
     insist(&mut world, Ask::Kill(other), |world| world.state(other) == State::Killed);
@@ -108,10 +110,29 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     world.until("the first has completed", |world| world.state(run) == State::Completed);
     let noop = submit(&mut world, &sketch([group("a").times(30), group("b").times(30).after("a")]).noop());
     world.until("nothing was left to do", |world| world.state(noop) == State::Completed);
+    fire(&mut world);
     world.dying = None;
     world.run_for(secs(600));
     world.check_end();
     world
+}
+
+/// A schedule makes a run, once.
+fn fire(world: &mut World) {
+    let fired = sketch([group("a"), group("b").after("a")]);
+    let specification: Value = serde_json::from_str(&fired.text()).unwrap();
+    let body = json!({"specification": specification, "schedule": {"cron": "55 * * * *", "catch_up": "last"}});
+    let name = DagName::new("hourly").unwrap();
+    let owner = Arc::new(root().owner);
+    let dag = stored::read(name.clone(), body.to_string().as_bytes(), &super::LIMITS, owner, 0).unwrap();
+    world.dags.insert(name.clone(), Rc::new(fired));
+    insist(world, Ask::PutDag(Box::new(dag)), |world| world.room.calendar().get("hourly").is_some());
+    world.until("it has fired", |world| {
+        let completed = |run: &RunOnDisk| run.row.origin.dag().is_some() && run.row.state() == State::Completed;
+        world.ahead.runs.values().any(completed)
+    });
+    assert!(matches!(world.ahead.firings[..], [(_, FiringRow { what: Fired::Run(_), .. })]), "{:?}", world.ahead.firings);
+    insist(world, Ask::DeleteDag(name), |world| world.room.calendar().get("hourly").is_none());
 }
 
 /// What a client would see in the end: it must not depend on who died when.

@@ -8,7 +8,7 @@ use crate::dag::machine::{End, Held, How, Launch, LiveAttempt};
 use crate::dag::model::{DagRunId, Executor, Kept, TaskId, Usage, Work};
 use crate::dag::specification::generated;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The life of one child, if nobody interferes.
@@ -90,6 +90,8 @@ pub(super) struct Child {
     printed: Option<String>,
     /// Whether it belongs to an earlier keeper.
     pub(super) orphan: bool,
+    /// And the disk did not know it when that one died: nobody will ever ask for it.
+    unknown: bool,
 }
 
 /// A launch that the core has begun and the keeper has not heard of. Dies with the core.
@@ -134,21 +136,22 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a process.
-    pub(super) fn start(&mut self, intended: Intended) -> (i32, u64) {
+    /// Starts a process. There is no other of its task, but for strays that nobody knows.
+    pub(super) fn start(&mut self, intended: Intended, strays: &BTreeSet<RunId>) -> (i32, u64) {
         let Intended { launch, script, printed } = intended;
         let slot = launch.live.slot;
         let leader = (i32::try_from(slot.0 % 1_000_000).unwrap(), 7);
         let (run, task) = (launch.live.run, launch.live.task);
         for other in self.children.values() {
             let same = (other.live.run, other.live.task) == (run, task);
-            assert!(!same || !other.tree, "{slot}: {:?} is not gone yet", other.live);
+            let stray = other.unknown || strays.contains(&other.live.slot);
+            assert!(!same || !other.tree || stray, "{slot}: {:?} is not gone yet", other.live);
         }
         let before = self.ever.insert(slot, (run, task, None));
         assert!(before.is_none(), "slot {slot} was given before: {before:?}");
         let live = LiveAttempt { leader: Some(leader), ..launch.live.clone() };
-        let (leads, tree, heard, orphan) = (true, true, false, false);
-        let child = Child { live, script, leads, tree, end: None, heard, launch, printed, orphan };
+        let (leads, tree, heard, orphan, unknown) = (true, true, false, false, false);
+        let child = Child { live, script, leads, tree, end: None, heard, launch, printed, orphan, unknown };
         self.children.insert(slot, child);
         leader
     }
@@ -214,13 +217,16 @@ impl Keeper {
     }
 
     /// Another keeper: its predecessor's children live on, and nobody hears of them.
-    pub(super) fn dies(&mut self) {
-        self.children.values_mut().for_each(|child| child.orphan = true);
+    pub(super) fn dies(&mut self, known: &BTreeSet<RunId>) {
+        for (slot, child) in &mut self.children {
+            child.unknown |= !child.orphan && !known.contains(slot);
+            child.orphan = true;
+        }
         self.forget();
     }
 
     pub(super) fn orphans(&self) -> bool {
-        self.children.values().any(|child| child.orphan)
+        self.children.values().any(|child| child.orphan && !child.unknown)
     }
 }
 
@@ -292,9 +298,5 @@ impl Agenda {
 
     pub(super) fn has(&self, wanted: impl Fn(&Fact) -> bool) -> bool {
         self.facts.values().any(wanted)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.facts.len()
     }
 }

@@ -84,7 +84,8 @@ fn any_move(chance: &mut Chance, sketches: usize) -> Move {
         84..86 => Move::Flush,
         86..91 => Move::Dies(any_victim(chance)),
         91..98 => {
-            let manner = Manner { applied: chance.percent(50), acted: chance.pick(&[Acted::Not, Acted::Half, Acted::All]) };
+            let manner =
+                Manner { applied: chance.percent(50), acted: chance.pick(&[Acted::Not, Acted::Half, Acted::All]) };
             Move::WillDie(chance.below(6), any_victim(chance), manner)
         }
         _ => Move::Shutdown(chance.percent(40)),
@@ -280,9 +281,9 @@ fn play_all(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let story = Story::any(seed);
         if fault(&story).is_some() {
-            let least = in_silence(|| shrunk(story, 1_000));
+            let least = in_silence(|| shrunk(story, 300));
             let why = fault(&least).unwrap_or_default();
-            panic!("story {seed}: {why}\n{least:#?}");
+            panic!("story {seed}: {why}\n{least:?}");
         }
     }
 }

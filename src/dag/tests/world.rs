@@ -11,15 +11,13 @@ use crate::base::{Mono, Now, RunId, Wall};
 use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,
 };
-use crate::dag::model::{Capacity, DagRunId, Owner, State, TaskId};
+use crate::dag::model::{Capacity, DagName, DagRunId, Outcome, Owner, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub(super) const SETTINGS: Settings = Settings {
-    capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 },
-    grace: Duration::from_secs(5),
-};
+pub(super) const SETTINGS: Settings =
+    Settings { capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 }, grace: Duration::from_secs(5) };
 
 /// How long a batch may wait for its flush.
 const FLUSH: Duration = Duration::from_millis(5);
@@ -90,8 +88,6 @@ pub(super) struct World {
     launching: BTreeMap<RunId, Intended>,
     in_core: BTreeSet<RunId>,
     printed: BTreeMap<RunId, Vec<Group>>,
-    /// How often a task's life has come to its own end.
-    times: BTreeMap<(DagRunId, TaskId), u32>,
     pub(super) scripts: BTreeMap<String, Vec<Script>>,
     /// Makes up the scripts that are not given.
     pub(super) seed: Option<u64>,
@@ -109,6 +105,8 @@ pub(super) struct World {
     /// Instance names in the order of their starts.
     pub(super) starts: Vec<(DagRunId, String, Mono)>,
     pub(super) removed: Vec<DagRunId>,
+    /// What stored DAGs fire.
+    pub(super) dags: BTreeMap<DagName, Rc<Sketch>>,
 }
 
 impl World {
@@ -134,7 +132,6 @@ impl World {
             launching: BTreeMap::new(),
             in_core: BTreeSet::new(),
             printed: BTreeMap::new(),
-            times: BTreeMap::new(),
             scripts: BTreeMap::new(),
             seed: None,
             settings,
@@ -148,6 +145,7 @@ impl World {
             news: Vec::new(),
             starts: Vec::new(),
             removed: Vec::new(),
+            dags: BTreeMap::new(),
         };
         world.ahead.apply(&plan.writes);
         world.carry_out(plan, None, false);
@@ -210,8 +208,8 @@ impl World {
         let (room, ahead, all_printed) = (&self.room, &self.ahead, &self.printed);
         let view = |run| room.view(run).or_else(|| ahead.stored_run(run).map(|stored| View::of_stored(&stored)));
         let printed = |slot| all_printed.get(&slot).cloned();
-        let (now, view, printed) = (self.now, &view, &printed);
-        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, sketch: None });
+        let (now, view, printed, fired) = (self.now, &view, &printed, &self.dags);
+        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, fired, sketch: None });
     }
 
     /// Carries a plan out. False: the core died over it.
@@ -287,7 +285,7 @@ impl World {
         match victim {
             Victim::Core => {}
             Victim::Keeper => {
-                self.keeper.dies();
+                self.keeper.dies(&self.disk.live.keys().copied().collect());
                 (self.new_keeper, self.stopping) = (true, false);
             }
             Victim::Host(down) => {
@@ -314,13 +312,14 @@ impl World {
         self.ahead = self.disk.clone();
         self.done = false;
         let (new_keeper, new_boot, stopping) = (self.new_keeper, self.new_boot, self.stopping);
-        let found = Found { held: self.keeper.held(), new_keeper, new_boot, stopping };
+        let found = Found { held: self.keeper.held(), new_keeper, new_boot, stopping, ..Found::default() };
         let before = Some(self.oracle.clone());
         let (room, plan) = Room::recover(self.settings, self.disk.read(), found.clone(), self.now);
         self.room = room;
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge_recovery(&found, &step));
-        if self.carry_out(plan, before, false) {
+        // Like an ask's: a slot that a lost recovery had given could be given again.
+        if self.carry_out(plan, before, true) {
             match self.pending.last_mut() {
                 Some(batch) => batch.recovery = true,
                 None => (self.new_boot, self.new_keeper) = (false, self.keeper.orphans()),
@@ -332,7 +331,7 @@ impl World {
     pub(super) fn boots(&mut self) {
         assert!(self.done, "it has not ended");
         self.flush();
-        self.keeper.dies();
+        self.keeper.dies(&BTreeSet::new());
         (self.new_keeper, self.stopping) = (true, false);
         self.reborn();
     }
@@ -360,7 +359,7 @@ impl World {
     fn start(&mut self, launch: Launch) {
         let (run, task, slot) = (launch.live.run, launch.live.task, launch.live.slot);
         assert!(!self.keeper.children.contains_key(&slot), "{slot} is started, and is there");
-        let time = self.times.get(&(run, task)).copied().unwrap_or(0);
+        let time = self.lives_lived(run, task);
         let name = &launch.template.name;
         let script = match (self.scripts.get(name), self.seed) {
             (Some(lives), _) => lives[lives.len().min(time as usize + 1) - 1],
@@ -378,6 +377,13 @@ impl World {
         let before = self.launching.insert(slot, Intended { launch, script, printed: text });
         assert!(before.is_none(), "{slot} is started twice");
         self.later(script.launch, Fact::Launched(slot));
+    }
+
+    /// How often a task's life has come to an end that counts.
+    fn lives_lived(&self, run: DagRunId, task: TaskId) -> u32 {
+        let attempts = self.ahead.runs.get(&run).and_then(|run| run.attempts.get(&task));
+        let counted = attempts.into_iter().flatten().filter(|(_, it)| it.outcome != Outcome::Interrupted);
+        u32::try_from(counted.count()).unwrap()
     }
 
     fn stop(&mut self, slot: RunId, force: bool) {
@@ -431,11 +437,10 @@ impl World {
     fn launched(&mut self, slot: RunId) {
         let Some(intended) = self.launching.remove(&slot) else { return };
         let (live, script) = (&intended.launch.live, intended.script);
-        let (key, name) = ((live.run, live.task), intended.launch.template.instance(live.task.index));
+        let (run, name) = (live.run, intended.launch.template.instance(live.task.index));
         if carried_out_by(&intended.launch) == By::Core {
             self.in_core.insert(slot);
-            *self.times.entry(key).or_default() += 1;
-            self.starts.push((key.0, name, self.now.mono));
+            self.starts.push((run, name, self.now.mono));
             let fails = script.ends != 0 && intended.launch.executor() == crate::dag::model::Executor::Local;
             let remark = if fails { "it does not start".into() } else { String::new() };
             self.later(script.lives, Fact::CoreEnds(slot, How::Code { code: i32::from(fails), remark }));
@@ -444,7 +449,6 @@ impl World {
             let leader = self.process_begins(intended);
             self.step(Event::Started { slot, leader: Some(leader) }, None);
         } else {
-            *self.times.entry(key).or_default() += 1;
             let how = How::NotStarted { rc: 127, why: "work: not found".into() };
             let end = plain_end(slot, how, self.now.wall);
             self.step(Event::Ended(Box::new(end)), None);
@@ -455,7 +459,7 @@ impl World {
         let (slot, lives) = (intended.launch.live.slot, intended.script.lives);
         let name = intended.launch.template.instance(intended.launch.live.task.index);
         self.starts.push((intended.launch.live.run, name, self.now.mono));
-        let leader = self.keeper.start(intended);
+        let leader = self.keeper.start(intended, &self.oracle.strays);
         self.later(lives, Fact::LeaderEnds(slot, None));
         leader
     }
@@ -463,9 +467,7 @@ impl World {
     fn leader_ends(&mut self, slot: RunId, signal: Option<i32>) {
         let Some(end) = self.keeper.leader_ends(slot, signal, self.now.wall) else { return self.keeper.forget() };
         if let Some(child) = self.keeper.children.get(&slot) {
-            let (key, lingers) = ((child.live.run, child.live.task), child.script.lingers);
-            *self.times.entry(key).or_default() += 1;
-            if let Some(lingers) = lingers.filter(|_| !end.tree_empty) {
+            if let Some(lingers) = child.script.lingers.filter(|_| !end.tree_empty) {
                 self.later(lingers, Fact::TreeEnds(slot));
             }
         }
@@ -477,10 +479,8 @@ impl World {
     /// When something happens next: by itself, or because the machine wants to be asked.
     fn next(&self) -> Option<Mono> {
         let due = self.room.deadline();
-        let by_wall = self
-            .room
-            .wall_deadline()
-            .map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
+        let by_wall =
+            self.room.wall_deadline().map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
         [self.agenda.next(), due, by_wall].into_iter().flatten().min().map(|at| at.max(self.now.mono))
     }
 
@@ -589,7 +589,7 @@ impl World {
     pub(super) fn check_end(&mut self) {
         self.flush();
         self.rests();
-        assert_eq!(self.agenda.len(), 0, "something will still happen: {:?}", self.agenda);
+        assert!(!self.agenda.has(|fact| !fact.goes_on()), "something will still happen: {:?}", self.agenda);
         assert!(self.keeper.children.is_empty(), "the keeper still holds {:?}", self.keeper.children);
         assert!(self.disk.live.is_empty(), "the disk still knows {:?}", self.disk.live);
         assert_eq!(self.room.running(), 0);
@@ -607,7 +607,10 @@ impl World {
         for (slot, (run, task, how)) in &self.keeper.ever {
             let times = recorded(*slot);
             let known = self.deaths == 0 && !self.oracle.purged.contains(run);
-            assert!(times <= 1 && (times == 1 || !known), "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}");
+            assert!(
+                times <= 1 && (times == 1 || !known),
+                "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}"
+            );
         }
     }
 }

@@ -57,7 +57,7 @@ impl Run {
         };
         let allowed = self.allowed(&live, end, ending, step);
         let outcome = record.outcome;
-        assert!(allowed.outcomes.contains(&outcome), "run {id}: {live:?} ended with {end:?}: {record:?} in {self:#?}");
+        assert!(allowed.outcomes.contains(&outcome), "run {id}: {live:?} ended with {end:?}: {record:?} in {self:?}");
         check_record(&live, end, record, &allowed);
         if outcome == Outcome::Completed {
             if let Some(attached) = allowed.attached {

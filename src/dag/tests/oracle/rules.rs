@@ -8,6 +8,7 @@ use super::super::sketch::{Group, Sketch};
 use crate::base::{RunId, Wall};
 use crate::dag::model::{Executor, Needs, OnFailure, State, TaskId, Trigger};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub(in super::super) struct Live {
     pub(in super::super) lost: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in super::super) struct Run {
     pub(in super::super) sketch: Rc<Sketch>,
     pub(in super::super) groups: Vec<Rc<Group>>,
@@ -75,6 +76,18 @@ pub(in super::super) struct Run {
     pub(in super::super) lives: Vec<Live>,
     pub(in super::super) history: Vec<State>,
     pub(in super::super) pass: u32,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}, pass {}, {:?}", self.history, self.pass, self.sketch)?;
+        for (place, task) in self.tasks.iter().enumerate() {
+            let (name, index) = (&self.group(place).name, task.id.index);
+            let Task { parents, state, attempts, used, due, passing, .. } = task;
+            writeln!(f, "{place}: {name}_{index} {state:?}, {attempts}/{used}, {due:?} {passing} after {parents:?}")?;
+        }
+        self.lives.iter().try_for_each(|live| writeln!(f, "{live:?}"))
+    }
 }
 
 impl Run {
@@ -346,14 +359,16 @@ impl Run {
             edges.extend(children.iter().filter(later).map(|child| (group, *child)));
         }
         let is_old = |group: u32| (group as usize) < old;
-        // What a new group is put before must not have begun; neither may it come before its generator.
+        // What a new group itself is put before must not have begun. A child of the generator may have, by hand: then
+        // waiting comes too late.
         let mut doubtful = false;
-        for (_, child) in edges.iter().filter(|(parent, child)| !is_old(*parent) && is_old(*child)) {
-            let tasks = || self.of_group(*child).map(|task| &self.tasks[task]);
-            if tasks().any(|task| task.passing || !matches!(task.state, State::Queued | State::Killed)) {
+        for edge in edges.iter().filter(|(parent, child)| !is_old(*parent) && is_old(*child)) {
+            let tasks = || self.of_group(edge.1).map(|task| &self.tasks[task]);
+            let begun = tasks().any(|task| task.passing || !matches!(task.state, State::Queued | State::Killed));
+            if begun && declared.contains(edge) {
                 return Err(NotAttached::Never("a child has begun"));
             }
-            doubtful |= tasks().any(|task| task.begun || !task.untouched);
+            doubtful |= begun || tasks().any(|task| task.begun || !task.untouched);
         }
         // The generator comes before all it has made.
         let mut with_generator = edges.clone();
