@@ -39,12 +39,12 @@ pub fn put(run: u64, state: &str) -> Call {
 }
 
 /// Refuses unless the run is in one of these states: what is meant for another one is a slip of the pen.
-pub async fn only_if(at: &mut Session, run: u64, states: &[&str], else_: &str) -> Result<(), Problem> {
+pub async fn only_if(at: &mut Session, run: u64, states: &[&str]) -> Result<(), Problem> {
     let answer = at.client.ask(Call::get(&of_run(run, "/state"))).await?;
     let state = text(&answer, "state");
     match states.contains(&state) {
         true => Ok(()),
-        false => Err(Problem::Misuse(format!("run {run} is {state}, not {}{else_}", states.join(" or ")))),
+        false => Err(Problem::Misuse(format!("run {run} is {state}, not {}", states.join(" or ")))),
     }
 }
 

@@ -37,7 +37,7 @@ use clap::{Args, Subcommand};
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  hostler dag submit examples/hello.yaml --wait
+  hostler dag submit examples/dag/hello.yaml --wait
   hostler dag submit pack.yaml --param DIR=/srv/photos --param OUT=/srv/packed
   hostler dag list
   hostler dag show 7

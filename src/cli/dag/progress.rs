@@ -90,7 +90,9 @@ impl Shown {
     fn show(&mut self, at: &Session, summary: &Value) -> Result<(), Problem> {
         let counts = Counts::of(summary);
         let state = text(summary, "state");
-        let line = if state == "RUNNING" { counts.to_string() } else { format!("{counts} ({state})") };
+        // The end is told by itself.
+        let is_plain = state == "RUNNING" || is_over(state);
+        let line = if is_plain { counts.to_string() } else { format!("{counts} ({state})") };
         self.bar.set_length(counts.total);
         self.bar.set_position(counts.done);
         self.bar.set_message(line.clone());

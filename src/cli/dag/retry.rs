@@ -26,7 +26,7 @@ pub(super) struct Retry {
 impl Retry {
     pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
         let run = self.run;
-        only_if(at, run, &["ERRORED", "KILLED"], &format!(": `hostler dag show {run}` tells more")).await?;
+        only_if(at, run, &["ERRORED", "KILLED"]).await?;
         change(at, put(run, "QUEUED"), &format!("restarted run {run}")).await?;
         if self.wait { progress::until_over(at, run).await } else { Ok(Exit::Done) }
     }

@@ -4,7 +4,7 @@ use super::answer::{Counts, cell, moment, of_run, of_task, text, time};
 use crate::base::Now;
 use crate::cli::client::Call;
 use crate::cli::exit::{Exit, Problem};
-use crate::cli::out::{fields, word};
+use crate::cli::out::{fields, plain, word};
 use crate::cli::{Session, tasks};
 use clap::Args;
 use serde_json::{Value, json};
@@ -112,9 +112,9 @@ fn head(at: &Session, run: &Value) -> Result<(), Problem> {
         ("started", time(run, "startTime")),
         ("changed", changed.unwrap_or_default()),
     ];
-    let known = lines.into_iter().filter(|(_, value)| !value.is_empty());
-    let rows: Vec<Vec<String>> = known.map(|(key, value)| vec![key.to_owned(), value]).collect();
-    at.out.table(&["", ""], &rows)?;
+    for (key, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        at.out.line(&format!("{key:10}{}", plain(value)))?;
+    }
     at.out.line("")
 }
 
@@ -145,7 +145,14 @@ async fn show_task(at: &mut Session, run: u64, task: &str) -> Result<(), Problem
         return at.out.value(&definition);
     }
     let state = at.client.ask(Call::get(&of_task(run, task, "/state"))).await?;
-    let mut rows = vec![vec!["state".to_owned(), cell(&state, "state")]];
-    rows.extend(fields(&definition));
+    let known = [vec!["state".to_owned(), cell(&state, "state")]].into_iter().chain(fields(&definition));
+    let rows: Vec<Vec<String>> = known.flat_map(|row| lines(&row)).collect();
     at.out.table(&["FIELD", "VALUE"], &rows)
+}
+
+/// A field as rows of a table, one for each line of its value: a script is read line by line.
+fn lines(row: &[String]) -> Vec<Vec<String>> {
+    let [key, value] = row else { return vec![row.to_vec()] };
+    let keys = std::iter::once(key.clone()).chain(std::iter::repeat(String::new()));
+    keys.zip(value.lines()).map(|(key, line)| vec![key, line.replace('\t', "    ")]).collect()
 }

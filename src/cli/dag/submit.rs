@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hostler dag submit examples/hello.yaml --wait
+  hostler dag submit examples/dag/hello.yaml --wait
   hostler dag submit pack.json --param DIR=/srv/photos --param OUT=/srv/packed
   hostler dag submit fetch.yaml --param ZONE=north --param ZONE=south --param DAY=@days.txt
   generate | hostler dag submit - --key \"import-$(date +%F)\"

@@ -57,7 +57,7 @@ async fn waiting_shows_what_changes_and_ends_well_when_the_run_is_completed() {
         "run 7: 0/3 done, 0 running (QUEUED)",
         "run 7: 0/3 done, 1 running",
         "run 7: 2/3 done, 0 running, 1 to be tried again (PAUSED)",
-        "run 7: 3/3 done, 0 running (COMPLETED)",
+        "run 7: 3/3 done, 0 running",
         "run 7 is COMPLETED",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), lines);
