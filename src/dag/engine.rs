@@ -17,7 +17,7 @@
 
 use super::executors::Hands;
 use super::machine::{Ask, Asker, Change, Effect, End, Event, How, Plan, Room, StoredRun, Verdict, View, What};
-use super::model::{Attempt, Capacity, DagRunId};
+use super::model::{Capacity, DagRunId};
 use super::records::{self, LoadError};
 use super::specification::Limits;
 use super::{events, output};
@@ -480,16 +480,5 @@ pub fn file_of(handle: &Handle, run: DagRunId, slot: RunId, stream: Stream) -> i
     output::Files { run, slot }.stem(stream)
 }
 
-/// All bytes of one stream of an ended attempt, from its record or its file; at most the last `most` of them.
-///
-/// # Errors
-/// The file system's.
-pub async fn bytes_of(
-    handle: &Handle,
-    run: DagRunId,
-    attempt: &Attempt,
-    stream: Stream,
-    most: u64,
-) -> io::Result<bytes::Bytes> {
-    output::bytes(&handle.tools.logs, run, attempt, stream, most).await
-}
+#[cfg(test)]
+mod tests;

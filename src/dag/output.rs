@@ -6,12 +6,10 @@
 //! core which dies in between finds it again.
 
 use super::engine::Stream;
-use super::model::{Addition, Attempt, Blueprint, DagRunId, Kept};
+use super::model::{Addition, Blueprint, DagRunId, Kept};
 use super::specification::{self, Limits};
 use crate::base::RunId;
-use crate::logs::{Logs, Selection, Stem, Whole};
-use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt as _;
+use crate::logs::{Logs, Stem, Whole};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -118,8 +116,9 @@ pub(super) fn collect(logs: &Logs, files: Files, over: bool, generator: Option<&
     };
     let whole = look(Stream::Output, GENERATED_MAX);
     let generated = match &whole {
-        Ok(Whole::Bytes(text)) => specification::generated(text, &generator.blueprint, &generator.limits)
-            .map_err(|why| why.to_string()),
+        Ok(Whole::Bytes(text)) => {
+            specification::generated(text, &generator.blueprint, &generator.limits).map_err(|why| why.to_string())
+        }
         Ok(Whole::Length(length)) => Err(format!("expected at most {GENERATED_MAX} bytes, not {length}")),
         Err(why) => Err(format!("it cannot be read: {why}")),
     };
@@ -174,45 +173,11 @@ pub(super) async fn remove(logs: Logs, run: DagRunId) {
     }
 }
 
-/// The last `most` bytes of one stream of an ended attempt.
-///
-/// # Errors
-/// The file system's.
-pub(super) async fn bytes(
-    logs: &Logs,
-    run: DagRunId,
-    attempt: &Attempt,
-    stream: Stream,
-    most: u64,
-) -> io::Result<Bytes> {
-    let kept = match stream {
-        Stream::Output => &attempt.output,
-        Stream::Errors => &attempt.errors,
-    };
-    let slot = match (kept, attempt.slot) {
-        (Kept::Here(bytes), _) => {
-            let from = bytes.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
-            return Ok(bytes.slice(from..));
-        }
-        (Kept::File(_), None) => return Ok(Bytes::new()),
-        (Kept::File(_), Some(slot)) => slot,
-    };
-    let stem = Files { run, slot }.stem(stream)?;
-    let from = logs.length(&stem).await?.saturating_sub(most);
-    let selection = Selection { from: Some(from), ..Selection::default() };
-    let append = |mut all: BytesMut, piece: Bytes| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    };
-    Ok(logs.read(&stem, selection).try_fold(BytesMut::new(), append).await?.freeze())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Wall;
-    use crate::dag::model::Outcome;
-    use crate::logs::Settings;
+    use crate::logs::{Selection, Settings};
+    use futures_util::TryStreamExt as _;
     use serde_json::json;
     use std::path::PathBuf;
     use tempfile::TempDir;
@@ -252,22 +217,6 @@ mod tests {
             let blueprint = Arc::new(specification::parse(text.as_bytes(), &limits).unwrap());
             collect(&self.logs, FILES, true, Some(&Generator { blueprint, limits }))
         }
-
-        async fn last(&self, kept: Kept, most: u64) -> Bytes {
-            let attempt = Attempt {
-                slot: Some(FILES.slot),
-                pass: 0,
-                start: Wall::UNIX_EPOCH,
-                stop: Wall::UNIX_EPOCH,
-                rc: 0,
-                outcome: Outcome::Completed,
-                remark: String::new(),
-                output: kept,
-                errors: Kept::default(),
-                usage: None,
-            };
-            bytes(&self.logs, FILES.run, &attempt, Stream::Output, most).await.unwrap()
-        }
     }
 
     #[tokio::test]
@@ -301,18 +250,6 @@ mod tests {
         file.set_len(GENERATED_MAX + 1).unwrap(); // a hole: nothing is written
         let why = shelf.generated().generated.unwrap().unwrap_err();
         assert!(why.starts_with("expected at most "), "{why}");
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_stream_is_read_from_the_record_or_the_file() {
-        let shelf = Shelf::new().await;
-        assert_eq!(shelf.last(Kept::Here("abcdef".into()), 2).await, "ef");
-        assert_eq!(shelf.last(Kept::Here("abcdef".into()), 100).await, "abcdef");
-        let long: Vec<u8> = (0..200_000_u32).map(|place| b'a' + (place % 26) as u8).collect();
-        shelf.write(Stream::Output, &long);
-        let kept = Kept::File(long.len() as u64);
-        assert_eq!(shelf.last(kept.clone(), 150_000).await, &long[50_000..]);
-        assert_eq!(shelf.last(kept, u64::MAX).await, &long);
     }
 
     #[tokio::test]

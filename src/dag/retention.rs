@@ -12,6 +12,8 @@ use crate::base::Wall;
 use crate::logs::Stem;
 use crate::store::{Batch, ReadError, Reader};
 use chrono::{TimeDelta, Utc};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// Between two passes.
@@ -152,33 +154,37 @@ fn forgotten(reader: &Reader, keys_since: Wall, dags: &[DagName]) -> Result<Batc
 
 /// Removes the output of runs that nobody knows: a crash may have come between the end of a record and that of its
 /// files.
-async fn remove_unknown_output(handle: &Handle) -> std::io::Result<()> {
-    let logs = handle.tools.logs.clone();
-    let root = Stem::new(output::ROOT).map_err(std::io::Error::other)?;
-    let list = move || -> std::io::Result<Vec<DagRunId>> {
-        let entries = match std::fs::read_dir(logs.path(&root)) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let number = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-        Ok(entries.filter_map(number).map(DagRunId).collect())
-    };
-    let directories = tokio::task::spawn_blocking(list).await.map_err(std::io::Error::other)??;
+async fn remove_unknown_output(handle: &Handle) -> io::Result<()> {
+    let root = handle.tools.logs.path(&Stem::new(output::ROOT).map_err(io::Error::other)?);
+    let runs = tokio::task::spawn_blocking(move || directories(&root)).await.map_err(io::Error::other)??;
     // A run whose directory was there then had been decided before; after this it is in the store.
     handle.settled().await;
-    let unknown = read(handle, move |reader| {
-        let mut unknown = Vec::new();
-        for run in directories {
-            if records::row(reader, run)?.is_none() {
-                unknown.push(run);
-            }
-        }
-        Ok(unknown)
-    });
-    for run in unknown.await.unwrap_or_default() {
+    for run in read(handle, move |reader| unknown(reader, runs)).await.unwrap_or_default() {
         output::remove(handle.tools.logs.clone(), run).await;
     }
     Ok(())
+}
+
+/// The runs that have a directory in this one.
+fn directories(root: &Path) -> io::Result<Vec<DagRunId>> {
+    let entries = match std::fs::read_dir(root) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let number = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    Ok(entries.filter_map(number).map(DagRunId).collect())
+}
+
+/// Those of them that are not in the store.
+fn unknown(reader: &Reader, mut runs: Vec<DagRunId>) -> Result<Vec<DagRunId>, ReadError> {
+    let mut found = Vec::new();
+    runs.sort_unstable();
+    for run in runs {
+        if records::row(reader, run)?.is_none() {
+            found.push(run);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::engine::{Cause, Engine, Handle, READ_AT_ONCE, Settings, Tools, close}
 use super::executors::{Hands, Known, Local, Phase, collect, exit};
 use super::machine::{self, FIRST_SLOT, Found, Held, LiveAttempt, Room, Stored};
 use super::model::{Blueprint, DagRunId, TaskId};
-use super::output::{self, Files, Generator};
+use super::output::{self, Collected, Files, Generator};
 use super::records;
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
@@ -121,7 +121,7 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
     let known =
         |live: &LiveAttempt, phase| (live.slot, Known::new(live.run, phase, generators.find(live.run, live.task)));
     let mut all: HashMap<_, _> = stored.live.iter().map(|live| known(live, Phase::Over)).collect();
-    let mut found = Found { held: Vec::new(), new_keeper, new_boot, stopping: host.stopping };
+    let mut found = Found { new_keeper, new_boot, stopping: host.stopping, ..Found::default() };
     let mut spent = Vec::new();
     for held in host.held {
         let live = match records::read_intent(&held.intent) {
@@ -143,6 +143,15 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
             _ => drop(all.extend([known(&held.live, phase)])),
         }
         found.held.push(held);
+    }
+    // Where processes may be left, they may still write.
+    let over = !new_keeper || new_boot;
+    let held: HashSet<_> = found.held.iter().map(|held| held.live.slot).collect();
+    for live in stored.live.iter().filter(|live| !live.ended && !held.contains(&live.slot)) {
+        let files = Files { run: live.run, slot: live.slot };
+        let Collected { output, errors, .. } = output::collect(logs, files, over, None);
+        spent.extend(output::spent(files, &output, &errors));
+        found.written.insert(live.slot, (output, errors));
     }
     Ok(ReadBack { stored, found, known: all, batch, spent })
 }

@@ -32,23 +32,27 @@ const CATCH_UPS: [(&str, CatchUp); 3] = [("none", CatchUp::None), ("last", Catch
 /// # Errors
 /// Names the key and what was expected.
 pub fn read(name: DagName, body: &[u8], limits: &Limits, owner: Arc<Owner>, runs_as: u32) -> Result<Dag, Invalid> {
-    let no_object = |why: serde_json::Error| Invalid(format!("expected a JSON object with a specification: {why}"));
-    let parts: BTreeMap<String, &RawValue> = serde_json::from_slice(body).map_err(no_object)?;
-    let is_bare = parts.contains_key("tasks") && !parts.contains_key("specification");
-    let (text, schedule) = if is_bare {
-        (serde_json::from_slice::<&RawValue>(body).map_err(no_object)?, None)
-    } else {
-        let known = || KEYS.into_iter().chain(SHOWN);
-        if let Some(key) = parts.keys().find(|key| !known().any(|known| known == *key)) {
-            return Err(unknown(key, &KEYS));
+    let whole: &RawValue = serde_json::from_slice(body).map_err(|why| Invalid(format!("this is no JSON: {why}")))?;
+    if !whole.get().starts_with('{') {
+        return Err(Invalid(format!("expected an object with specification, not {}", start(whole.get()))));
+    }
+    let broken = |why: serde_json::Error| Invalid(why.to_string());
+    let parts: BTreeMap<String, &RawValue> = serde_json::from_str(whole.get()).map_err(broken)?;
+    if parts.contains_key("tasks") && !parts.contains_key("specification") {
+        return compile(name, whole.get().into(), None, limits, owner, runs_as);
+    }
+    if let Some(key) = parts.keys().find(|key| !KEYS.iter().chain(&SHOWN).any(|known| known == key)) {
+        return Err(unknown(key, &KEYS));
+    }
+    let specification = parts.get("specification");
+    let text = specification.ok_or_else(|| Invalid("specification: expected an object, and there is none".into()))?;
+    let schedule = match parts.get("schedule") {
+        Some(raw) if raw.get().starts_with('{') => Some(serde_json::from_str(raw.get()).map_err(broken)?),
+        Some(raw) if raw.get() != "null" => {
+            return Err(Invalid(format!("schedule: expected an object with cron, not {}", start(raw.get()))));
         }
-        let text = parts
-            .get("specification")
-            .ok_or_else(|| Invalid("specification: expected one, and there is none".into()))?;
-        (*text, parts.get("schedule").copied().filter(|schedule| schedule.get() != "null"))
+        _ => None,
     };
-    let schedule =
-        schedule.map(|raw| serde_json::from_str(raw.get()).map_err(|_| no_schedule(raw.get()))).transpose()?;
     let schedule = schedule.map(read_schedule).transpose()?;
     compile(name, text.get().into(), schedule, limits, owner, runs_as)
 }
@@ -65,12 +69,12 @@ pub fn compile(
     owner: Arc<Owner>,
     runs_as: u32,
 ) -> Result<Dag, Invalid> {
-    let plain = specification::parse(text.as_bytes(), limits)?;
+    let plain = specification::parse(text.as_bytes(), limits).map_err(|why| why.of_key("specification"))?;
     let parameters = schedule.as_ref().map(|schedule| &schedule.parameters).filter(|given| !given.is_empty());
     let (blueprint, fired_text) = match parameters {
         None => (plain, text.clone()),
         Some(given) => {
-            let in_schedule = |why: Invalid| Invalid(format!("schedule: {why}"));
+            let in_schedule = |why: Invalid| why.of_key("schedule");
             let fired = specification::with_parameters(text.as_bytes(), given).map_err(in_schedule)?;
             (specification::parse(fired.as_bytes(), limits).map_err(in_schedule)?, fired.into())
         }
@@ -84,7 +88,7 @@ pub fn compile(
 /// Names the key and what was expected.
 pub fn read_schedule(parts: Map<String, Value>) -> Result<Schedule, Invalid> {
     if let Some(key) = parts.keys().find(|key| !SCHEDULE_KEYS.contains(&key.as_str())) {
-        return Err(Invalid(format!("schedule: {}", unknown(key, &SCHEDULE_KEYS))));
+        return Err(unknown(key, &SCHEDULE_KEYS).of_key("schedule"));
     }
     let text = text_of(&parts, "cron")?
         .ok_or_else(|| Invalid("schedule: cron: expected a crontab line, and there is none".into()))?;
@@ -96,7 +100,10 @@ pub fn read_schedule(parts: Map<String, Value>) -> Result<Schedule, Invalid> {
     let parameters = match parts.get("parameters") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(parameters)) => parameters.clone(),
-        Some(other) => return Err(Invalid(format!("schedule: parameters: expected an object, not {other}"))),
+        Some(other) => {
+            let other = start(&other.to_string());
+            return Err(Invalid(format!("schedule: parameters: expected an object, not {other}")));
+        }
     };
     Ok(Schedule {
         cron,
@@ -136,9 +143,9 @@ pub fn show_schedule(schedule: &Schedule) -> Map<String, Value> {
     shown
 }
 
-fn no_schedule(found: &str) -> Invalid {
-    let start: String = found.chars().take(40).collect();
-    Invalid(format!("schedule: expected an object with cron, not {start}"))
+/// As much of a value as a message has room for.
+fn start(json: &str) -> String {
+    json.chars().take(40).collect()
 }
 
 fn unknown(key: &str, valid: &[&str]) -> Invalid {
@@ -153,7 +160,7 @@ fn text_of<'a>(parts: &'a Map<String, Value>, key: &str) -> Result<Option<&'a st
     match parts.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Invalid(format!("schedule: {key}: expected a string, not {other}"))),
+        Some(other) => Err(Invalid(format!("schedule: {key}: expected a string, not {}", start(&other.to_string())))),
     }
 }
 

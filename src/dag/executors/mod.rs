@@ -140,4 +140,4 @@ fn refused(stage: &kept::Stage, errno: i32) -> How {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -29,9 +29,9 @@ struct Bench {
     told: UnboundedReceiver<Message>,
 }
 
-async fn tools(dir: &TempDir) -> (Tools, Twin) {
+/// What the room works with, in this directory and with this store.
+pub(in crate::dag) async fn tools(dir: &TempDir, store: Store) -> (Tools, Twin) {
     let (link, twin) = Link::scripted();
-    let store = Store::in_memory();
     let logs = Logs::open(dir.path().join("logs"), crate::logs::Settings::default()).unwrap();
     let launcher = Launcher::new(Base::of_this_process(&[]), Helpers::start(&link, &twin.welcome(Vec::new())));
     let (bus, metrics) = (Bus::new(Wall::UNIX_EPOCH), Metrics::new("test"));
@@ -59,21 +59,26 @@ async fn tools(dir: &TempDir) -> (Tools, Twin) {
     (Tools { store, link, logs, launcher, tasks, bus, metrics }, twin)
 }
 
+/// Settings for four small tasks at once.
+pub(in crate::dag) fn settings() -> Settings {
+    Settings {
+        capacity: Capacity { cores: 4, memory_mb: 4096, running: 100 },
+        max_tasks: 1_000,
+        grace: Duration::from_secs(1),
+        log_max: 1 << 20,
+        keep_runs: 10,
+        keep_for: Duration::from_secs(60),
+        keep_keys: Duration::from_secs(60),
+        own_uid: nix::unistd::geteuid().as_raw(),
+    }
+}
+
 impl Bench {
     async fn new() -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let (tools, twin) = tools(&dir).await;
+        let (tools, twin) = tools(&dir, Store::in_memory()).await;
         let (own, told) = unbounded_channel();
-        let settings = Arc::new(Settings {
-            capacity: Capacity { cores: 4, memory_mb: 4096, running: 100 },
-            max_tasks: 1_000,
-            grace: Duration::from_secs(1),
-            log_max: 1 << 20,
-            keep_runs: 10,
-            keep_for: Duration::from_secs(60),
-            keep_keys: Duration::from_secs(60),
-            own_uid: nix::unistd::geteuid().as_raw(),
-        });
+        let settings = Arc::new(settings());
         let local = Local::new(&tools, &settings, &own, HashMap::new());
         let hands = Hands::new(&tools, &own, local);
         Bench { dir, tools, twin, hands, told }

@@ -63,12 +63,16 @@ impl Room {
             },
             left: found.new_keeper && !found.new_boot,
         };
+        let mut written = found.written;
         let mut held: BTreeMap<RunId, Held> = found.held.into_iter().map(|held| (held.live.slot, held)).collect();
         let mut ends = Vec::new();
         for live in live {
             match held.remove(&live.slot) {
                 Some(held) => ends.extend(room.go_on(live, held)),
-                None => room.lost(live, lost),
+                None => {
+                    let written = written.remove(&live.slot).unwrap_or_default();
+                    room.lost(live, lost, written);
+                }
             }
         }
         for held in held.into_values() {
@@ -215,10 +219,10 @@ impl Room {
     }
 
     /// A stored attempt that nobody holds any more.
-    fn lost(&mut self, attempt: LiveAttempt, lost: Lost) {
+    fn lost(&mut self, attempt: LiveAttempt, lost: Lost, written: (Kept, Kept)) {
         let (slot, leader) = (attempt.slot, attempt.leader);
         if !attempt.ended {
-            self.interrupted(&attempt, lost.remark);
+            self.interrupted(&attempt, lost.remark, written);
         }
         if !lost.left || !self.runs.contains_key(&attempt.run) {
             return self.scratch.write(Write::DeleteLive(slot));
@@ -237,7 +241,7 @@ impl Room {
     }
 
     /// Records that an attempt was interrupted. Its task is to be repeated, unless somebody had killed it.
-    fn interrupted(&mut self, attempt: &LiveAttempt, remark: &str) {
+    fn interrupted(&mut self, attempt: &LiveAttempt, remark: &str, (output, errors): (Kept, Kept)) {
         let LiveAttempt { slot, run: id, task, number, pass, start, .. } = *attempt;
         let Some(run) = self.runs.get_mut(&id) else { return };
         let (over, present, owner) = (run.state().is_over(), pass == run.row.pass, run.row.runs_as);
@@ -261,8 +265,8 @@ impl Room {
             rc,
             outcome,
             remark: remark.to_owned(),
-            output: Kept::default(),
-            errors: Kept::default(),
+            output,
+            errors,
             usage: None,
         };
         let told = Some((number, rc, outcome));

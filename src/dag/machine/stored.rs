@@ -2,7 +2,8 @@
 
 use super::calendar::StoredDag;
 use crate::base::{Mono, RunId, Wall};
-use crate::dag::model::{Addition, Blueprint, DagRunId, Job, Mark, Outcome, RunRow, TaskId};
+use crate::dag::model::{Addition, Blueprint, DagRunId, Job, Kept, Mark, Outcome, RunRow, TaskId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run as the store has it.
@@ -112,6 +113,8 @@ pub struct Found {
     pub new_boot: bool,
     /// Whether the keeper was already told to stop everything.
     pub stopping: bool,
+    /// What stored attempts that the keeper does not hold have written to both streams.
+    pub written: BTreeMap<RunId, (Kept, Kept)>,
 }
 
 /// An attempt that the keeper holds.

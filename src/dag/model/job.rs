@@ -188,6 +188,11 @@ impl<'a> Instance<'a> {
         Some(Instance { template, places })
     }
 
+    /// Of what it is an instance.
+    pub fn template(&self) -> &'a Template {
+        self.template
+    }
+
     /// The value of a parameter; none: there is no such parameter, or it is a list that the template was not expanded
     /// over.
     pub fn value(&self, name: &str) -> Option<&'a str> {

@@ -95,3 +95,19 @@ pub struct Capacity {
     /// Attempts at once, whatever they need.
     pub running: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_stored_dags_are_fit_for_paths() {
+        for good in ["a", "Nightly_build-2.1", "_", &"x".repeat(128)] {
+            assert_eq!(DagName::new(good).map(String::from), Ok(good.to_owned()));
+        }
+        for bad in ["", ".", "..", ".x", "-x", "a/b", "a b", "\u{e9}", "a\0", &"x".repeat(129)] {
+            assert!(DagName::new(bad).is_err(), "{bad:?} was accepted");
+            assert!(serde_json::from_value::<DagName>(bad.into()).is_err(), "{bad:?} was read");
+        }
+    }
+}

@@ -53,3 +53,19 @@ impl Values {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_out_as_they_went_in() {
+        let texts = ["", "a", "", "\u{e9}\u{1f600}", "bc", ""];
+        let mut values = Values::default();
+        assert!(values.is_empty() && values.get(0).is_none());
+        assert!(texts.iter().all(|text| values.push(text)));
+        values.shrink();
+        assert_eq!(values.iter().collect::<Vec<_>>(), texts);
+        assert_eq!((values.len(), values.longest(), values.get(3), values.get(6)), (6, 6, Some(texts[3]), None));
+    }
+}

@@ -8,8 +8,14 @@ use super::shapes::{Attempted, Marked, Passed};
 use crate::base::Wall;
 use crate::dag::machine::{Entry, Last};
 use crate::dag::model::{Attempt, DagRunId, Mark, Outcome, TaskId};
-use crate::store::{Batch, ReadError, Reader, Scan};
+use crate::store::{Batch, ReadError, Reader, Record, Scan};
 use std::iter::Peekable;
+
+/// A task and its ended attempts, oldest first, with their numbers.
+type Attempts = (TaskId, Vec<(u32, Attempt)>);
+
+/// A record as a scan has it.
+type Scanned<R> = Result<(<R as Record>::Key, R), ReadError>;
 
 /// No stored mark reaches beyond a multiple of this.
 const BLOCK: u32 = 1024;
@@ -65,12 +71,11 @@ pub fn attempts(reader: &Reader, run: DagRunId, task: TaskId) -> Result<Vec<(u32
 
 /// The ended attempts of a run's tasks from one task on, task by task in the order of their ids; tasks without any are
 /// left out. Blocks while it is iterated.
-#[expect(clippy::type_complexity, reason = "one use")]
 pub fn attempts_from(
     reader: &Reader,
     run: DagRunId,
     from: TaskId,
-) -> Box<dyn Iterator<Item = Result<(TaskId, Vec<(u32, Attempt)>), ReadError>> + Send> {
+) -> Box<dyn Iterator<Item = Result<Attempts, ReadError>> + Send> {
     let (group, index) = (from.group, from.index);
     // The row that covers the first task may begin before it.
     let start = row_at(reader, run, from).map(|row| row.map_or(index, |(first, _)| first));
@@ -107,7 +112,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn try_next(&mut self) -> Result<Option<(TaskId, Vec<(u32, Attempt)>)>, ReadError> {
+    fn try_next(&mut self) -> Result<Option<Attempts>, ReadError> {
         while self.row.as_ref().is_none_or(|(from, to, _)| from >= to) {
             let Some(entry) = self.rows.next() else { break };
             let ((_, (group, first)), row) = entry?;
@@ -126,7 +131,7 @@ impl Tasks {
             found.push((1, attempt.clone()));
             *from += 1;
         }
-        let of_task = |entry: &Result<(_, _), _>| matches!(entry, Ok(((_, (group, (index, _))), _)) if place(*group, *index) == next);
+        let of_task = |entry: &Scanned<Attempted>| matches!(entry, Ok(((_, (group, (index, _))), _)) if place(*group, *index) == next);
         while let Some(entry) = self.singles.next_if(of_task) {
             let ((_, (_, (_, number))), attempted) = entry?;
             found.push((number, attempted.into()));
@@ -136,7 +141,7 @@ impl Tasks {
 }
 
 impl Iterator for Tasks {
-    type Item = Result<(TaskId, Vec<(u32, Attempt)>), ReadError>;
+    type Item = Result<Attempts, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.try_next().transpose()
@@ -274,7 +279,7 @@ fn append(entries: &mut Vec<Entry>, next: Entry) {
 }
 
 fn rows(reader: &Reader, run: DagRunId) -> Result<Vec<Span<Told>>, ReadError> {
-    let span = |entry: Result<((u64, (u32, u32)), Passed), ReadError>| {
+    let span = |entry: Scanned<Passed>| {
         let ((_, (group, first)), row) = entry?;
         let from = place(group, first);
         Ok(Span { from, to: from + u64::from(row.n), what: Told::then(None, 1, &row.a) })
@@ -301,7 +306,7 @@ fn singles(reader: &Reader, run: DagRunId, rows: &[Span<Told>]) -> Result<Vec<Sp
 }
 
 fn marks(reader: &Reader, run: DagRunId) -> Result<Vec<Span<PassMark>>, ReadError> {
-    let span = |entry: Result<((u64, (u32, (u32, (u32, u32)))), Marked), ReadError>| {
+    let span = |entry: Scanned<Marked>| {
         let ((_, (group, (first, (pass, count)))), mark) = entry?;
         let from = place(group, first);
         Ok(Span { from, to: from + u64::from(count), what: PassMark { pass, mark } })

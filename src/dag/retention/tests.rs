@@ -85,3 +85,14 @@ fn old_keys_go() {
     let kept = |run: u64| records::key(&store.reader(), 0, &format!("of {run}")).unwrap().is_some();
     assert_eq!((kept(3), kept(5)), (false, true));
 }
+
+#[test]
+fn output_of_runs_that_are_not_in_the_store_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["3", "4", "11", "lost+found"] {
+        std::fs::create_dir(root.path().join(name)).unwrap();
+    }
+    let reader = store(vec![run(3, State::Running, 3), run(5, State::Completed, 5)]).reader();
+    assert_eq!(unknown(&reader, directories(root.path()).unwrap()), Ok(vec![DagRunId(4), DagRunId(11)]));
+    assert_eq!(directories(&root.path().join("none")).unwrap(), []);
+}

@@ -102,8 +102,10 @@ fn each_text<'a>(members: &'a Map<String, Value>, see: &mut dyn FnMut(&'a str)) 
 pub fn check(templates: &mut [Template], limits: &Limits) -> Result<(), Invalid> {
     let mut tries = TRIES_MAX;
     for template in templates {
-        let tried = rules(&template.job).into_iter().try_for_each(|rule| rule.check(template, limits, &mut tries));
-        tried.map_err(|why| why.of_key("job").of_task(&template.name))?;
+        if let Some(mut instance) = Instance::new(template, 0) {
+            let tried = rules(&template.job).iter().try_for_each(|rule| rule.check(&mut instance, limits, &mut tries));
+            tried.map_err(|why| why.of_key("job").of_task(&template.name))?;
+        }
         let fixed = |key| job::text(&template.job, key).is_none_or(|text| axes_in(text, template).is_empty());
         template.needs = (fixed("cores") && fixed("memoryMB")).then(|| template.needs(0));
     }
@@ -141,15 +143,17 @@ fn rules(job: &Map<String, Value>) -> Vec<Rule<'_>> {
     rules
 }
 
-impl Rule<'_> {
-    /// Tries the text with every combination of the values of the lists it refers to.
-    fn check(&self, template: &Template, limits: &Limits, tries: &mut u64) -> Result<(), Invalid> {
+impl<'a> Rule<'a> {
+    /// Tries the text with every combination of the values of the lists it refers to. The instance is the first one, and
+    /// is so again after it.
+    fn check(&self, instance: &mut Instance<'a>, limits: &Limits, tries: &mut u64) -> Result<(), Invalid> {
         if self.by_beginning
             && let Some(Piece::Text(beginning)) = pieces(self.text).next()
             && (self.check)(beginning, limits).is_ok()
         {
             return Ok(());
         }
+        let template = instance.template();
         let axes = axes_in(self.text, template);
         let lengths = axes.iter().filter_map(|axis| template.axes.get(*axis)).map(|(_, values)| values.len() as u64);
         let combinations: u64 = lengths.product(); // at most as many as instances
@@ -157,7 +161,6 @@ impl Rule<'_> {
             let many = "too many combinations of values to check";
             Invalid(format!("{many}: {combinations} for {}, and {tries} are left", job::quoted(self.text)))
         })?;
-        let Some(mut instance) = Instance::new(template, 0) else { return Ok(()) };
         loop {
             (self.check)(&instance.text(self.text), limits)?;
             if !instance.advance(&axes) {

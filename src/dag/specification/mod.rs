@@ -134,7 +134,7 @@ fn compile(tasks: &RawValue, around: Around<'_>, limits: &Limits) -> Result<Vec<
     let defaults = serde_json::to_string(&around.defaults.job).map_or(0, |text| text.len());
     if defaults.saturating_mul(members.len()) > DEFAULTS_MAX {
         return Err(Invalid(format!(
-            "jobDefaults: expected at most {DEFAULTS_MAX} bytes in all tasks together, not {defaults} in each of {}",
+            "defaults of jobs: expected at most {DEFAULTS_MAX} bytes in all tasks together, not {defaults} in each of {}",
             members.len()
         )));
     }

@@ -64,23 +64,58 @@ fn what_is_left_out_has_its_usual_value() {
 
 #[test]
 fn what_is_wrong_is_named_with_what_was_expected() {
-    refused("{", expect!["expected a JSON object with a specification: EOF while parsing an object at line 1 column 1"]);
-    refused("[]", expect!["expected a JSON object with a specification: invalid type: sequence, expected a map at line 1 column 0"]);
-    refused("{}", expect!["specification: expected one, and there is none"]);
-    refused(r#"{"specification": 5}"#, expect!["expected an object, not 5"]);
-    refused(r#"{"specification": {"tag": "t", "tasks": {}}}"#, expect!["tasks: expected an object with at least one task, not {}"]);
-    refused(r#"{"specification": {}, "shedule": {}}"#, expect![[r#"there is no key "shedule": did you mean schedule?"#]]);
+    refused("{", expect!["this is no JSON: EOF while parsing an object at line 1 column 1"]);
+    refused("[]", expect!["expected an object with specification, not []"]);
+    refused("{}", expect!["specification: expected an object, and there is none"]);
+    refused(r#"{"specification": 5}"#, expect!["specification: expected an object, not 5"]);
+    refused(
+        r#"{"specification": {"tag": "t", "tasks": {}}}"#,
+        expect!["specification: tasks: expected an object with at least one task, not {}"],
+    );
+    refused(
+        r#"{"specification": {}, "shedule": {}}"#,
+        expect![[r#"there is no key "shedule": did you mean schedule?"#]],
+    );
     refused(r#"{"tag": "t"}"#, expect![[r#"there is no key "tag": expected one of specification, schedule"#]]);
     refused(&with_schedule(json!("daily")), expect![[r#"schedule: expected an object with cron, not "daily""#]]);
     refused(&with_schedule(json!({})), expect!["schedule: cron: expected a crontab line, and there is none"]);
-    refused(&with_schedule(json!({"cron": "0 3 * *"})), expect!["schedule: cron: expected 5 fields (minute, hour, day of month, month, day of week) or an @alias, found 4 fields"]);
-    refused(&with_schedule(json!({"cron": "61 * * * *"})), expect![[r#"schedule: cron: minute: "61" is not valid, expected a number from 0 to 59"#]]);
+    refused(
+        &with_schedule(json!({"cron": "0 3 * *"})),
+        expect![
+            "schedule: cron: expected 5 fields (minute, hour, day of month, month, day of week) or an @alias, found 4 fields"
+        ],
+    );
+    refused(
+        &with_schedule(json!({"cron": "61 * * * *"})),
+        expect![[r#"schedule: cron: minute: "61" is not valid, expected a number from 0 to 59"#]],
+    );
     refused(&with_schedule(json!({"cron": 5})), expect!["schedule: cron: expected a string, not 5"]);
-    refused(&with_schedule(json!({"cron": "@reboot"})), expect!["schedule: cron: expected times, and @reboot is none: only cron tasks have it"]);
-    refused(&with_schedule(json!({"cron": "@daily", "timezone": "Mars"})), expect![[r#"schedule: timezone: unknown time zone "Mars": expected a name such as "Europe/Berlin" or "UTC""#]]);
-    refused(&with_schedule(json!({"cron": "@daily", "timezon": "UTC"})), expect![[r#"schedule: there is no key "timezon": did you mean timezone?"#]]);
-    refused(&with_schedule(json!({"cron": "@daily", "overlap": "wait"})), expect![[r#"schedule: overlap: expected one of skip, queue, allow, replace, not "wait""#]]);
-    refused(&with_schedule(json!({"cron": "@daily", "catch_up": true})), expect!["schedule: catch_up: expected a string, not true"]);
-    refused(&with_schedule(json!({"cron": "@daily", "parameters": ["P"]})), expect![[r#"schedule: parameters: expected an object, not ["P"]"#]]);
-    refused(&with_schedule(json!({"cron": "@daily", "parameters": {"Q": "1"}})), expect![[r#"schedule: parameter "Q": the specification has none of this name"#]]);
+    refused(
+        &with_schedule(json!({"cron": "@reboot"})),
+        expect!["schedule: cron: expected times, and @reboot is none: only cron tasks have it"],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "timezone": "Mars"})),
+        expect![[r#"schedule: timezone: unknown time zone "Mars": expected a name such as "Europe/Berlin" or "UTC""#]],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "timezon": "UTC"})),
+        expect![[r#"schedule: there is no key "timezon": did you mean timezone?"#]],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "overlap": "wait"})),
+        expect![[r#"schedule: overlap: expected one of skip, queue, allow, replace, not "wait""#]],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "catch_up": true})),
+        expect!["schedule: catch_up: expected a string, not true"],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "parameters": ["P"]})),
+        expect![[r#"schedule: parameters: expected an object, not ["P"]"#]],
+    );
+    refused(
+        &with_schedule(json!({"cron": "@daily", "parameters": {"Q": "1"}})),
+        expect![[r#"schedule: parameter "Q": the specification has none of this name"#]],
+    );
 }

@@ -101,7 +101,8 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     insist(&mut world, Ask::Edit(run, below, Edit::Skip), is(run, "below_0", State::Completed));
     set(&mut world, run, State::Queued);
     world.until("the first is over", |world| world.state(run) == State::Errored);
-    let other = submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
+    let other =
+        submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
     world.until("its long task runs", is(other, "long_0", State::Running));
     world.until("what forks has ended", is(other, "forks_0", State::Errored));
     insist(&mut world, Ask::Kill(other), |world| world.state(other) == State::Killed);

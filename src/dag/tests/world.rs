@@ -16,10 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub(super) const SETTINGS: Settings = Settings {
-    capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 },
-    grace: Duration::from_secs(5),
-};
+pub(super) const SETTINGS: Settings =
+    Settings { capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 }, grace: Duration::from_secs(5) };
 
 /// How long a batch may wait for its flush.
 const FLUSH: Duration = Duration::from_millis(5);
@@ -314,7 +312,7 @@ impl World {
         self.ahead = self.disk.clone();
         self.done = false;
         let (new_keeper, new_boot, stopping) = (self.new_keeper, self.new_boot, self.stopping);
-        let found = Found { held: self.keeper.held(), new_keeper, new_boot, stopping };
+        let found = Found { held: self.keeper.held(), new_keeper, new_boot, stopping, ..Found::default() };
         let before = Some(self.oracle.clone());
         let (room, plan) = Room::recover(self.settings, self.disk.read(), found.clone(), self.now);
         self.room = room;
@@ -481,10 +479,8 @@ impl World {
     /// When something happens next: by itself, or because the machine wants to be asked.
     fn next(&self) -> Option<Mono> {
         let due = self.room.deadline();
-        let by_wall = self
-            .room
-            .wall_deadline()
-            .map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
+        let by_wall =
+            self.room.wall_deadline().map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
         [self.agenda.next(), due, by_wall].into_iter().flatten().min().map(|at| at.max(self.now.mono))
     }
 
@@ -611,7 +607,10 @@ impl World {
         for (slot, (run, task, how)) in &self.keeper.ever {
             let times = recorded(*slot);
             let known = self.deaths == 0 && !self.oracle.purged.contains(run);
-            assert!(times <= 1 && (times == 1 || !known), "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}");
+            assert!(
+                times <= 1 && (times == 1 || !known),
+                "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}"
+            );
         }
     }
 }

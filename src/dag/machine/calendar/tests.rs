@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Mono;
-use crate::dag::model::{Blueprint, Defaults, Executor, OnFailure, Parameters};
+use crate::dag::model::{Blueprint, Defaults, Executor, OnFailure};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -34,7 +34,7 @@ fn dag(of: &str, schedule: impl Into<Option<Schedule>>) -> Dag {
         max_parallel: None,
         priority: 0,
         user: None,
-        parameters: Parameters::new().into(),
+        parameters: Arc::default(),
         defaults: Defaults::default(),
     };
     Dag {

@@ -325,7 +325,7 @@ fn few_bytes_cannot_fill_the_memory_or_the_day() {
     let mut copies = with(Value::Object(tasks));
     copies["jobDefaults"] = json!({"note": long});
     let why = read(&copies).expect_err("it was accepted").0;
-    assert!(why.starts_with("jobDefaults: expected at most 134217728 bytes in all tasks together"), "{why}");
+    assert!(why.starts_with("defaults of jobs: expected at most 134217728 bytes in all tasks together"), "{why}");
 
     let list = vec!["=x"; 2_500];
     let job = json!({"command": ["x"], "environment": ["a{{P}}{{Q}}"]});
