@@ -11,6 +11,7 @@ use crate::base::{Now, Wall};
 use crate::logs::Selection;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tasks of a run that get a sentence of their own.
@@ -36,14 +37,19 @@ impl Handle {
     /// such name.
     pub async fn why(&self, caller: &Caller, name: &str) -> Option<Why> {
         let (run, task) = parts(name)?;
-        let view = self.view(run).await.ok()??;
+        let view = Arc::new(self.view(run).await.ok()??);
         if !caller.may_touch(view.row.runs_as) {
             return None;
         }
         let now = Now::read().wall;
         let (mut sentences, chosen) = match task {
             Some(name) => (Vec::new(), vec![view.find(name)?]),
-            None => (vec![headline(&view.row, now)], decisive(&view)),
+            None => {
+                let viewed = view.clone();
+                // Of a million tasks, each may have to be looked at.
+                let chosen = tokio::task::spawn_blocking(move || decisive(&viewed)).await.ok()?;
+                (vec![headline(&view.row, now)], chosen)
+            }
         };
         let mut told = tasks::facts(self, run, chosen).await.ok()?;
         told.sort_by_key(|(_, facts)| facts.last.as_ref().map(|(_, attempt)| attempt.stop));
@@ -106,7 +112,7 @@ fn parts(name: &str) -> Option<(DagRunId, Option<&str>)> {
 /// failing those, one that waits.
 fn decisive(view: &View) -> Vec<TaskId> {
     let some = |states: &[State], most: usize| -> Vec<TaskId> {
-        // Whole groups are passed over by their numbers alone when the run has none in these states.
+        // Where there are none, nothing is looked through.
         if states.iter().all(|state| view.row.counts.of(*state) == 0) {
             return Vec::new();
         }
@@ -182,7 +188,6 @@ fn when(at: Wall, now: Wall) -> String {
 mod tests {
     use super::*;
     use crate::dag::wire::tests::{at, attempt, row, view};
-    use std::sync::Arc;
 
     #[test]
     fn names_are_of_runs_or_their_tasks() {
