@@ -9,7 +9,6 @@ use crate::dag::model::*;
 use crate::dag::specification;
 use crate::dag::stored;
 use crate::store::{ReadError, Reader};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -73,27 +72,18 @@ pub fn load_run(reader: &Reader, run: DagRunId) -> Result<Option<StoredRun>, Loa
             .map_err(refused(format!("what a generator added to run {run}")))?;
         additions.push(StoredAddition { first, by, addition });
     }
-    let edits = edits(reader, run, &blueprint, &additions)?;
+    let edits = edits(reader, run)?;
     let entries = tasks::entries(reader, run)?;
     Ok(Some(StoredRun { row, blueprint: Arc::new(blueprint), additions, entries, edits }))
 }
 
-/// The jobs that were replaced, read again as their clients wrote them.
-fn edits(
-    reader: &Reader,
-    run: DagRunId,
-    blueprint: &Blueprint,
-    additions: &[StoredAddition],
-) -> Result<Vec<(TaskId, Arc<Job>)>, LoadError> {
-    let added = additions.iter().flat_map(|added| &added.addition.templates);
-    let templates: Vec<&Arc<Template>> = blueprint.templates.iter().chain(added).collect();
+/// The jobs that were replaced. They are stored as they are shown, with nothing left to be filled in.
+fn edits(reader: &Reader, run: DagRunId) -> Result<Vec<(TaskId, Arc<Job>)>, LoadError> {
     let mut edits = Vec::new();
     for entry in reader.scan::<Edited>((run.0, (0, 0))..=(run.0, (u32::MAX, u32::MAX))) {
         let ((_, (group, index)), Edited(shown)) = entry?;
-        let what = || format!("the job given to task {index} of group {group} of run {run}");
-        let template = templates.get(group as usize).ok_or_else(|| missing(what()))?;
-        let job = specification::job(&Value::Object(shown), template, index, &ACCEPTED).map_err(refused(what()))?;
-        edits.push((TaskId { group, index }, Arc::new(job)));
+        let what = format!("the job given to task {index} of group {group} of run {run}");
+        edits.push((TaskId { group, index }, Arc::new(Job::read(shown).map_err(refused(what))?)));
     }
     Ok(edits)
 }

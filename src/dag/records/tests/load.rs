@@ -39,14 +39,10 @@ fn a_start_finds_what_is_not_over_and_what_still_runs() {
 fn a_run_is_compiled_again_with_what_was_added_and_edited() {
     let blueprint = specification::parse(SPECIFICATION.as_bytes(), &ACCEPTED).unwrap();
     let addition = specification::generated(ADDED.as_bytes(), &blueprint, &ACCEPTED).unwrap();
-    let job = |group: &Template, command: &[&str]| {
-        let job = json!({"command": command, "cores": "2"});
-        Arc::new(specification::job(&job, group, 0, &ACCEPTED).unwrap())
-    };
-    let edits = vec![
-        (task(0, 0), job(&blueprint.templates[0], &["echo", "{{P}}", "again"])),
-        (task(2, 0), job(&addition.templates[0], &["false"])),
-    ];
+    // What looks like a parameter now is the value of one: it is not filled in again.
+    let job = |command: &[&str]| json!({"command": command, "cores": "2", "environment": []});
+    let job = |command| Arc::new(Job::read(job(command).as_object().cloned().unwrap()).unwrap());
+    let edits = vec![(task(0, 0), job(&["echo", "{{P}}", "{{none}}"])), (task(2, 0), job(&["false"]))];
     let mut writes = put_run(7, State::Killed);
     writes.push(Write::PutAddition { run: RUN, first: 2, by: task(1, 0), text: addition.text.clone() });
     writes.extend(edits.iter().map(|(task, job)| Write::PutEdit { run: RUN, task: *task, job: job.clone() }));
