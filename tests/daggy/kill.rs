@@ -18,15 +18,21 @@ fn two_sleeps(daemon: &Daemon) -> (u64, Vec<i32>) {
     (run, tree)
 }
 
+/// Waits until the first attempt of a task is recorded: a killed one takes a moment to end. The run's record.
+#[track_caller]
+fn await_attempt(daemon: &Daemon, run: u64, task: &str) -> Value {
+    until("the attempt is recorded", SOON, || {
+        let record = record(daemon, run);
+        (!attempts(&record, task).is_empty()).then_some(record)
+    })
+}
+
 /// What is left of [`two_sleeps`] after a kill.
 #[track_caller]
 fn is_killed(daemon: &Daemon, run: u64, tree: &[i32]) {
     assert_eq!(state(daemon, run), "KILLED");
     await_gone(tree);
-    let record = until("the attempt is recorded", SOON, || {
-        let record = record(daemon, run);
-        (!attempts(&record, "s_0").is_empty()).then_some(record)
-    });
+    let record = await_attempt(daemon, run, "s_0");
     assert_eq!(record["taskStates"], json!({"s_0": "KILLED", "d_0": "QUEUED"}));
     let attempt = attempt(&record, "s_0");
     assert!(matches!(attempt["rc"].as_i64(), Some(9 | 15)), "{attempt}");
@@ -85,6 +91,7 @@ fn case_085_a_killed_task_is_not_tried_again() {
     }
     kill(&daemon, &format!("{run}/task/s"));
     assert_eq!(task_state(&daemon, run, "s"), "KILLED");
+    await_attempt(&daemon, run, "s_0");
     gate.open();
     let record = ends(&daemon, run, "ERRORED");
     assert_eq!(record["taskStates"], json!({"s_0": "KILLED", "other_0": "COMPLETED"}));
