@@ -22,7 +22,8 @@ fn instances_of_a_group_start_in_their_order() {
 #[test]
 fn the_task_of_highest_priority_starts_first() {
     let mut world = room_for(1, 0);
-    let run = world.submit(&sketch([group("a"), group("b").priority(1), group("c").priority(7), group("d").priority(-1)]));
+    let run =
+        world.submit(&sketch([group("a"), group("b").priority(1), group("c").priority(7), group("d").priority(-1)]));
     world.run_for(secs(10));
     assert_eq!(world.started(run), ["c_0", "b_0", "a_0", "d_0"]);
     world.check_end();

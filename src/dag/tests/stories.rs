@@ -84,7 +84,8 @@ fn any_move(chance: &mut Chance, sketches: usize) -> Move {
         84..86 => Move::Flush,
         86..91 => Move::Dies(any_victim(chance)),
         91..98 => {
-            let manner = Manner { applied: chance.percent(50), acted: chance.pick(&[Acted::Not, Acted::Half, Acted::All]) };
+            let manner =
+                Manner { applied: chance.percent(50), acted: chance.pick(&[Acted::Not, Acted::Half, Acted::All]) };
             Move::WillDie(chance.below(6), any_victim(chance), manner)
         }
         _ => Move::Shutdown(chance.percent(40)),

@@ -16,10 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub(super) const SETTINGS: Settings = Settings {
-    capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 },
-    grace: Duration::from_secs(5),
-};
+pub(super) const SETTINGS: Settings =
+    Settings { capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 }, grace: Duration::from_secs(5) };
 
 /// How long a batch may wait for its flush.
 const FLUSH: Duration = Duration::from_millis(5);
@@ -467,13 +465,15 @@ impl World {
     }
 
     fn leader_ends(&mut self, slot: RunId, signal: Option<i32>) {
-        let Some(end) = self.keeper.leader_ends(slot, signal, self.now.wall) else { return self.keeper.forget() };
-        if let Some(child) = self.keeper.children.get(&slot) {
-            if let Some(lingers) = child.script.lingers.filter(|_| !end.tree_empty) {
-                self.later(lingers, Fact::TreeEnds(slot));
-            }
+        let told = self.keeper.leader_ends(slot, signal, self.now.wall);
+        let child = self.keeper.children.get(&slot).filter(|child| !child.leads && child.tree);
+        if let Some(lingers) = child.and_then(|child| child.script.lingers) {
+            self.later(lingers, Fact::TreeEnds(slot));
         }
-        self.step(Event::Ended(Box::new(end)), None);
+        match told {
+            Some(end) => drop(self.step(Event::Ended(Box::new(end)), None)),
+            None => self.keeper.forget(),
+        }
     }
 
     // --- time
@@ -481,10 +481,8 @@ impl World {
     /// When something happens next: by itself, or because the machine wants to be asked.
     fn next(&self) -> Option<Mono> {
         let due = self.room.deadline();
-        let by_wall = self
-            .room
-            .wall_deadline()
-            .map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
+        let by_wall =
+            self.room.wall_deadline().map(|at| self.now.mono + (at - self.now.wall).to_std().unwrap_or_default());
         [self.agenda.next(), due, by_wall].into_iter().flatten().min().map(|at| at.max(self.now.mono))
     }
 
@@ -533,9 +531,12 @@ impl World {
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
-        let end = self.now.later(time);
+        let (begun, end) = (self.now.mono, self.now.later(time));
         let mut happenings = 0;
         while self.one(end.mono) {
+            if self.now.mono < begun {
+                return; // the host went down meanwhile
+            }
             happenings += 1;
             assert!(happenings < 100_000, "this never ends");
         }
@@ -611,7 +612,10 @@ impl World {
         for (slot, (run, task, how)) in &self.keeper.ever {
             let times = recorded(*slot);
             let known = self.deaths == 0 && !self.oracle.purged.contains(run);
-            assert!(times <= 1 && (times == 1 || !known), "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}");
+            assert!(
+                times <= 1 && (times == 1 || !known),
+                "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}"
+            );
         }
     }
 }

@@ -67,7 +67,8 @@ impl Oracle {
     }
 
     fn not_held(&mut self, id: DagRunId, live: &Live, found: &Found, step: &Step<'_>) {
-        let swept = step.plan.effects.iter().any(|it| matches!(it, Effect::EndLeftover { slot, .. } if *slot == live.slot));
+        let swept =
+            step.plan.effects.iter().any(|it| matches!(it, Effect::EndLeftover { slot, .. } if *slot == live.slot));
         assert!(!swept || found.new_keeper && !found.new_boot, "nothing can be left of {live:?}");
         let run = self.runs.get_mut(&id).unwrap();
         let by_core = run.noop() || run.tasks[live.task].step;
