@@ -1,13 +1,14 @@
 //! One long story with a bit of everything, told once per plan with somebody dying there: it must end as it does
 //! without that, but for attempts that are called interrupted and their repeats.
 
+use super::disk::RunOnDisk;
 use super::keeper::Script;
 use super::sketch::{Print, Sketch, group, sketch};
-use super::world::{Acted, Manner, Victim, World, millis, root, secs};
-use crate::dag::machine::{Ask, Fired, Verdict};
-use crate::dag::model::{DagName, DagRunId, Edit, Kept, Mark, Outcome, Owner, State, TaskId, Trigger};
+use super::world::{Acted, Manner, Victim, World, root, secs};
+use crate::dag::machine::{Ask, Fired, FiringRow, Verdict};
+use crate::dag::model::{Attempt, DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
 use crate::dag::stored;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ fn big() -> Sketch {
         group("victim").retries(3, 0),
         group("below").after("victim"),
         group("cleanup").after("below").when(Trigger::Always),
+        group("watch").after("victim").when(Trigger::Always),
         group("alarm").after("flaky").when(Trigger::Failure),
         group("report").after("alarm").after("collect"),
         group("slow").timeout(2),
@@ -90,12 +92,12 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     scripts(&mut world);
     world.dying = dying;
     let run = submit(&mut world, &big());
-    world.until("the victim runs", is(run, "victim_0", State::Running));
     let victim = world.task(run, "victim_0");
+    world.until("the victim runs", |world| world.room.attempt(run, victim).is_some_and(|it| it.leader.is_some()));
     insist(&mut world, Ask::KillTask(run, victim), is(run, "victim_0", State::Killed));
     world.until("a leaf runs", is(run, "leaf-0_0", State::Running));
     set(&mut world, run, State::Paused);
-    world.until("the leaves have completed", is(run, "leaf-0_1", State::Completed));
+    world.until("nothing runs", |world| world.oracle.runs[&run].lives.is_empty());
     let below = world.task(run, "below_0");
     insist(&mut world, Ask::Edit(run, below, Edit::Skip), is(run, "below_0", State::Completed));
     set(&mut world, run, State::Queued);
@@ -103,15 +105,35 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
     let other = submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
     world.until("its long task runs", is(other, "long_0", State::Running));
     world.until("what forks has ended", is(other, "forks_0", State::Errored));
+    world.until("both of it", is(other, "forks_1", State::Errored));
     insist(&mut world, Ask::Kill(other), |world| world.state(other) == State::Killed);
     set(&mut world, run, State::Queued);
     world.until("the first has completed", |world| world.state(run) == State::Completed);
     let noop = submit(&mut world, &sketch([group("a").times(30), group("b").times(30).after("a")]).noop());
     world.until("nothing was left to do", |world| world.state(noop) == State::Completed);
+    fire(&mut world);
     world.dying = None;
     world.run_for(secs(600));
     world.check_end();
     world
+}
+
+/// A schedule makes a run, once.
+fn fire(world: &mut World) {
+    let fired = sketch([group("a"), group("b").after("a")]);
+    let specification: Value = serde_json::from_str(&fired.text()).unwrap();
+    let body = json!({"specification": specification, "schedule": {"cron": "55 * * * *", "catch_up": "last"}});
+    let name = DagName::new("hourly").unwrap();
+    let owner = Arc::new(root().owner);
+    let dag = stored::read(name.clone(), body.to_string().as_bytes(), &super::LIMITS, owner, 0).unwrap();
+    world.dags.insert(name.clone(), Rc::new(fired));
+    insist(world, Ask::PutDag(Box::new(dag)), |world| world.room.calendar().get("hourly").is_some());
+    world.until("it has fired", |world| {
+        let completed = |run: &RunOnDisk| run.row.origin.dag().is_some() && run.row.state() == State::Completed;
+        world.ahead.runs.values().any(completed)
+    });
+    assert!(matches!(world.ahead.firings[..], [(_, FiringRow { what: Fired::Run(_), .. })]), "{:?}", world.ahead.firings);
+    insist(world, Ask::DeleteDag(name), |world| world.room.calendar().get("hourly").is_none());
 }
 
 /// What a client would see in the end: it must not depend on who died when.
@@ -125,7 +147,9 @@ fn outcome(world: &World) -> Vec<String> {
             for index in 0..it.template.count {
                 let task = TaskId { group: u32::try_from(group).unwrap(), index };
                 let attempts = run.attempts.get(&task).into_iter().flatten().map(|(_, attempt)| attempt);
-                let counted = attempts.filter(|attempt| attempt.outcome != Outcome::Interrupted);
+                // Whether a kill came upon an attempt or between two depends on the interruptions.
+            let told = |it: &&Attempt| !matches!(it.outcome, Outcome::Interrupted | Outcome::Killed);
+            let counted = attempts.filter(told);
                 let ends: Vec<_> = counted.map(|attempt| (attempt.pass, attempt.rc, attempt.outcome)).collect();
                 let name = it.template.instance(index);
                 let mark = run.marks.get(&task).map(|mark| &mark.mark);
@@ -171,7 +195,8 @@ fn the_story_has_what_it_should() {
     assert_eq!(world.codes(run, "plain-0_0"), [3, 0]);
     assert_eq!(world.codes(run, "victim_0"), [15, 0]);
     assert_eq!(world.codes(run, "slow_0"), [9, 0]);
-    assert_eq!(world.codes(run, "cleanup_0"), [0, 0], "it looks at what failed, so it runs again");
+    assert_eq!(world.codes(run, "watch_0"), [0, 0], "it looks at what was killed, so it runs again");
+    assert_eq!(world.codes(run, "cleanup_0"), [0], "what it looks at was passed over");
 }
 
 #[test]

@@ -299,8 +299,4 @@ impl Agenda {
     pub(super) fn has(&self, wanted: impl Fn(&Fact) -> bool) -> bool {
         self.facts.values().any(wanted)
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.facts.len()
-    }
 }

@@ -5,10 +5,11 @@ use crate::dag::machine::Submission;
 use crate::dag::model::{Executor, OnFailure, Origin, Trigger};
 use crate::dag::specification::parse;
 use serde_json::{Map, Value, json};
+use std::fmt;
 use std::sync::Arc;
 
 /// A group of tasks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) count: u32,
@@ -41,7 +42,7 @@ pub(super) enum Print {
 }
 
 /// A whole specification.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Sketch {
     /// By name.
     pub(super) groups: Vec<Group>,
@@ -275,6 +276,54 @@ impl Sketch {
     }
 }
 
+/// As it would be written here, so that what is found at random can be kept.
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group({:?})", self.name)?;
+        if self.count > 1 {
+            write!(f, ".times({})", self.count)?;
+        }
+        self.parents.iter().try_for_each(|name| write!(f, ".after({name:?})"))?;
+        self.children.iter().try_for_each(|name| write!(f, ".before({name:?})"))?;
+        if self.retries > 0 {
+            write!(f, ".retries({}, {})", self.retries, self.interval)?;
+        }
+        if self.trigger != Trigger::Success {
+            write!(f, ".when(Trigger::{:?})", self.trigger)?;
+        }
+        if self.priority != 0 {
+            write!(f, ".priority({})", self.priority)?;
+        }
+        if (self.cores, self.memory) != (1, 0) {
+            write!(f, ".needs({}, {})", self.cores, self.memory)?;
+        }
+        if let Some(timeout) = self.timeout {
+            write!(f, ".timeout({timeout})")?;
+        }
+        if self.step {
+            write!(f, ".step()")?;
+        }
+        self.prints.iter().try_for_each(|print| write!(f, ".prints(Print::{print:?})"))
+    }
+}
+
+impl fmt::Debug for Sketch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sketch({:?})", self.groups)?;
+        if self.on_failure == OnFailure::Stop {
+            write!(f, ".stopping()")?;
+        }
+        self.max_parallel.iter().try_for_each(|most| write!(f, ".at_most({most})"))?;
+        if self.priority != 0 {
+            write!(f, ".ranked({})", self.priority)?;
+        }
+        if self.executor == Executor::Noop {
+            write!(f, ".noop()")?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether every ancestor of a group has the trigger `success`. Others may be reset by a restart although they have
 /// completed, and a generator must not add its tasks twice.
 fn only_success_above(groups: &[Group], group: &Group) -> bool {
@@ -313,7 +362,7 @@ fn any_print(chance: &mut Chance, old: &[Group], depth: u32) -> Print {
     match chance.below(12) {
         0 => return Print::Garbage(""),
         1 => return Print::Garbage("not json"),
-        2 => return Print::Garbage("{}"),
+        2 => return Print::Groups(Vec::new()),
         _ => {}
     }
     let mut groups: Vec<Group> = Vec::new();

@@ -11,7 +11,7 @@ use crate::base::{Mono, Now, RunId, Wall};
 use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,
 };
-use crate::dag::model::{Capacity, DagRunId, Owner, State, TaskId};
+use crate::dag::model::{Capacity, DagName, DagRunId, Outcome, Owner, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -90,8 +90,6 @@ pub(super) struct World {
     launching: BTreeMap<RunId, Intended>,
     in_core: BTreeSet<RunId>,
     printed: BTreeMap<RunId, Vec<Group>>,
-    /// How often a task's life has come to its own end.
-    times: BTreeMap<(DagRunId, TaskId), u32>,
     pub(super) scripts: BTreeMap<String, Vec<Script>>,
     /// Makes up the scripts that are not given.
     pub(super) seed: Option<u64>,
@@ -109,6 +107,8 @@ pub(super) struct World {
     /// Instance names in the order of their starts.
     pub(super) starts: Vec<(DagRunId, String, Mono)>,
     pub(super) removed: Vec<DagRunId>,
+    /// What stored DAGs fire.
+    pub(super) dags: BTreeMap<DagName, Rc<Sketch>>,
 }
 
 impl World {
@@ -134,7 +134,6 @@ impl World {
             launching: BTreeMap::new(),
             in_core: BTreeSet::new(),
             printed: BTreeMap::new(),
-            times: BTreeMap::new(),
             scripts: BTreeMap::new(),
             seed: None,
             settings,
@@ -148,6 +147,7 @@ impl World {
             news: Vec::new(),
             starts: Vec::new(),
             removed: Vec::new(),
+            dags: BTreeMap::new(),
         };
         world.ahead.apply(&plan.writes);
         world.carry_out(plan, None, false);
@@ -210,8 +210,8 @@ impl World {
         let (room, ahead, all_printed) = (&self.room, &self.ahead, &self.printed);
         let view = |run| room.view(run).or_else(|| ahead.stored_run(run).map(|stored| View::of_stored(&stored)));
         let printed = |slot| all_printed.get(&slot).cloned();
-        let (now, view, printed) = (self.now, &view, &printed);
-        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, sketch: None });
+        let (now, view, printed, fired) = (self.now, &view, &printed, &self.dags);
+        judge(&mut self.oracle, Step { event: &Event::Tick, plan, now, view, printed, fired, sketch: None });
     }
 
     /// Carries a plan out. False: the core died over it.
@@ -361,7 +361,7 @@ impl World {
     fn start(&mut self, launch: Launch) {
         let (run, task, slot) = (launch.live.run, launch.live.task, launch.live.slot);
         assert!(!self.keeper.children.contains_key(&slot), "{slot} is started, and is there");
-        let time = self.times.get(&(run, task)).copied().unwrap_or(0);
+        let time = self.lives_lived(run, task);
         let name = &launch.template.name;
         let script = match (self.scripts.get(name), self.seed) {
             (Some(lives), _) => lives[lives.len().min(time as usize + 1) - 1],
@@ -379,6 +379,13 @@ impl World {
         let before = self.launching.insert(slot, Intended { launch, script, printed: text });
         assert!(before.is_none(), "{slot} is started twice");
         self.later(script.launch, Fact::Launched(slot));
+    }
+
+    /// How often a task's life has come to an end that counts.
+    fn lives_lived(&self, run: DagRunId, task: TaskId) -> u32 {
+        let attempts = self.ahead.runs.get(&run).and_then(|run| run.attempts.get(&task));
+        let counted = attempts.into_iter().flatten().filter(|(_, it)| it.outcome != Outcome::Interrupted);
+        u32::try_from(counted.count()).unwrap()
     }
 
     fn stop(&mut self, slot: RunId, force: bool) {
@@ -432,11 +439,10 @@ impl World {
     fn launched(&mut self, slot: RunId) {
         let Some(intended) = self.launching.remove(&slot) else { return };
         let (live, script) = (&intended.launch.live, intended.script);
-        let (key, name) = ((live.run, live.task), intended.launch.template.instance(live.task.index));
+        let (run, name) = (live.run, intended.launch.template.instance(live.task.index));
         if carried_out_by(&intended.launch) == By::Core {
             self.in_core.insert(slot);
-            *self.times.entry(key).or_default() += 1;
-            self.starts.push((key.0, name, self.now.mono));
+            self.starts.push((run, name, self.now.mono));
             let fails = script.ends != 0 && intended.launch.executor() == crate::dag::model::Executor::Local;
             let remark = if fails { "it does not start".into() } else { String::new() };
             self.later(script.lives, Fact::CoreEnds(slot, How::Code { code: i32::from(fails), remark }));
@@ -445,7 +451,6 @@ impl World {
             let leader = self.process_begins(intended);
             self.step(Event::Started { slot, leader: Some(leader) }, None);
         } else {
-            *self.times.entry(key).or_default() += 1;
             let how = How::NotStarted { rc: 127, why: "work: not found".into() };
             let end = plain_end(slot, how, self.now.wall);
             self.step(Event::Ended(Box::new(end)), None);
@@ -464,9 +469,7 @@ impl World {
     fn leader_ends(&mut self, slot: RunId, signal: Option<i32>) {
         let Some(end) = self.keeper.leader_ends(slot, signal, self.now.wall) else { return self.keeper.forget() };
         if let Some(child) = self.keeper.children.get(&slot) {
-            let (key, lingers) = ((child.live.run, child.live.task), child.script.lingers);
-            *self.times.entry(key).or_default() += 1;
-            if let Some(lingers) = lingers.filter(|_| !end.tree_empty) {
+            if let Some(lingers) = child.script.lingers.filter(|_| !end.tree_empty) {
                 self.later(lingers, Fact::TreeEnds(slot));
             }
         }
@@ -590,7 +593,7 @@ impl World {
     pub(super) fn check_end(&mut self) {
         self.flush();
         self.rests();
-        assert_eq!(self.agenda.len(), 0, "something will still happen: {:?}", self.agenda);
+        assert!(!self.agenda.has(|fact| !fact.goes_on()), "something will still happen: {:?}", self.agenda);
         assert!(self.keeper.children.is_empty(), "the keeper still holds {:?}", self.keeper.children);
         assert!(self.disk.live.is_empty(), "the disk still knows {:?}", self.disk.live);
         assert_eq!(self.room.running(), 0);

@@ -34,7 +34,7 @@ fn dag(of: &str, schedule: impl Into<Option<Schedule>>) -> Dag {
         max_parallel: None,
         priority: 0,
         user: None,
-        parameters: Parameters::new(),
+        parameters: Parameters::new().into(),
         defaults: Defaults::default(),
     };
     Dag {

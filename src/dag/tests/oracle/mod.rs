@@ -13,8 +13,8 @@ pub(super) use self::rules::Run;
 use self::rules::{Live, Reading, Task};
 use super::sketch::{Group, Sketch};
 use crate::base::{Now, RunId};
-use crate::dag::machine::{Effect, Event, Launch, Plan, View, Write};
-use crate::dag::model::{Attempt, Capacity, DagRunId, State, TaskId};
+use crate::dag::machine::{Effect, Event, Launch, Plan, Refusal, Verdict, View, Write};
+use crate::dag::model::{Attempt, Capacity, DagName, DagRunId, Origin, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -41,6 +41,8 @@ pub(super) struct Step<'a> {
     pub(super) view: &'a dyn Fn(DagRunId) -> Option<View>,
     /// What a generator's attempt has printed.
     pub(super) printed: &'a dyn Fn(RunId) -> Option<Vec<Group>>,
+    /// What stored DAGs run when they fire.
+    pub(super) fired: &'a BTreeMap<DagName, Rc<Sketch>>,
     /// What was submitted.
     pub(super) sketch: Option<Rc<Sketch>>,
 }
@@ -71,18 +73,21 @@ impl Oracle {
     /// Judges a step.
     pub(super) fn judge(&mut self, step: &Step<'_>) {
         match step.event {
-            Event::Asked { ask, .. } => self.asked(ask, step),
+            Event::Asked { ask, by, .. } if by.all => self.asked(ask, step),
+            Event::Asked { .. } => assert!(matches!(step.plan.verdict, Some(Verdict::Refused(Refusal::NoRun(_))))),
             Event::Started { .. } | Event::Tick => {}
             Event::Ended(end) => self.ended(end, step),
             Event::Passed { run, first, count } => self.passed(*run, *first, *count, step),
             Event::TreeEmpty { slot } | Event::LeftoverGone { slot } => self.gone(*slot),
             Event::Shutdown | Event::ShutdownNow => self.ending = true,
         }
-        self.follow(step.plan, step.now, step.view, *step.event == Event::Tick);
+        self.follow(step, *step.event == Event::Tick);
     }
 
     /// Follows the machine in what it is free to do, and compares all there is to see.
-    fn follow(&mut self, plan: &Plan, now: Now, view: &dyn Fn(DagRunId) -> Option<View>, timers_seen: bool) {
+    fn follow(&mut self, step: &Step<'_>, timers_seen: bool) {
+        let Step { plan, now, view, .. } = *step;
+        self.fired(step);
         let views: BTreeMap<_, _> = self
             .runs
             .iter()
@@ -110,6 +115,16 @@ impl Oracle {
         }
     }
 
+    /// Schedules make runs by themselves.
+    fn fired(&mut self, step: &Step<'_>) {
+        for write in &step.plan.writes {
+            let Write::PutRun(row) = write else { continue };
+            if let (Origin::Schedule(name, _), false) = (&row.origin, self.runs.contains_key(&row.id)) {
+                self.runs.insert(row.id, Run::new(Rc::clone(&step.fired[name])));
+            }
+        }
+    }
+
     fn start(&mut self, launch: &Launch, now: Now, timers_seen: bool) {
         let live = &launch.live;
         if let Some(again) = self.live_mut(live.slot) {
@@ -121,7 +136,7 @@ impl Oracle {
         let run = self.runs.get(&live.run).unwrap_or_else(|| panic!("a start of an unknown run: {live:?}"));
         let place = run.place(live.task).unwrap_or_else(|| panic!("a start of an unknown task: {live:?}"));
         let startable = run.startable(Reading::Bold, now.wall);
-        assert!(startable.contains(&place), "must not start yet: {:?} of {run:#?}", run.tasks[place]);
+        assert!(startable.contains(&place), "must not start yet: {:?} of {run:?}", run.tasks[place]);
         assert_eq!(live.number, run.tasks[place].attempts + 1, "number of {live:?}");
         assert_eq!(live.pass, run.pass, "pass of {live:?}");
         let edited = launch.edited.as_ref().map(|job| job.needs);
@@ -271,16 +286,16 @@ impl Oracle {
         for (id, run) in &self.runs {
             assert_ne!(run.state(), State::Queued, "run {id} does not begin");
             let ready = self.ready(run, now);
-            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run: {run:#?}");
+            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run: {run:?}");
             let idle = run.lives.iter().all(|live| live.ended);
             if run.state() == State::Running {
                 let passed_over: Vec<_> = (0..run.tasks.len()).filter(|task| run.not_needed(*task)).collect();
                 assert!(passed_over.is_empty(), "run {id}: {passed_over:?} are not needed");
-                assert!(!idle || !run.is_stuck(), "run {id} can get no further: {run:#?}");
+                assert!(!idle || !run.is_stuck(), "run {id} can get no further: {run:?}");
             }
             let done = run.all_completed() && matches!(run.state(), State::Running | State::Paused);
-            assert!(!done, "run {id} has completed: {run:#?}");
-            assert!(run.lives.iter().all(|live| !live.lost || live.killed), "run {id}: not started again: {run:#?}");
+            assert!(!done, "run {id} has completed: {run:?}");
+            assert!(run.lives.iter().all(|live| !live.lost || live.killed), "run {id}: not started again: {run:?}");
             for live in run.lives.iter().filter(|live| !live.ended && !live.late && !live.killed && !live.lost) {
                 let limit = run.tasks[live.task].timeout.unwrap_or(u64::MAX);
                 let age = (now.wall - live.started).num_seconds();
@@ -310,6 +325,14 @@ impl Run {
 
     /// The run is picked up, and what is not needed is passed over: the machine chooses when.
     fn begin(&mut self, view: &View) {
+        if self.state() == State::Killed {
+            // What was being passed was killed with its run, or had not begun.
+            for task in (0..self.tasks.len()).filter(|task| self.tasks[*task].passing).collect::<Vec<_>>() {
+                let killed = self.seen(view, task) == State::Killed;
+                self.tasks[task].state = if killed { State::Killed } else { State::Queued };
+                self.tasks[task].passing = false;
+            }
+        }
         if self.state() == State::Queued && view.row.history.len() > self.history.len() {
             self.history.push(State::Running);
         }
@@ -330,7 +353,7 @@ impl Run {
             (State::Running | State::Paused, State::Completed) => self.all_completed(),
             _ => false,
         };
-        assert!(right, "{:?} after {:?}: {self:#?}", new, self.history);
+        assert!(right, "{:?} after {:?}: {self:?}", new, self.history);
         self.history.push(new);
     }
 
@@ -356,7 +379,7 @@ impl Run {
             let seen = self.seen(view, place);
             counts[seen as usize] += 1;
             let passing = task.passing && seen == State::Running;
-            assert!(passing || seen == task.state, "run {id}: {:?} is {seen:?}: {self:#?}", task);
+            assert!(passing || seen == task.state, "run {id}: {:?} is {seen:?}: {self:?}", task);
         }
         assert_eq!(view.row.counts.0, counts, "counts of run {id}");
     }

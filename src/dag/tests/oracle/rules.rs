@@ -8,6 +8,7 @@ use super::super::sketch::{Group, Sketch};
 use crate::base::{RunId, Wall};
 use crate::dag::model::{Executor, Needs, OnFailure, State, TaskId, Trigger};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub(in super::super) struct Live {
     pub(in super::super) lost: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(in super::super) struct Run {
     pub(in super::super) sketch: Rc<Sketch>,
     pub(in super::super) groups: Vec<Rc<Group>>,
@@ -75,6 +76,18 @@ pub(in super::super) struct Run {
     pub(in super::super) lives: Vec<Live>,
     pub(in super::super) history: Vec<State>,
     pub(in super::super) pass: u32,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}, pass {}, {:?}", self.history, self.pass, self.sketch)?;
+        for (place, task) in self.tasks.iter().enumerate() {
+            let (name, index) = (&self.group(place).name, task.id.index);
+            let Task { parents, state, attempts, used, due, passing, .. } = task;
+            writeln!(f, "{place}: {name}_{index} {state:?}, {attempts}/{used}, {due:?} {passing} after {parents:?}")?;
+        }
+        self.lives.iter().try_for_each(|live| writeln!(f, "{live:?}"))
+    }
 }
 
 impl Run {
