@@ -6,7 +6,7 @@ use super::keeper::Script;
 use super::sketch::{Print, Sketch, group, sketch};
 use super::world::{Acted, Manner, Victim, World, root, secs};
 use crate::dag::machine::{Ask, Fired, FiringRow, Verdict};
-use crate::dag::model::{DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
+use crate::dag::model::{Attempt, DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
 use crate::dag::stored;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -29,6 +29,7 @@ fn big() -> Sketch {
         group("victim").retries(3, 0),
         group("below").after("victim"),
         group("cleanup").after("below").when(Trigger::Always),
+        group("watch").after("victim").when(Trigger::Always),
         group("alarm").after("flaky").when(Trigger::Failure),
         group("report").after("alarm").after("collect"),
         group("slow").timeout(2),
@@ -48,7 +49,7 @@ fn scripts(world: &mut World) {
     world.script("slow", [Script { lives: secs(1_000), heeds: None, ..Script::default() }, life(1, 0)]);
     world.script("web", [life(2, 0)]);
     world.script("forks", [Script { lingers: Some(secs(400)), ..life(1, 1) }]);
-    world.script("long", [life(30, 0)]);
+    world.script("long", [life(900, 0)]);
 }
 
 /// Does what a client does whose connection broke: asks again, unless it was done.
@@ -105,7 +106,12 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
         submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
     world.until("its long task runs", is(other, "long_0", State::Running));
     world.until("what forks has ended", is(other, "forks_0", State::Errored));
-    insist(&mut world, Ask::Kill(other), |world| world.state(other) == State::Killed);
+    world.until("both of it", is(other, "forks_1", State::Errored));
+    // It runs when it is killed, whoever died meanwhile.
+    while world.state(other) != State::Killed {
+        world.until("its long task runs", is(other, "long_0", State::Running));
+        world.ask(Ask::Kill(other));
+    }
     set(&mut world, run, State::Queued);
     world.until("the first has completed", |world| world.state(run) == State::Completed);
     let noop = submit(&mut world, &sketch([group("a").times(30), group("b").times(30).after("a")]).noop());
@@ -131,7 +137,11 @@ fn fire(world: &mut World) {
         let completed = |run: &RunOnDisk| run.row.origin.dag().is_some() && run.row.state() == State::Completed;
         world.ahead.runs.values().any(completed)
     });
-    assert!(matches!(world.ahead.firings[..], [(_, FiringRow { what: Fired::Run(_), .. })]), "{:?}", world.ahead.firings);
+    assert!(
+        matches!(world.ahead.firings[..], [(_, FiringRow { what: Fired::Run(_), .. })]),
+        "{:?}",
+        world.ahead.firings
+    );
     insist(world, Ask::DeleteDag(name), |world| world.room.calendar().get("hourly").is_none());
 }
 
@@ -146,7 +156,9 @@ fn outcome(world: &World) -> Vec<String> {
             for index in 0..it.template.count {
                 let task = TaskId { group: u32::try_from(group).unwrap(), index };
                 let attempts = run.attempts.get(&task).into_iter().flatten().map(|(_, attempt)| attempt);
-                let counted = attempts.filter(|attempt| attempt.outcome != Outcome::Interrupted);
+                // Whether a kill came upon an attempt or between two depends on the interruptions.
+                let told = |it: &&Attempt| !matches!(it.outcome, Outcome::Interrupted | Outcome::Killed);
+                let counted = attempts.filter(told);
                 let ends: Vec<_> = counted.map(|attempt| (attempt.pass, attempt.rc, attempt.outcome)).collect();
                 let name = it.template.instance(index);
                 let mark = run.marks.get(&task).map(|mark| &mark.mark);
@@ -192,7 +204,8 @@ fn the_story_has_what_it_should() {
     assert_eq!(world.codes(run, "plain-0_0"), [3, 0]);
     assert_eq!(world.codes(run, "victim_0"), [15, 0]);
     assert_eq!(world.codes(run, "slow_0"), [9, 0]);
-    assert_eq!(world.codes(run, "cleanup_0"), [0, 0], "it looks at what failed, so it runs again");
+    assert_eq!(world.codes(run, "watch_0"), [0, 0], "it looks at what was killed, so it runs again");
+    assert_eq!(world.codes(run, "cleanup_0"), [0], "what it looks at was passed over");
 }
 
 #[test]

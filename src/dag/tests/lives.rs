@@ -86,7 +86,8 @@ fn a_killed_task_is_never_tried_again() {
     let mut world = World::new();
     world.script("s", [lasting(60)]);
     world.script("r", [failing()]);
-    let run = world.submit(&sketch([group("s").retries(3, 0), group("r").retries(3, 60), group("q").after("s"), group("x")]));
+    let run =
+        world.submit(&sketch([group("s").retries(3, 0), group("r").retries(3, 60), group("q").after("s"), group("x")]));
     world.run_for(secs(2));
     for name in ["q", "s", "r"] {
         let task = world.task(run, name);
@@ -164,7 +165,10 @@ fn the_first_failure_stops_a_run_that_wants_it() {
     let run = world.submit(&plan.stopping());
     world.run_for(secs(60));
     assert_eq!((world.codes(run, "r"), world.codes(run, "long")), (vec![1], vec![1]), "nothing is tried again");
-    assert_eq!((world.state_of(run, "more_0"), world.state_of(run, "tidy_0")), (Some(State::Queued), Some(State::Completed)));
+    assert_eq!(
+        (world.state_of(run, "more_0"), world.state_of(run, "tidy_0")),
+        (Some(State::Queued), Some(State::Completed))
+    );
     world.check_end();
 }
 

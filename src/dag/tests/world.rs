@@ -465,13 +465,15 @@ impl World {
     }
 
     fn leader_ends(&mut self, slot: RunId, signal: Option<i32>) {
-        let Some(end) = self.keeper.leader_ends(slot, signal, self.now.wall) else { return self.keeper.forget() };
-        if let Some(child) = self.keeper.children.get(&slot) {
-            if let Some(lingers) = child.script.lingers.filter(|_| !end.tree_empty) {
-                self.later(lingers, Fact::TreeEnds(slot));
-            }
+        let told = self.keeper.leader_ends(slot, signal, self.now.wall);
+        let child = self.keeper.children.get(&slot).filter(|child| !child.leads && child.tree);
+        if let Some(lingers) = child.and_then(|child| child.script.lingers) {
+            self.later(lingers, Fact::TreeEnds(slot));
         }
-        self.step(Event::Ended(Box::new(end)), None);
+        match told {
+            Some(end) => drop(self.step(Event::Ended(Box::new(end)), None)),
+            None => self.keeper.forget(),
+        }
     }
 
     // --- time
@@ -529,9 +531,12 @@ impl World {
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
-        let end = self.now.later(time);
+        let (begun, end) = (self.now.mono, self.now.later(time));
         let mut happenings = 0;
         while self.one(end.mono) {
+            if self.now.mono < begun {
+                return; // the host went down meanwhile
+            }
             happenings += 1;
             assert!(happenings < 100_000, "this never ends");
         }

@@ -94,7 +94,10 @@ impl Oracle {
         let Verdict::Refused(why) = verdict else {
             assert_eq!(*verdict, Verdict::Accepted, "an edit of {task:?}");
             let free = run.state() == State::Paused || run.state().is_over();
-            assert!(free && state != State::Completed && !run.tasks[place].passing && run.running(place).is_none(), "an edit of {task:?} in {run:?}");
+            assert!(
+                free && state != State::Completed && !run.tasks[place].passing && run.running(place).is_none(),
+                "an edit of {task:?} in {run:?}"
+            );
             run.tasks[place].untouched = false;
             let task = &mut run.tasks[place];
             match edit {

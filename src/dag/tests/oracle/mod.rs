@@ -88,11 +88,8 @@ impl Oracle {
     fn follow(&mut self, step: &Step<'_>, timers_seen: bool) {
         let Step { plan, now, view, .. } = *step;
         self.fired(step);
-        let views: BTreeMap<_, _> = self
-            .runs
-            .iter()
-            .map(|(id, _)| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone"))))
-            .collect();
+        let views: BTreeMap<_, _> =
+            self.runs.iter().map(|(id, _)| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone")))).collect();
         for (id, view) in &views {
             self.runs.get_mut(id).unwrap().begin(view);
         }
@@ -158,7 +155,10 @@ impl Oracle {
         assert!(within, "overcommitted: {used:?} of {:?}", self.capacity);
         let run = &self.runs[&started];
         let at_once = run.lives.iter().filter(|live| !live.ended).count();
-        assert!(run.sketch.max_parallel.is_none_or(|most| at_once <= most as usize), "run {started}: {at_once} at once");
+        assert!(
+            run.sketch.max_parallel.is_none_or(|most| at_once <= most as usize),
+            "run {started}: {at_once} at once"
+        );
     }
 
     /// What is reserved: by attempts that have not ended; read timidly, by all that is left of any.
@@ -281,7 +281,8 @@ impl Oracle {
         if self.ending {
             return;
         }
-        let waiting = |run: &Run| !run.noop() && run.startable(Reading::Bold, now.wall).len() > self.ready(run, now).len();
+        let waiting =
+            |run: &Run| !run.noop() && run.startable(Reading::Bold, now.wall).len() > self.ready(run, now).len();
         let overtaken = self.starts >= 64 && self.runs.values().any(waiting);
         for (id, run) in &self.runs {
             assert_ne!(run.state(), State::Queued, "run {id} does not begin");
@@ -336,7 +337,9 @@ impl Run {
         if self.state() == State::Queued && view.row.history.len() > self.history.len() {
             self.history.push(State::Running);
         }
-        while let Some(task) = (0..self.tasks.len()).find(|task| self.not_needed(*task) && self.seen(view, *task) == State::Completed) {
+        while let Some(task) =
+            (0..self.tasks.len()).find(|task| self.not_needed(*task) && self.seen(view, *task) == State::Completed)
+        {
             (self.tasks[task].state, self.tasks[task].untouched) = (State::Completed, false);
         }
     }
