@@ -47,10 +47,8 @@ impl Room {
     /// Holds a run that only the store had, for this step and as long as it is needed.
     fn take_up(&mut self, id: DagRunId, found: Option<Box<StoredRun>>) {
         let Some(stored) = found.filter(|stored| stored.row.id == id && stored.row.state().is_over()) else { return };
-        if !self.runs.contains_key(&id) {
-            self.runs.insert(id, Run::of_stored(&stored));
-            self.scratch.touched.insert(id);
-        }
+        self.runs.entry(id).or_insert_with(|| Run::of_stored(&stored));
+        self.scratch.touched.insert(id);
     }
 
     /// A new run, which begins at once.

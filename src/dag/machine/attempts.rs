@@ -184,7 +184,10 @@ impl Room {
         self.scratch.plan.heard.extend(end.seq);
         let (slot, tree_empty) = (end.slot, end.tree_empty);
         let Some(live) = self.lives.get_mut(&slot).filter(|live| !live.attempt.ended) else {
-            return if tree_empty { self.gone(slot) } else { () };
+            if tree_empty {
+                self.gone(slot);
+            }
+            return;
         };
         live.attempt.ended = true;
         let (known, forced) = (live.known, live.stopping == Stopping::Forced);

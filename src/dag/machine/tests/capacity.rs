@@ -100,7 +100,7 @@ fn who_waits_with_a_claim_and_goes_away_keeps_nobody_waiting() {
         play.ends(&newest, 0);
     }
     assert_eq!(play.names(), ["0:first_0"], "the claim keeps a core free");
-    play.ask(Ask::SetState(big, State::Paused));
+    play.must(Ask::SetState(big, State::Paused));
     assert_eq!(play.room.running(), 2);
 }
 

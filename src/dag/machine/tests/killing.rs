@@ -40,7 +40,7 @@ fn a_killed_run_is_over_at_once_and_its_attempts_are_recorded_when_they_end() {
 fn a_killed_attempt_that_ends_well_was_killed_all_the_same() {
     let mut play = play();
     let id = play.submit(&run(json!({"s": {}})));
-    play.ask(Ask::Kill(id));
+    play.must(Ask::Kill(id));
     play.ends("s_0", 0);
     assert_eq!(play.codes(id, "s_0"), [15]);
 }
@@ -51,7 +51,7 @@ fn a_killed_run_gives_its_place_to_the_next() {
     let heavy = with(many(20), "job", json!({"command": ["work", "{{P}}"], "cores": "4"}));
     let id = play.submit(&run(json!({"s": heavy})));
     play.submit(&run(json!({"n": {}})));
-    play.ask(Ask::Kill(id));
+    play.must(Ask::Kill(id));
     let counts = play.view(id).row.counts;
     assert_eq!((counts.of(State::Killed), counts.of(State::Queued)), (1, 19));
     play.dies("s_0", libc::SIGTERM);
@@ -104,7 +104,7 @@ fn a_paused_run_lets_what_runs_end_and_starts_nothing() {
     assert_eq!(play.room.why_waiting(id, play.task(id, "a")), ["the run is paused"]);
     assert_eq!(play.ask(Ask::SetState(id, State::Running)), Verdict::Accepted);
     play.ends("a_0", 0);
-    play.ask(Ask::SetState(id, State::Paused));
+    play.must(Ask::SetState(id, State::Paused));
     play.ends("b_0", 0);
     assert_eq!(play.history(id), "QUEUED RUNNING PAUSED QUEUED RUNNING PAUSED COMPLETED");
 }
@@ -113,10 +113,10 @@ fn a_paused_run_lets_what_runs_end_and_starts_nothing() {
 fn a_paused_run_that_has_failed_stays_paused_until_it_is_resumed() {
     let mut play = play();
     let id = play.submit(&run(json!({"a": {}})));
-    play.ask(Ask::SetState(id, State::Paused));
+    play.must(Ask::SetState(id, State::Paused));
     play.ends("a_0", 1);
     assert_eq!(play.state(id), State::Paused);
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.history(id), "QUEUED RUNNING PAUSED QUEUED RUNNING ERRORED");
 }
 
@@ -172,9 +172,9 @@ fn a_restarted_task_waits_until_its_old_attempt_is_gone() {
     let mut play = play();
     let id = play.submit(&run(json!({"a": {}, "b": {}})));
     let old = play.slot("a_0");
-    play.ask(Ask::Kill(id));
+    play.must(Ask::Kill(id));
     play.dies("b_0", libc::SIGTERM);
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.states(id), "a_0 QUEUED, b_0 RUNNING");
     assert!(play.room.why_waiting(id, play.task(id, "a"))[0].contains("still ending"));
     let tree = play.leaves_a_tree("a_0", 0);
@@ -198,7 +198,7 @@ fn what_ran_because_of_a_failure_runs_again_with_it() {
     play.ends("mend_0", 0);
     play.ends("told_0", 0);
     assert_eq!(play.state(id), State::Errored);
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.states(id), "apart_0 COMPLETED, mend_0 QUEUED, told_0 QUEUED, work_0 RUNNING");
     play.ends("work_0", 1);
     play.ends("mend_0", 0);
@@ -215,7 +215,7 @@ fn a_generator_that_has_completed_is_not_run_again() {
     play.prints("g_0", &json!({"n": {}}));
     play.ends("n_0", 1);
     assert_eq!(play.state(id), State::Errored);
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.states(id), "g_0 COMPLETED, z_0 QUEUED, n_0 RUNNING");
     play.ends("n_0", 0);
     play.ends("z_0", 0);
@@ -228,13 +228,13 @@ fn tasks_that_start_nothing_are_killed_and_run_again() {
     let spec = run_with(json!({"executor": "noop"}), json!({"a": many(3), "b": {"parents": ["a"]}}));
     let id = play.submit(&spec);
     let outstanding = play.passes.clone();
-    play.ask(Ask::Kill(id));
+    play.must(Ask::Kill(id));
     assert_eq!(play.states(id), "a_0 KILLED, a_1 KILLED, a_2 KILLED, b_0 QUEUED");
     assert!(!play.room.holds(id));
     play.pass_all();
     assert_eq!(play.state(id), State::Killed, "an answer that comes too late changes nothing");
     assert_eq!(outstanding.len(), 1);
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     play.pass_all();
     assert_eq!(play.state(id), State::Completed);
     assert_eq!(play.codes(id, "a_2"), [0]);
@@ -249,14 +249,14 @@ fn tasks_are_edited_while_the_run_is_paused() {
     play.ends("a_0", 1);
     assert_eq!(refused(&mut play, Ask::Edit(id, b, Edit::Done)), Refusal::Active(id));
     assert_eq!(refused(&mut play, Ask::Edit(id, d, Edit::Done)), Refusal::TaskRunning);
-    play.ask(Ask::SetState(id, State::Paused));
+    play.must(Ask::SetState(id, State::Paused));
     assert_eq!(refused(&mut play, Ask::Edit(id, d, Edit::Done)), Refusal::TaskRunning);
     assert_eq!(play.ask(Ask::Edit(id, a, Edit::Done)), Verdict::Accepted);
     assert_eq!(refused(&mut play, Ask::Edit(id, a, Edit::Skip)), Refusal::TaskCompleted);
     assert_eq!(play.ask(Ask::Edit(id, c, Edit::Skip)), Verdict::Accepted);
     assert_eq!(play.states(id), "a_0 COMPLETED, b_0 QUEUED, c_0 COMPLETED, d_0 RUNNING");
     assert_eq!(play.names(), ["0:d_0"]);
-    play.ask(Ask::SetState(id, State::Running));
+    play.must(Ask::SetState(id, State::Running));
     assert_eq!(play.names(), ["0:d_0", "0:b_0"]);
     play.all_end(0);
     assert_eq!(play.state(id), State::Completed);
@@ -279,13 +279,13 @@ fn a_run_that_is_over_is_edited_and_restarted() {
     assert_eq!(play.ask(Ask::Edit(id, b, Edit::Job(other.clone()))), Verdict::Accepted);
     assert_eq!(play.state(id), State::Errored);
     assert!(!play.room.holds(id));
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.names(), ["0:b_0"]);
     assert_eq!(play.running[&play.slot("b_0")].edited, Some(other));
     play.ends("b_0", 1);
-    play.ask(Ask::Edit(id, b, Edit::Done));
+    play.must(Ask::Edit(id, b, Edit::Done));
     assert_eq!(play.state(id), State::Errored, "nobody has restarted it");
-    play.ask(Ask::SetState(id, State::Queued));
+    play.must(Ask::SetState(id, State::Queued));
     assert_eq!(play.state(id), State::Completed);
     assert_eq!(refused(&mut play, Ask::Edit(id, b, Edit::Done)), Refusal::TaskCompleted);
 }
@@ -299,16 +299,16 @@ fn a_failure_that_was_edited_away_stops_nothing_any_more() {
     );
     let id = play.submit(&spec);
     play.ends("again_0", 1);
-    play.ask(Ask::SetState(id, State::Paused));
+    play.must(Ask::SetState(id, State::Paused));
     play.ends("bad_0", 1);
     assert_eq!(play.states(id), "again_0 ERRORED, bad_0 ERRORED, next_0 QUEUED, slow_0 RUNNING");
     let bad = play.task(id, "bad");
-    play.ask(Ask::Edit(id, bad, Edit::Skip));
+    play.must(Ask::Edit(id, bad, Edit::Skip));
     let after = "again_0 RETRY, bad_0 COMPLETED, next_0 QUEUED, slow_0 RUNNING";
     assert_eq!(play.states(id), after);
     play.core_dies();
     assert_eq!(play.states(id), after, "the store tells the same");
-    play.ask(Ask::SetState(id, State::Running));
+    play.must(Ask::SetState(id, State::Running));
     play.wait(secs(60));
     play.all_end(0);
     assert_eq!(play.state(id), State::Completed);

@@ -145,6 +145,12 @@ impl Play {
         self.ask_as(ask, root())
     }
 
+    /// Asks for what must be accepted.
+    #[track_caller]
+    pub(super) fn must(&mut self, ask: Ask) {
+        assert_eq!(self.ask(ask), Verdict::Accepted);
+    }
+
     pub(super) fn submit(&mut self, specification: &Value) -> DagRunId {
         self.submit_as(specification, root())
     }

@@ -116,10 +116,10 @@ fn a_retry_is_due_when_it_was() {
 fn runs_stay_in_their_states() {
     let mut play = play();
     let paused = under_way(&mut play);
-    play.ask(Ask::SetState(paused, State::Paused));
+    play.must(Ask::SetState(paused, State::Paused));
     let killed = play.submit(&run(json!({"k": {}, "r": {"maxRetries": 1, "retryIntervalSeconds": 60}})));
     play.ends("r_0", 1);
-    play.ask(Ask::Kill(killed));
+    play.must(Ask::Kill(killed));
     let before = (play.states(paused), play.states(killed));
     play.core_dies();
     assert_eq!((play.states(paused), play.states(killed)), before);
@@ -136,7 +136,7 @@ fn a_killed_task_is_not_repeated_after_a_loss() {
     let mut play = play();
     let id = play.submit(&run(json!({"a": {}, "b": {}})));
     let task = play.task(id, "a");
-    play.ask(Ask::KillTask(id, task));
+    play.must(Ask::KillTask(id, task));
     play.service_dies(false);
     assert_eq!(play.states(id), "a_0 KILLED, b_0 RUNNING");
     assert_eq!(play.attempts(id, "a_0")[0].2, Outcome::Killed);
