@@ -44,6 +44,10 @@ impl Oracle {
                 matches!(task.state, State::Queued | State::Retry) && task.attempts + 1 == live.number
             });
             let Some(place) = place.filter(|_| !run.state().is_over() && run.pass == live.pass) else { return true };
+            // What is left of an earlier attempt speaks against it, even if it went with the batch that was lost.
+            if run.lives_of(place).next().is_some() && !takes_in(step.plan, live.slot) {
+                return true;
+            }
             run.adopt(place, live.slot, live.number, step.now);
             if let Some(new) = run.lives.last_mut() {
                 new.started = live.start;
