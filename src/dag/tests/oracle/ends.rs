@@ -117,7 +117,7 @@ impl Run {
         }
         if ending {
             allowed.outcomes.push(Outcome::Interrupted);
-            if !matches!(end.how, How::Code { .. }) {
+            if !live.late && !matches!(end.how, How::Code { .. }) {
                 return allowed;
             }
         }

@@ -11,6 +11,8 @@ impl Oracle {
     pub(in super::super) fn judge_recovery(&mut self, found: &Found, step: &Step<'_>) {
         self.ending = found.stopping;
         self.runs.values_mut().flat_map(|run| &mut run.tasks).for_each(|task| task.passing = false);
+        // That a stop was on its way is forgotten; it comes again if it is still owed.
+        self.runs.values_mut().flat_map(|run| &mut run.lives).for_each(|live| live.late = false);
         self.reconcile(found, step);
         let mut unknown: Vec<&Held> = found.held.iter().filter(|held| self.find(held.live.slot).is_none()).collect();
         let mut ends: Vec<_> = found.held.iter().filter_map(|held| held.end.as_deref()).collect();
@@ -44,6 +46,10 @@ impl Oracle {
                 matches!(task.state, State::Queued | State::Retry) && task.attempts + 1 == live.number
             });
             let Some(place) = place.filter(|_| !run.state().is_over() && run.pass == live.pass) else { return true };
+            // What is left of an earlier attempt speaks against it, even if it went with the batch that was lost.
+            if run.lives_of(place).next().is_some() && !takes_in(step.plan, live.slot) {
+                return true;
+            }
             run.adopt(place, live.slot, live.number, step.now);
             if let Some(new) = run.lives.last_mut() {
                 new.started = live.start;
