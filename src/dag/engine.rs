@@ -133,7 +133,7 @@ pub(super) enum Message {
     /// A decision is durable, and so is all before it.
     Perform {
         effects: Vec<Effect>,
-        /// Whether it was a client's.
+        /// Whether it was a client's, or the first one.
         asked: bool,
     },
     Shutdown {
@@ -238,6 +238,9 @@ pub struct Engine {
     pub(super) loading: HashMap<DagRunId, VecDeque<Asked>>,
     pub(super) reading: Arc<Semaphore>,
     pub(super) closing: UnboundedSender<Closing>,
+    /// That this keeper is known: written once nothing of an earlier one is left, so that a start before that looks for
+    /// it again.
+    pub(super) meeting: Option<Batch>,
     /// How many asks are on their way to the disk.
     pub(super) undurable: usize,
     /// How many decisions are, whose effects wait for that.
@@ -285,12 +288,13 @@ pub(super) async fn close(
 /// What a plan is carried out for.
 #[derive(Default)]
 pub(super) struct Cause {
-    /// What else belongs to the decision.
-    pub batch: Batch,
     /// Files whose bytes it has taken into the store.
     pub spent: Vec<Stem>,
     /// Who asked.
     pub answer: Option<oneshot::Sender<Result<Verdict, Failed>>>,
+    /// It is the first decision of a start: like an ask's, its effects wait for the disk. The numbers it gives out, for
+    /// one, are reserved by it.
+    pub first: bool,
 }
 
 impl Engine {
@@ -404,9 +408,10 @@ impl Engine {
 
     /// Submits, acts, publishes, and leaves what must wait for the disk to [`close`].
     pub(super) fn carry_out(&mut self, plan: Plan, now: Now, cause: Cause) {
-        let Cause { mut batch, spent, answer } = cause;
+        let Cause { spent, answer, first } = cause;
+        let mut batch = Batch::new();
         records::write(plan.writes, &mut batch);
-        let asked = answer.is_some();
+        let asked = answer.is_some() || first;
         let waits = |effect: &Effect| match effect {
             _ if asked => true,
             // It may be an ask's consequence: that of a run which is still on its way to the disk.
@@ -430,6 +435,11 @@ impl Engine {
         }
         for change in plan.changes {
             self.publish(change, now.wall);
+        }
+        if !self.room.has_leftovers()
+            && let Some(meeting) = self.meeting.take()
+        {
+            drop(self.tools.store.submit(meeting)); // nobody waits for it
         }
         self.count();
     }

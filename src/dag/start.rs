@@ -53,7 +53,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
     let settings = Arc::new(settings);
     let (reader, logs, reading) = (tools.store.reader(), tools.logs.clone(), settings.clone());
     let read = tokio::task::spawn_blocking(move || read_back(&reader, &logs, &reading, host));
-    let ReadBack { stored, found, mut known, batch, spent } = read.await.map_err(io::Error::other)??;
+    let ReadBack { stored, found, mut known, meeting, spent } = read.await.map_err(io::Error::other)??;
     let kept: HashSet<_> = found.held.iter().map(|held| held.live.slot).collect();
 
     let (own, mailbox) = unbounded_channel();
@@ -85,6 +85,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         own,
         clock: Clock::new()?,
         loading: HashMap::new(),
+        meeting: Some(meeting),
         reading: handle.reading.clone(),
         closing,
         undurable: 0,
@@ -92,16 +93,17 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         children: handle.children.clone(),
         done,
     };
-    engine.carry_out(plan, now, Cause { batch, spent, answer: None });
+    engine.carry_out(plan, now, Cause { spent, first: true, ..Cause::default() });
     Ok((handle, engine))
 }
 
-/// The blocking part of the start, and what goes into its first batch.
+/// The blocking part of the start.
 struct ReadBack {
     stored: Stored,
     found: Found,
     known: HashMap<RunId, Known>,
-    batch: Batch,
+    /// That this keeper and this boot are known.
+    meeting: Batch,
     spent: Vec<Stem>,
 }
 
@@ -114,8 +116,8 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
     if let Some(highest) = highest_number(&directory) {
         stored.next_run = stored.next_run.max(DagRunId(highest + 1));
     }
-    let mut batch = Batch::new();
-    let met = records::meet_keeper(reader, &host.keeper, &host.boot, &mut batch);
+    let mut meeting = Batch::new();
+    let met = records::meet_keeper(reader, &host.keeper, &host.boot, &mut meeting);
     let (new_keeper, new_boot) = met.map_err(records::LoadError::from)?;
     let generators = Generators::of(&stored);
     let known =
@@ -153,7 +155,7 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
         spent.extend(output::spent(files, &output, &errors));
         found.written.insert(live.slot, (output, errors));
     }
-    Ok(ReadBack { stored, found, known: all, batch, spent })
+    Ok(ReadBack { stored, found, known: all, meeting, spent })
 }
 
 /// What the keeper holds, in the machine's words. The files that may go once it is recorded are added to `spent`.

@@ -293,6 +293,11 @@ impl Room {
         &self.calendar
     }
 
+    /// Whether something of an attempt is left that an earlier keeper had.
+    pub fn has_leftovers(&self) -> bool {
+        !self.leftovers.is_empty()
+    }
+
     /// Whether the daemon was told to stop.
     pub fn is_ending(&self) -> bool {
         self.ending.is_some()
