@@ -30,6 +30,13 @@ struct Lost {
     left: bool,
 }
 
+/// Ends that are still to be heard, in the order in which they came.
+type Ends = BTreeMap<(Option<u64>, RunId), End>;
+
+fn in_order(end: End) -> ((Option<u64>, RunId), End) {
+    ((end.seq, end.slot), end)
+}
+
 impl Room {
     /// The room of a start, and what it does first, which is to wait until the plan is durable: only then is it sure
     /// that no slot is given that an earlier core had given.
@@ -65,21 +72,19 @@ impl Room {
         };
         let mut written = found.written;
         let mut held: BTreeMap<RunId, Held> = found.held.into_iter().map(|held| (held.live.slot, held)).collect();
-        let mut ends = Vec::new();
+        let mut ends = Ends::new();
         for live in live {
             match held.remove(&live.slot) {
-                Some(held) => ends.extend(room.go_on(live, held)),
+                Some(held) => ends.extend(room.go_on(live, held).map(in_order)),
                 None => {
                     let written = written.remove(&live.slot).unwrap_or_default();
                     room.lost(live, lost, written);
                 }
             }
         }
-        for held in held.into_values() {
-            ends.extend(room.adopt(held));
-        }
+        let unknown: Vec<Held> = held.into_values().filter_map(|held| room.put_aside(held)).collect();
         room.take_up_runs(&runs);
-        ends.into_iter().for_each(|end| room.ended(end));
+        room.catch_up(ends, unknown);
         if found.stopping {
             room.shutdown();
         }
@@ -125,27 +130,62 @@ impl Room {
         end.map(|end| End { tree_empty: end.tree_empty || tree_empty, ..*end })
     }
 
-    /// An attempt that the keeper holds and the store does not know.
-    fn adopt(&mut self, held: Held) -> Option<End> {
-        let Held { live: attempt, end, tree_empty } = held;
-        let LiveAttempt { slot, task, number, pass, .. } = attempt;
-        let known = self.runs.get(&attempt.run).and_then(|run| Some((run, run.group(task.group)?)));
-        let Some((run, group)) = known else { return self.stray(attempt, end, tree_empty) };
-        let waits = matches!(run.task(task), Some(State::Queued | State::Retry));
-        if number > group.attempts(task.index) && waits && pass == run.row.pass && !run.state().is_over() {
-            if run.is_held(task) {
-                return self.stray(attempt, end, tree_empty);
+    /// An attempt that the keeper holds and the store does not know to be live: gives back those that may go on.
+    fn put_aside(&mut self, held: Held) -> Option<Held> {
+        let LiveAttempt { task, number, .. } = held.live;
+        let known = self.runs.get(&held.live.run).and_then(|run| run.group(task.group));
+        let recorded = known.is_some_and(|group| number <= group.attempts(task.index));
+        if !recorded || held.end.is_none() {
+            return Some(held);
+        }
+        self.recorded(held.live, held.end, held.tree_empty, false);
+        None
+    }
+
+    /// What ended and what was started since the last flush, in an order in which it can have happened: the start of an
+    /// attempt may be owed to the end of another.
+    fn catch_up(&mut self, mut ends: Ends, mut unknown: Vec<Held>) {
+        loop {
+            let mut changed = BTreeSet::new();
+            unknown.retain(|held| {
+                let next = self.is_next(&held.live);
+                if next {
+                    changed.insert(held.live.run);
+                    ends.extend(self.adopt(held.clone()).map(in_order));
+                }
+                !next
+            });
+            for run in changed {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.rebuild(&mut self.scratch);
+                }
             }
-            let attempt = LiveAttempt { ended: false, ..attempt };
-            self.scratch.write(Write::PutLive(Box::new(attempt.clone())));
-            self.run_on(attempt);
-            return end.map(|end| End { slot, tree_empty: end.tree_empty || tree_empty, ..*end });
+            let Some((_, end)) = ends.pop_first() else { break };
+            self.ended(end);
         }
-        if end.is_some() && number <= group.attempts(task.index) {
-            self.recorded(attempt, end, tree_empty, false);
-            return None;
+        for Held { live, end, tree_empty } in unknown {
+            if let Some(end) = self.stray(live, end, tree_empty) {
+                self.ended(end);
+            }
         }
-        self.stray(attempt, end, tree_empty)
+    }
+
+    /// Whether an attempt is the one that its task waits for.
+    fn is_next(&self, attempt: &LiveAttempt) -> bool {
+        let LiveAttempt { task, number, pass, .. } = *attempt;
+        let Some(run) = self.runs.get(&attempt.run) else { return false };
+        let waits = matches!(run.task(task), Some(State::Queued | State::Retry)) && !run.is_held(task);
+        let next = run.group(task.group).is_some_and(|group| number == group.attempts(task.index) + 1);
+        waits && next && pass == run.row.pass && !run.state().is_over()
+    }
+
+    /// An attempt that the keeper holds was begun by a decision of which the flush was lost.
+    fn adopt(&mut self, held: Held) -> Option<End> {
+        let Held { live, end, tree_empty } = held;
+        let attempt = LiveAttempt { ended: false, ..live };
+        self.scratch.write(Write::PutLive(Box::new(attempt.clone())));
+        self.run_on(attempt);
+        end.map(|end| End { tree_empty: end.tree_empty || tree_empty, ..*end })
     }
 
     /// An attempt goes on, unless its task was killed.

@@ -6,7 +6,7 @@ use super::keeper::Script;
 use super::sketch::{Print, Sketch, group, sketch};
 use super::world::{Acted, Manner, Victim, World, root, secs};
 use crate::dag::machine::{Ask, Fired, FiringRow, Verdict};
-use crate::dag::model::{DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
+use crate::dag::model::{Attempt, DagName, DagRunId, Edit, Outcome, State, TaskId, Trigger};
 use crate::dag::stored;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -29,6 +29,7 @@ fn big() -> Sketch {
         group("victim").retries(3, 0),
         group("below").after("victim"),
         group("cleanup").after("below").when(Trigger::Always),
+        group("watch").after("victim").when(Trigger::Always),
         group("alarm").after("flaky").when(Trigger::Failure),
         group("report").after("alarm").after("collect"),
         group("slow").timeout(2),
@@ -105,6 +106,7 @@ fn play(dying: Option<(u64, Victim, Manner)>) -> World {
         submit(&mut world, &sketch([group("forks").times(2).retries(1, 0), group("long").before("z"), group("z")]));
     world.until("its long task runs", is(other, "long_0", State::Running));
     world.until("what forks has ended", is(other, "forks_0", State::Errored));
+    world.until("both of it", is(other, "forks_1", State::Errored));
     insist(&mut world, Ask::Kill(other), |world| world.state(other) == State::Killed);
     set(&mut world, run, State::Queued);
     world.until("the first has completed", |world| world.state(run) == State::Completed);
@@ -146,7 +148,9 @@ fn outcome(world: &World) -> Vec<String> {
             for index in 0..it.template.count {
                 let task = TaskId { group: u32::try_from(group).unwrap(), index };
                 let attempts = run.attempts.get(&task).into_iter().flatten().map(|(_, attempt)| attempt);
-                let counted = attempts.filter(|attempt| attempt.outcome != Outcome::Interrupted);
+                // Whether a kill came upon an attempt or between two depends on the interruptions.
+            let told = |it: &&Attempt| !matches!(it.outcome, Outcome::Interrupted | Outcome::Killed);
+            let counted = attempts.filter(told);
                 let ends: Vec<_> = counted.map(|attempt| (attempt.pass, attempt.rc, attempt.outcome)).collect();
                 let name = it.template.instance(index);
                 let mark = run.marks.get(&task).map(|mark| &mark.mark);
@@ -192,7 +196,8 @@ fn the_story_has_what_it_should() {
     assert_eq!(world.codes(run, "plain-0_0"), [3, 0]);
     assert_eq!(world.codes(run, "victim_0"), [15, 0]);
     assert_eq!(world.codes(run, "slow_0"), [9, 0]);
-    assert_eq!(world.codes(run, "cleanup_0"), [0, 0], "it looks at what failed, so it runs again");
+    assert_eq!(world.codes(run, "watch_0"), [0, 0], "it looks at what was killed, so it runs again");
+    assert_eq!(world.codes(run, "cleanup_0"), [0], "what it looks at was passed over");
 }
 
 #[test]

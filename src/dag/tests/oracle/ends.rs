@@ -163,10 +163,11 @@ fn check_record(live: &Live, end: &End, record: &Attempt, allowed: &Allowed) {
         Some(rc) => assert_eq!(record.rc, rc, "code of {record:?} after {end:?}"),
         None => assert_eq!(record.rc == 0, rc_of_success, "code of {record:?} after {end:?}"),
     }
-    assert_eq!(record.remark.is_empty(), rc_of_success || is_plain(live, end), "remark of {record:?}");
+    assert_eq!(record.remark.is_empty(), rc_of_success || is_plain(live, end, record), "remark of {record:?}");
 }
 
 /// Whether nothing has to be said about this end: the command has failed by itself.
-fn is_plain(live: &Live, end: &End) -> bool {
-    matches!(&end.how, How::Code { code, remark } if *code != 0 && remark.is_empty()) && !live.killed && !live.late
+fn is_plain(live: &Live, end: &End, record: &Attempt) -> bool {
+    let failed = matches!(record.outcome, Outcome::Retry | Outcome::Errored);
+    failed && matches!(&end.how, How::Code { code, remark } if *code != 0 && remark.is_empty()) && !live.late
 }

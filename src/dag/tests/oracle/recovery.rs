@@ -2,7 +2,8 @@
 
 use super::rules::Live;
 use super::{Oracle, Step, recorded};
-use crate::dag::machine::{Effect, Event, Found, Held};
+use crate::base::RunId;
+use crate::dag::machine::{Effect, Event, Found, Held, Plan, Write};
 use crate::dag::model::{DagRunId, Outcome, State};
 
 impl Oracle {
@@ -14,24 +15,29 @@ impl Oracle {
         let mut unknown: Vec<&Held> = found.held.iter().filter(|held| self.find(held.live.slot).is_none()).collect();
         let mut ends: Vec<_> = found.held.iter().filter_map(|held| held.end.as_deref()).collect();
         ends.sort_by_key(|end| end.seq);
-        self.adopt(&mut unknown, step);
-        // An end may be what an unknown attempt was started for; so in between, ever again.
+        self.adopt(&mut unknown, step, |_| true);
+        // An end may be what an unknown attempt was started for; so in between, ever again. The machine may take it for
+        // started by nobody as well: it cannot tell before it has heard the end.
+        let taken_in = |held: &Held| takes_in(step.plan, held.live.slot);
         for end in ends {
             if unknown.iter().any(|held| held.live.slot == end.slot) {
                 self.strays.insert(end.slot);
             }
             let event = Event::Ended(Box::new(end.clone()));
             self.ended(end, &Step { event: &event, sketch: None, ..*step });
-            self.adopt(&mut unknown, step);
+            self.adopt(&mut unknown, step, taken_in);
         }
         self.strays.extend(unknown.iter().filter(|held| !held.tree_empty).map(|held| held.live.slot));
         self.follow(step, false);
     }
 
     /// What was started by an event that was acted upon, and is not on disk.
-    fn adopt(&mut self, unknown: &mut Vec<&Held>, step: &Step<'_>) {
+    fn adopt(&mut self, unknown: &mut Vec<&Held>, step: &Step<'_>, may: impl Fn(&Held) -> bool) {
         unknown.retain(|held| {
             let live = &held.live;
+            if !may(held) {
+                return true;
+            }
             let Some(run) = self.runs.get_mut(&live.run) else { return true };
             let place = run.place(live.task).filter(|place| {
                 let task = &run.tasks[*place];
@@ -97,4 +103,13 @@ impl Oracle {
             run.lives.retain(|it| it.slot != live.slot);
         }
     }
+}
+
+/// Whether the plan writes down that there is such an attempt.
+fn takes_in(plan: &Plan, slot: RunId) -> bool {
+    plan.writes.iter().any(|write| match write {
+        Write::PutLive(live) => live.slot == slot,
+        Write::PutAttempt { attempt, .. } => attempt.slot == Some(slot),
+        _ => false,
+    })
 }
