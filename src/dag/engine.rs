@@ -354,13 +354,14 @@ impl Engine {
     }
 
     fn ask(&mut self, asked: Asked) {
-        match asked.ask.run() {
-            Some(run) if let Some(queue) = self.loading.get_mut(&run) => queue.push_back(asked),
-            Some(run) if !self.room.holds(run) => {
-                self.loading.insert(run, VecDeque::from([asked]));
-                self.load(run);
-            }
-            Some(_) | None => self.decide(asked, None),
+        let Some(run) = asked.ask.run() else { return self.decide(asked, None) };
+        if let Some(queue) = self.loading.get_mut(&run) {
+            queue.push_back(asked);
+        } else if self.room.holds(run) {
+            self.decide(asked, None);
+        } else {
+            self.loading.insert(run, VecDeque::from([asked]));
+            self.load(run);
         }
     }
 

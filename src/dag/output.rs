@@ -168,7 +168,7 @@ pub(super) async fn sweep(mut spent: UnboundedReceiver<Stem>, logs: Logs) {
 /// Removes all output of a run.
 pub(super) async fn remove(logs: Logs, run: DagRunId) {
     let removed = tokio::task::spawn_blocking(move || logs.remove_dir(&directory(run)?)).await;
-    if let Err(why) = removed.map_err(io::Error::other).flatten() {
+    if let Err(why) = removed.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
         tracing::warn!(run = run.0, "the output of a purged run stays: {why}");
     }
 }

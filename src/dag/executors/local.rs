@@ -225,7 +225,8 @@ impl Local {
 
     /// Has the output of processes that are not so young any more bounded.
     pub fn watch_due(&mut self, now: Mono) {
-        while let Some((_, slot)) = self.young.pop_front_if(|(born, _)| *born + YOUNG <= now) {
+        while self.young.front().is_some_and(|(born, _)| *born + YOUNG <= now) {
+            let Some((_, slot)) = self.young.pop_front() else { return };
             let Some(known) = self.known.get_mut(&slot).filter(|known| known.phase == Phase::Up) else { continue };
             known.watched = true;
             let files = Files { run: known.run, slot };
