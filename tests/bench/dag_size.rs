@@ -77,10 +77,11 @@ fn look(daemon: &Daemon, over: &AtomicBool) -> [Sample; 3] {
     times.map(|times| times.into_iter().collect())
 }
 
-/// The same, with the daemon stopped and started again when half of it is done.
+/// The same, with the daemon stopped and started again half-way, which has to be slowed down for that: sixteen at once.
 fn restarted(body: &str) -> Vec<Line> {
     let mut daemon = daemon("");
-    let run = Submitter::of(&daemon).submit(body);
+    let body = body.replacen('{', &format!(r#"{{"maxParallel":{IN_FLIGHT},"#), 1);
+    let run = Submitter::of(&daemon).submit(&body);
     until("half of it is done", PATIENCE, || (completed(&summary(&daemon, run)) * 2 >= MILLION as u64).then_some(()));
     daemon.stop();
     let began = now();
@@ -88,29 +89,21 @@ fn restarted(body: &str) -> Vec<Line> {
     let answered = between(began, now());
     let done = completed(&summary(&daemon, run));
     until("all of it is done", PATIENCE, || (completed(&summary(&daemon, run)) == MILLION as u64).then_some(()));
-    let repeated = repeated(&daemon, run);
+    let began = now();
+    let record = daemon.unix().get(&format!("/v1/dagrun/{run}?logs=0")).expect(200).body;
+    let read = between(began, now());
+    let attempts = count(&record, br#""startTime""#);
     vec![
         Line::new("started again half-way: first answer after, s", format!("{:.2}", answered / 1000.0))
             .beside(format!("{done} tasks were done"))
             .aim("< 5 s", answered < 5_000.0),
-        Line::new("tasks done twice", repeated).aim("0", repeated == 0),
+        Line::new("attempts of 1,000,000 tasks", attempts).aim("1,000,000", attempts == MILLION),
+        Line::new("the whole record, s", format!("{:.2}", read / 1000.0)).beside(format!("{} MiB", record.len() >> 20)),
     ]
 }
 
-/// How many tasks have had other than one attempt.
-fn repeated(daemon: &Daemon, run: u64) -> usize {
-    let (mut after, mut seen, mut repeated) = (String::new(), 0, 0);
-    loop {
-        let path = format!("/v1/dagrun/{run}/tasks?limit=1000{after}");
-        let page = daemon.unix().get(&path).expect(200).json();
-        let tasks = page["tasks"].as_array().expect("a list");
-        seen += tasks.len();
-        repeated += tasks.iter().filter(|task| task["attempts"] != 1).count();
-        let Some(next) = page["next"].as_str() else { break };
-        after = format!("&after={next}");
-    }
-    assert_eq!(seen, MILLION, "all tasks are listed");
-    repeated
+fn count(text: &[u8], word: &[u8]) -> usize {
+    text.windows(word.len()).filter(|window| *window == word).count()
 }
 
 // Complete edges

@@ -139,8 +139,7 @@ fn peers(dir: &Path) -> [(&'static str, f64, Command); 2] {
 
 fn against_peers() -> Vec<Line> {
     let daemon = daemon("");
-    let (mut submitter, body) = (Submitter::of(&daemon), wide(WIDE, false));
-    let mut lines = Vec::new();
+    let (mut lines, body) = (Vec::new(), wide(WIDE, false));
     for (name, aim, mut command) in peers(daemon.dir()) {
         let program = command.get_program().to_owned();
         let what = format!("{WIDE} × /bin/true beside {name} -j{IN_FLIGHT}, tasks/s");
@@ -151,7 +150,8 @@ fn against_peers() -> Vec<Line> {
         }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..2 {
-            ours.push(rate(&mut submitter, &body));
+            // A new connection each time: a peer may take longer than one is kept while it is idle.
+            ours.push(rate(&mut Submitter::of(&daemon), &body));
             theirs.push(rate_of(|| assert!(command.status().expect("the peer").success(), "{name} has failed")));
         }
         let ratio = ratios(&ours, &theirs);

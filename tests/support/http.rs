@@ -185,8 +185,16 @@ pub struct Sse {
 }
 
 impl Sse {
-    /// Takes in one line of it.
-    fn take(&mut self, line: &str) {
+    /// Takes in one line; whether it is complete with that. What ends without data is no event: it only moves the id
+    /// on, past events that were filtered out.
+    fn ends_with(&mut self, line: &str) -> bool {
+        if line.is_empty() {
+            let complete = !self.data.is_empty();
+            if !complete {
+                *self = Sse::default();
+            }
+            return complete;
+        }
         match line.split_once(':') {
             Some(("id", value)) => self.id = Some(value.trim_start().to_owned()),
             Some(("event", value)) => self.event = Some(value.trim_start().to_owned()),
@@ -198,6 +206,7 @@ impl Sse {
             }
             _ => {} // a comment, which keeps the stream alive
         }
+        false
     }
 }
 
@@ -216,10 +225,9 @@ impl Streaming {
     pub fn event(&mut self) -> io::Result<Option<Sse>> {
         let mut event = Sse::default();
         while let Some(line) = self.line()? {
-            if line.is_empty() && event != Sse::default() {
+            if event.ends_with(&line) {
                 return Ok(Some(event));
             }
-            event.take(&line);
         }
         Ok(None)
     }
@@ -232,11 +240,11 @@ impl Streaming {
         self.patience(bound).expect("a time-out");
         loop {
             match self.line() {
-                Ok(Some(line)) if line.is_empty() && event != Sse::default() => return event,
-                Ok(Some(line)) => event.take(&line),
+                Ok(Some(line)) if event.ends_with(&line) => return event,
+                Ok(Some(_)) => {}
                 Ok(None) => panic!("the events have ended"),
                 Err(error) => panic!("no event within {bound:?}: {error}"),
-            };
+            }
             assert!(Instant::now() < end, "no event within {bound:?}");
         }
     }
