@@ -229,6 +229,34 @@ async fn what_a_lost_attempt_has_written_is_kept_with_it() {
 }
 
 #[tokio::test]
+async fn the_file_of_an_end_that_was_recorded_before_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::in_memory();
+    let mut first = life(&dir, store.clone(), Vec::new()).await;
+    assert_eq!(first.ask(submission()).await.unwrap(), Verdict::Submitted(RUN));
+    let spawn = first.spawn().await;
+    std::fs::write(output(&spawn), "hello\n").unwrap();
+    first.twin.tell(spawned(spawn.slot));
+    let News::Exited { seq, slot, status, rusage, ended, oom, .. } = exited(spawn.slot) else { panic!() };
+    first.twin.tell(News::Exited { seq, slot, status, rusage, ended, oom, tree_empty: false });
+    first.until(State::Completed).await;
+    assert_eq!(first.attempts()[0].1.output, Kept::File(6), "something of its tree may still write");
+    drop(first);
+
+    // The keeper was not told, and nothing is left of the tree by now.
+    let mut second = life(&dir, store.survivors(), vec![held(&spawn, true)]).await;
+    assert_eq!(second.ask(submission()).await.unwrap(), Verdict::Submitted(DagRunId(1)));
+    let other = second.spawn().await;
+    std::fs::write(output(&other), "other\n").unwrap();
+    second.twin.tell(spawned(other.slot));
+    second.twin.tell(exited(other.slot));
+    while output(&other).exists() {
+        tokio::task::spawn_blocking(|| ()).await.unwrap(); // files are removed in the order of the decisions
+    }
+    assert_eq!(std::fs::read(output(&spawn)).unwrap(), b"hello\n", "the record has its length alone");
+}
+
+#[tokio::test]
 async fn nothing_runs_after_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let mut life = life(&dir, Store::in_memory(), Vec::new()).await;
