@@ -238,6 +238,8 @@ pub struct Engine {
     pub(super) loading: HashMap<DagRunId, VecDeque<Asked>>,
     pub(super) reading: Arc<Semaphore>,
     pub(super) closing: UnboundedSender<Closing>,
+    /// Runs that are gone, of which something is left.
+    pub(super) purged: UnboundedSender<DagRunId>,
     /// That this keeper is known: written once nothing of an earlier one is left, so that a start before that looks for
     /// it again.
     pub(super) meeting: Option<Batch>,
@@ -455,7 +457,7 @@ impl Engine {
             Effect::Pass { run, first, count } => self.hands.pass(run, first, count),
             Effect::Stop { slot, force } => self.hands.stop(slot, force),
             Effect::EndLeftover { slot, leader, grace } => self.hands.local().end_leftover(slot, leader, grace),
-            Effect::RemoveOutput(run) => drop(tokio::spawn(output::remove(self.tools.logs.clone(), run))),
+            Effect::RemoveOutput(run) => drop(self.purged.send(run)), // the runtime is ending
             Effect::Done => drop(self.done.send_replace(true)),
         }
     }

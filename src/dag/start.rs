@@ -5,7 +5,7 @@ use super::executors::{Hands, Known, Local, Phase, collect, exit};
 use super::machine::{self, FIRST_SLOT, Found, Held, LiveAttempt, Room, Stored, Write};
 use super::model::{Blueprint, DagRunId, TaskId};
 use super::output::{self, Collected, Files, Generator};
-use super::records;
+use super::{records, retention};
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
 use crate::keeper::Owner as KeptFor;
@@ -53,14 +53,17 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
     let settings = Arc::new(settings);
     let (reader, logs, reading) = (tools.store.reader(), tools.logs.clone(), settings.clone());
     let read = tokio::task::spawn_blocking(move || read_back(&reader, &logs, &reading, host));
-    let ReadBack { stored, found, mut known, meeting } = read.await.map_err(io::Error::other)??;
+    let ReadBack { stored, found, mut known, meeting, left } = read.await.map_err(io::Error::other)??;
     let kept: HashSet<_> = found.held.iter().map(|held| held.live.slot).collect();
 
     let (own, mailbox) = unbounded_channel();
     let (closing, closed) = unbounded_channel();
     let (sweeper, swept) = unbounded_channel();
+    let (purger, purged) = unbounded_channel();
+    left.into_iter().try_for_each(|run| purger.send(run)).map_err(io::Error::other)?;
     tokio::spawn(close(closed, tools.link.clone(), own.clone(), sweeper));
     tokio::spawn(output::sweep(swept, tools.logs.clone()));
+    tokio::spawn(retention::clear_away(purged, tools.store.clone(), tools.logs.clone()));
     let done = watch::Sender::new(false);
     let handle = Handle {
         tools: tools.clone(),
@@ -89,6 +92,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         meeting: Some(meeting),
         reading: handle.reading.clone(),
         closing,
+        purged: purger,
         undurable: 0,
         deferred: 0,
         children: handle.children.clone(),
@@ -105,6 +109,8 @@ struct ReadBack {
     known: HashMap<RunId, Known>,
     /// That this keeper and this boot are known.
     meeting: Batch,
+    /// Runs that were purged, of which something is left.
+    left: Vec<DagRunId>,
 }
 
 /// The files whose bytes this record holds. Those of an end that was recorded before may be all there is of its output:
@@ -161,7 +167,8 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
         let Collected { output, errors, .. } = output::collect(logs, files, over, None);
         found.written.insert(live.slot, (output, errors));
     }
-    Ok(ReadBack { stored, found, known: all, meeting })
+    let left = records::purged(reader).map_err(records::LoadError::from)?;
+    Ok(ReadBack { stored, found, known: all, meeting, left })
 }
 
 /// What the keeper holds, in the machine's words.

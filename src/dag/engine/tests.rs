@@ -4,7 +4,7 @@
 use super::super::executors::tests::{settings, tools};
 use super::super::start::{Host, start};
 use super::*;
-use crate::dag::machine::{Refusal, Submission};
+use crate::dag::machine::{Refusal, Submission, Write};
 use crate::dag::model::{Kept, Origin, Outcome, Owner, State, TaskId};
 use crate::dag::specification;
 use crate::keeper::{Ask as Asked, Held, HeldState, News, Rusage, Spawn, Stage, Status, Stdio, Twin};
@@ -208,6 +208,25 @@ async fn a_run_is_purged_once() {
     assert_eq!(one.unwrap(), Verdict::Accepted);
     assert_eq!(other.unwrap(), Verdict::Refused(Refusal::NoRun(RUN)));
     assert!(life.handle.view(RUN).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_start_goes_on_with_what_is_left_of_a_purged_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Life::failed(&dir).await;
+    let store = first.handle.tools.store.clone();
+    drop(first); // before it can remove anything
+    let mut batch = Batch::new();
+    records::write(vec![Write::DeleteRun(RUN)], &mut batch);
+    store.submit(batch).durable().await.unwrap();
+    let task = TaskId { group: 0, index: 0 };
+    assert!(!records::attempts(&store.reader(), RUN, task).unwrap().is_empty(), "not all at once");
+    let second = life(&dir, store.survivors(), Vec::new()).await;
+    let reader = second.handle.tools.store.reader();
+    while !records::purged(&reader).unwrap().is_empty() {
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+    assert_eq!(records::attempts(&reader, RUN, task).unwrap(), []);
 }
 
 #[tokio::test]
