@@ -18,7 +18,7 @@ use crate::keeper as kept;
 use crate::keeper::{Cgroup, Owner as KeptFor, Scope, Stdio};
 use crate::launch::{Command as Line, Order, Refused, User};
 use crate::logs::Stem;
-use nix::libc::{SIGKILL, SIGTERM};
+use nix::libc::{ENOENT, SIGKILL, SIGTERM};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
@@ -125,6 +125,11 @@ impl Local {
                 Some(Event::Started { slot, leader: Some((pid, start_ticks)) })
             }
             kept::News::Failed { slot, stage, errno } => {
+                if let (kept::Stage::Open(_), ENOENT) = (&stage, errno)
+                    && let Some(known) = self.known.get(&RunId(slot))
+                {
+                    self.directories.forget(known.run); // somebody has removed it: the next attempt makes it again
+                }
                 // By way of the mailbox, like every end; its files go with it.
                 let _ = self.own.send(Message::Ended(Box::new(ended(RunId(slot), refused(&stage, errno)))));
                 None
