@@ -8,7 +8,7 @@ use crate::dag::machine::{Refusal, Submission, Write};
 use crate::dag::model::{Kept, Origin, Outcome, Owner, State, TaskId};
 use crate::dag::specification;
 use crate::keeper::{Ask as Asked, Held, HeldState, News, Rusage, Spawn, Stage, Status, Stdio, Twin};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -45,7 +45,11 @@ fn asker() -> Asker {
 }
 
 fn submission() -> Ask {
-    let text = json!({ "tag": "t", "tasks": { "a": { "job": { "command": ["/bin/true"] } } } }).to_string();
+    submission_of(json!({ "a": { "job": { "command": ["/bin/true"] } } }))
+}
+
+fn submission_of(tasks: Value) -> Ask {
+    let text = json!({ "tag": "t", "tasks": tasks }).to_string();
     Ask::Submit(Box::new(Submission {
         blueprint: Arc::new(specification::parse(text.as_bytes(), &records::ACCEPTED).unwrap()),
         text: text.into(),
@@ -182,6 +186,31 @@ async fn whenever_the_core_dies_nothing_is_started_twice_and_no_end_is_lost() {
     for commits in 0..10 {
         dies(commits, true).await;
         dies(commits, false).await;
+    }
+}
+
+#[tokio::test]
+async fn no_step_is_taken_before_its_reason_is_durable() {
+    for commits in 0..12 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::dying_after(commits);
+        let mut life = life(&dir, store.clone(), Vec::new()).await;
+        let step = json!({ "job": { "proc": { "start": "nobody" } }, "parents": ["a"] });
+        let tasks = json!({ "a": { "job": { "command": ["/bin/true"] } }, "b": step });
+        let Ok(Verdict::Submitted(_)) = life.ask(submission_of(tasks)).await else { continue };
+        let slot = life.spawn().await.slot;
+        let mut changes = life.handle.tools.bus.listen(None);
+        life.twin.tell(spawned(slot));
+        life.twin.tell(exited(slot));
+        while changes.next().await.unwrap().iter().all(|event| event.data["state"] != "COMPLETED") {}
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // time enough to ask about a task that is not there, and to fail
+        }
+        // A run that is over is not held any more.
+        let b = life.handle.look(|room| room.task_state(RUN, TaskId { group: 1, index: 0 })).await.unwrap();
+        let known =
+            !records::attempts(&store.survivors().reader(), RUN, TaskId { group: 0, index: 0 }).unwrap().is_empty();
+        assert_eq!(b != Some(State::Running), known, "{commits} commits: {b:?}");
     }
 }
 
