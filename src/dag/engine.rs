@@ -8,7 +8,8 @@
 //! ```
 //!
 //! What a client asked for is carried out once it is durable. What follows from events does not wait, because the keeper
-//! holds its intent; but a start that may be the consequence of an ask on its way to the disk waits with it.
+//! holds its intent; but a start of which it holds none, or that may be the consequence of an ask on its way to the disk,
+//! waits for that.
 //!
 //! The room holds only what is not over. An ask about another run has that run read from the store first; until it was
 //! decided, further asks about the same run wait behind it, so that each sees what the one before has made of it.
@@ -16,7 +17,7 @@
 //! **Absent:** decisions. They are the machine's.
 
 use super::executors::Hands;
-use super::machine::{Ask, Asker, Change, Effect, End, Event, How, Plan, Room, StoredRun, Verdict, View, What};
+use super::machine::{Ask, Asker, Change, Effect, End, Event, How, Launch, Plan, Room, StoredRun, Verdict, View, What};
 use super::model::{Capacity, DagRunId};
 use super::records::{self, LoadError};
 use super::specification::Limits;
@@ -238,6 +239,8 @@ pub struct Engine {
     pub(super) loading: HashMap<DagRunId, VecDeque<Asked>>,
     pub(super) reading: Arc<Semaphore>,
     pub(super) closing: UnboundedSender<Closing>,
+    /// Runs that are gone, of which something is left.
+    pub(super) purged: UnboundedSender<DagRunId>,
     /// That this keeper is known: written once nothing of an earlier one is left, so that a start before that looks for
     /// it again.
     pub(super) meeting: Option<Batch>,
@@ -414,8 +417,9 @@ impl Engine {
         let asked = answer.is_some() || first;
         let waits = |effect: &Effect| match effect {
             _ if asked => true,
-            // It may be an ask's consequence: that of a run which is still on its way to the disk.
-            Effect::Start(_) => self.undurable > 0,
+            // It may be an ask's consequence: that of a run which is still on its way to the disk. Of a step the keeper
+            // holds no intent: the next core would not know that it was taken.
+            Effect::Start(launch) => self.undurable > 0 || is_step(launch),
             // It must not overtake the start that it is to end.
             Effect::Stop { .. } => self.deferred > 0,
             _ => false,
@@ -455,7 +459,7 @@ impl Engine {
             Effect::Pass { run, first, count } => self.hands.pass(run, first, count),
             Effect::Stop { slot, force } => self.hands.stop(slot, force),
             Effect::EndLeftover { slot, leader, grace } => self.hands.local().end_leftover(slot, leader, grace),
-            Effect::RemoveOutput(run) => drop(tokio::spawn(output::remove(self.tools.logs.clone(), run))),
+            Effect::RemoveOutput(run) => drop(self.purged.send(run)), // the runtime is ending
             Effect::Done => drop(self.done.send_replace(true)),
         }
     }
@@ -471,6 +475,12 @@ impl Engine {
         let (kind, name, data) = events::event(&change.what);
         self.tools.bus.publish(at, kind, name, Some(change.owner), data);
     }
+}
+
+/// Whether it acts on a supervised task.
+fn is_step(launch: &Launch) -> bool {
+    let job = launch.edited.as_ref().map_or(&launch.template.job, |job| &job.shown);
+    job.contains_key("proc")
 }
 
 /// The two streams of an attempt.

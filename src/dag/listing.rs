@@ -1,6 +1,7 @@
 //! `GET /v1/dagruns`: what the room holds as memory knows it, the rest as it is stored, in the order of numbers.
 
 use super::engine::Handle;
+use super::machine::Room;
 use super::model::*;
 use super::{records, runs, wire};
 use crate::auth::Caller;
@@ -12,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,12 +79,11 @@ pub fn moment(text: &str, now: Wall) -> Result<Wall, Failure> {
     })
 }
 
-/// One listing, as of the moment when it was asked for.
+/// One listing, in slices, each of the moment when it is read.
 struct Listing {
     handle: Handle,
     caller: Caller,
     filter: Filter,
-    held: BTreeMap<DagRunId, RunRow>,
 }
 
 /// `GET /v1/dagruns`
@@ -91,14 +91,7 @@ pub async fn list(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let filter = Filter::parse(&cx.query, Utc::now())?;
     let limit = cx.number::<usize>("limit")?.map(|limit| limit.clamp(1, LIMIT_MAX));
     let before = cx.number::<u64>("before")?.unwrap_or(u64::MAX);
-    let caller = cx.caller.clone();
-    let held = handle
-        .look(move |room| {
-            let mine = room.summaries().map(|summary| summary.row).filter(|row| caller.may_touch(row.runs_as));
-            mine.map(|row| (row.id, row)).collect::<BTreeMap<_, _>>()
-        })
-        .await?;
-    let listing = Arc::new(Listing { handle, caller: cx.caller, filter, held });
+    let listing = Arc::new(Listing { handle, caller: cx.caller, filter });
     if let Some(limit) = limit {
         let rows = listing.newest(before, limit).await?;
         return Ok(Reply::json(&rows.iter().map(wire::line).collect::<Vec<_>>()));
@@ -124,15 +117,20 @@ impl Listing {
             let last = rows.last().filter(|_| rows.len() == SLICE).map(|row| row.id.0);
             let rest = last.map(|last| if descending { range.start..last } else { last + 1..range.end });
             let mine = rows.into_iter().filter(|row| listing.caller.may_touch(row.runs_as));
-            let now = mine.map(|row| listing.held.get(&row.id).cloned().unwrap_or(row));
-            Ok::<_, ReadError>((now.collect::<Vec<_>>(), rest))
+            Ok::<_, ReadError>((mine.collect::<Vec<_>>(), rest))
         };
         let (found, rest) = runs::blocking(read).await?;
+        let numbers: Vec<DagRunId> = found.iter().map(|row| row.id).collect();
+        let held = move |room: &Room| -> HashMap<DagRunId, RunRow> {
+            numbers.into_iter().filter_map(|run| Some((run, room.summary(run)?.row))).collect()
+        };
+        let mut held = self.handle.look(held).await?;
         let mut rows = Vec::with_capacity(found.len());
         for row in found {
-            // What is not over was held when the list began, or has come, or gone on, since then.
-            let settled = row.state().is_over() || self.held.contains_key(&row.id);
-            let row = if settled { Some(row) } else { runs::current(&self.handle, row.id).await? };
+            let row = match held.remove(&row.id) {
+                None if !row.state().is_over() => runs::current(&self.handle, row.id).await?, // it ended in between
+                now => Some(now.unwrap_or(row)),
+            };
             rows.extend(row.filter(|row| self.filter.admits(row)));
         }
         Ok((rows, rest))

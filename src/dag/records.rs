@@ -17,12 +17,14 @@
 //! | `dag.dag`, `dag.dag_text` | name | a stored DAG |
 //! | `dag.firing` | name, moment | what became of its firings |
 //! | `dag.keeper`, `dag.boot` | – | the keeper and the boot that the live attempts belong to |
+//! | `dag.purged` | run | a run that is gone, of which some of the above may be left |
 //!
-//! `shapes` and `dags` say how each looks, `tasks` what has become of a run's tasks, `load` what a start reads, `rules`
-//! what must hold between them.
+//! `shapes` and `dags` say how each looks, `tasks` what has become of a run's tasks, `load` what a start reads,
+//! `purged` how a run ends, `rules` what must hold between them.
 
 mod dags;
 mod load;
+mod purged;
 mod rules;
 mod shapes;
 mod tasks;
@@ -39,6 +41,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use load::{LoadError, load, load_run};
+pub use purged::{purged, remains};
 pub use rules::rules;
 pub use tasks::{attempts, attempts_from, mark};
 
@@ -69,9 +72,10 @@ record!(dags::DagText, 0x3C, "dag.dag_text", String);
 record!(dags::Firing, 0x3D, "dag.firing", dags::FiringKey);
 record!(shapes::Keeper, 0x3E, "dag.keeper", ());
 record!(shapes::Boot, 0x3F, "dag.boot", ());
+record!(shapes::Purged, 0x40, "dag.purged", u64);
 
 /// All kinds of records, for the store: 0x30 on.
-pub const TABLES: [Table; 16] = [
+pub const TABLES: [Table; 17] = [
     Table::of::<shapes::Run>(),
     Table::of::<shapes::Unfinished>(),
     Table::of::<shapes::Text>(),
@@ -88,6 +92,7 @@ pub const TABLES: [Table; 16] = [
     Table::of::<dags::Firing>(),
     Table::of::<shapes::Keeper>(),
     Table::of::<shapes::Boot>(),
+    Table::of::<shapes::Purged>(),
 ];
 
 /// With nothing to check against: what was accepted once stays accepted.
@@ -114,7 +119,7 @@ pub fn write(writes: Vec<Write>, batch: &mut Batch) {
             }
             Write::PutLive(live) => batch.put::<shapes::Live>(&live.slot.0, &shapes::Live::from(&*live)),
             Write::DeleteLive(slot) => batch.delete::<shapes::Live>(&slot.0),
-            Write::DeleteRun(run) => delete_run(run, batch),
+            Write::DeleteRun(run) => purged::delete(run, batch),
             Write::PutKey { uid, key, digest, run } => {
                 batch.put::<shapes::Keyed>(&(uid, key), &shapes::Keyed { digest, run });
             }
@@ -136,20 +141,6 @@ fn put_run(row: &RunRow, batch: &mut Batch) {
         State::Completed => batch.delete::<shapes::Unfinished>(&run),
         state => batch.put::<shapes::Unfinished>(&run, &shapes::Unfinished(state)),
     }
-}
-
-/// Its live attempts end by themselves; an `Idempotency-Key` that names it stays as long as any.
-fn delete_run(run: DagRunId, batch: &mut Batch) {
-    let run = run.0;
-    batch.delete::<shapes::Run>(&run);
-    batch.delete::<shapes::Unfinished>(&run);
-    batch.delete::<shapes::Text>(&run);
-    const LAST: u32 = u32::MAX;
-    batch.delete_range::<shapes::Added>((run, 0)..=(run, LAST));
-    batch.delete_range::<shapes::Attempted>((run, (0, (0, 0)))..=(run, (LAST, (LAST, LAST))));
-    batch.delete_range::<shapes::Passed>((run, (0, 0))..=(run, (LAST, LAST)));
-    batch.delete_range::<shapes::Marked>((run, (0, (0, (0, 0))))..=(run, (LAST, (LAST, (LAST, LAST)))));
-    batch.delete_range::<shapes::Edited>((run, (0, 0))..=(run, (LAST, LAST)));
 }
 
 /// Whether the live attempts belong to another keeper than this one, and whether to another boot. Notes these from now

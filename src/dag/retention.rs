@@ -9,12 +9,14 @@ use super::machine::{Ask, Asker, Verdict};
 use super::model::{DagName, DagRunId, Owner};
 use super::{output, records};
 use crate::base::Wall;
-use crate::logs::Stem;
-use crate::store::{Batch, ReadError, Reader};
+use crate::logs::{Logs, Stem};
+use crate::store::{Batch, ReadError, Reader, Store};
 use chrono::{TimeDelta, Utc};
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -92,6 +94,28 @@ async fn purge(handle: &Handle, runs: Vec<DagRunId>) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// Removes what is left of runs that are gone: their output, then their records.
+pub(super) async fn clear_away(mut gone: UnboundedReceiver<DagRunId>, store: Store, logs: Logs) {
+    while let Some(run) = gone.recv().await {
+        output::remove(logs.clone(), run).await;
+        if let Err(why) = clear(&store, run).await {
+            tracing::warn!(run = run.0, "records of a purged run stay until the next start: {why}");
+        }
+    }
+}
+
+/// Removes the records of a run, piece by piece, each when the one before is durable: others write in between.
+async fn clear(store: &Store, run: DagRunId) -> Result<(), Box<dyn Error + Send + Sync>> {
+    loop {
+        let reader = store.reader();
+        let piece = tokio::task::spawn_blocking(move || records::remains(&reader, run)).await??;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        store.submit(piece).durable().await?;
+    }
 }
 
 /// Which runs are too many or too old, as it was when this was made.

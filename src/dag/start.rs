@@ -2,10 +2,10 @@
 
 use super::engine::{Cause, Engine, Handle, READ_AT_ONCE, Settings, Tools, close};
 use super::executors::{Hands, Known, Local, Phase, collect, exit};
-use super::machine::{self, FIRST_SLOT, Found, Held, LiveAttempt, Room, Stored};
+use super::machine::{self, FIRST_SLOT, Found, Held, LiveAttempt, Room, Stored, Write};
 use super::model::{Blueprint, DagRunId, TaskId};
 use super::output::{self, Collected, Files, Generator};
-use super::records;
+use super::{records, retention};
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
 use crate::keeper::Owner as KeptFor;
@@ -53,14 +53,17 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
     let settings = Arc::new(settings);
     let (reader, logs, reading) = (tools.store.reader(), tools.logs.clone(), settings.clone());
     let read = tokio::task::spawn_blocking(move || read_back(&reader, &logs, &reading, host));
-    let ReadBack { stored, found, mut known, meeting, spent } = read.await.map_err(io::Error::other)??;
+    let ReadBack { stored, found, mut known, meeting, left } = read.await.map_err(io::Error::other)??;
     let kept: HashSet<_> = found.held.iter().map(|held| held.live.slot).collect();
 
     let (own, mailbox) = unbounded_channel();
     let (closing, closed) = unbounded_channel();
     let (sweeper, swept) = unbounded_channel();
+    let (purger, purged) = unbounded_channel();
+    left.into_iter().try_for_each(|run| purger.send(run)).map_err(io::Error::other)?;
     tokio::spawn(close(closed, tools.link.clone(), own.clone(), sweeper));
     tokio::spawn(output::sweep(swept, tools.logs.clone()));
+    tokio::spawn(retention::clear_away(purged, tools.store.clone(), tools.logs.clone()));
     let done = watch::Sender::new(false);
     let handle = Handle {
         tools: tools.clone(),
@@ -73,6 +76,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
     let now = Now::read();
     let machine_settings = machine::Settings { capacity: settings.capacity, grace: settings.grace };
     let (room, plan) = Room::recover(machine_settings, stored, found, now);
+    let spent = plan.writes.iter().flat_map(spent).collect();
     // Of the stored ones, only those matter of which something may be left.
     known.retain(|slot, _| kept.contains(slot) || room.live(*slot).is_some());
     let local = Local::new(&tools, &settings, &own, known);
@@ -88,6 +92,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         meeting: Some(meeting),
         reading: handle.reading.clone(),
         closing,
+        purged: purger,
         undurable: 0,
         deferred: 0,
         children: handle.children.clone(),
@@ -104,7 +109,16 @@ struct ReadBack {
     known: HashMap<RunId, Known>,
     /// That this keeper and this boot are known.
     meeting: Batch,
-    spent: Vec<Stem>,
+    /// Runs that were purged, of which something is left.
+    left: Vec<DagRunId>,
+}
+
+/// The files whose bytes this record holds. Those of an end that was recorded before may be all there is of its output:
+/// what was a long stream, or one that could still grow, is not in the record.
+fn spent(write: &Write) -> Vec<Stem> {
+    let Write::PutAttempt { run, attempt, .. } = write else { return Vec::new() };
+    let files = attempt.slot.map(|slot| Files { run: *run, slot });
+    files.map_or_else(Vec::new, |files| output::spent(files, &attempt.output, &attempt.errors))
 }
 
 fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> Result<ReadBack, StartError> {
@@ -124,7 +138,6 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
         |live: &LiveAttempt, phase| (live.slot, Known::new(live.run, phase, generators.find(live.run, live.task)));
     let mut all: HashMap<_, _> = stored.live.iter().map(|live| known(live, Phase::Over)).collect();
     let mut found = Found { new_keeper, new_boot, stopping: host.stopping, ..Found::default() };
-    let mut spent = Vec::new();
     for held in host.held {
         let live = match records::read_intent(&held.intent) {
             Ok(live) => live,
@@ -139,7 +152,7 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
             kept::HeldState::Exited { .. } => Phase::Over,
         };
         let generator = generators.find(live.run, live.task);
-        let held = taken(logs, settings, held, live, generator, &mut spent);
+        let held = taken(logs, settings, held, live, generator);
         match &held.end {
             Some(end) if end.tree_empty => drop(all.remove(&held.live.slot)),
             _ => drop(all.extend([known(&held.live, phase)])),
@@ -152,20 +165,19 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
     for live in stored.live.iter().filter(|live| !live.ended && !held.contains(&live.slot)) {
         let files = Files { run: live.run, slot: live.slot };
         let Collected { output, errors, .. } = output::collect(logs, files, over, None);
-        spent.extend(output::spent(files, &output, &errors));
         found.written.insert(live.slot, (output, errors));
     }
-    Ok(ReadBack { stored, found, known: all, meeting, spent })
+    let left = records::purged(reader).map_err(records::LoadError::from)?;
+    Ok(ReadBack { stored, found, known: all, meeting, left })
 }
 
-/// What the keeper holds, in the machine's words. The files that may go once it is recorded are added to `spent`.
+/// What the keeper holds, in the machine's words.
 fn taken(
     logs: &Logs,
     settings: &Settings,
     held: kept::Held,
     mut live: LiveAttempt,
     generator: Option<Arc<Blueprint>>,
-    spent: &mut Vec<Stem>,
 ) -> Held {
     if held.pid > 0 {
         live.leader = Some((held.pid, held.start_ticks));
@@ -177,7 +189,6 @@ fn taken(
             let files = Files { run: live.run, slot: live.slot };
             let generator = generator.map(|blueprint| Generator { blueprint, limits: settings.limits() });
             collect(logs, files, generator.as_ref(), &mut end);
-            spent.extend(output::spent(files, &end.output, &end.errors));
             Some(Box::new(end))
         }
     };

@@ -13,6 +13,7 @@ mod execute;
 mod expand;
 mod generate;
 mod kill;
+mod old;
 mod others;
 mod read;
 mod restart;

@@ -4,11 +4,11 @@
 use super::super::executors::tests::{settings, tools};
 use super::super::start::{Host, start};
 use super::*;
-use crate::dag::machine::{Refusal, Submission};
+use crate::dag::machine::{Refusal, Submission, Write};
 use crate::dag::model::{Kept, Origin, Outcome, Owner, State, TaskId};
 use crate::dag::specification;
 use crate::keeper::{Ask as Asked, Held, HeldState, News, Rusage, Spawn, Stage, Status, Stdio, Twin};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -45,7 +45,11 @@ fn asker() -> Asker {
 }
 
 fn submission() -> Ask {
-    let text = json!({ "tag": "t", "tasks": { "a": { "job": { "command": ["/bin/true"] } } } }).to_string();
+    submission_of(json!({ "a": { "job": { "command": ["/bin/true"] } } }))
+}
+
+fn submission_of(tasks: Value) -> Ask {
+    let text = json!({ "tag": "t", "tasks": tasks }).to_string();
     Ask::Submit(Box::new(Submission {
         blueprint: Arc::new(specification::parse(text.as_bytes(), &records::ACCEPTED).unwrap()),
         text: text.into(),
@@ -186,6 +190,31 @@ async fn whenever_the_core_dies_nothing_is_started_twice_and_no_end_is_lost() {
 }
 
 #[tokio::test]
+async fn no_step_is_taken_before_its_reason_is_durable() {
+    for commits in 0..12 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::dying_after(commits);
+        let mut life = life(&dir, store.clone(), Vec::new()).await;
+        let step = json!({ "job": { "proc": { "start": "nobody" } }, "parents": ["a"] });
+        let tasks = json!({ "a": { "job": { "command": ["/bin/true"] } }, "b": step });
+        let Ok(Verdict::Submitted(_)) = life.ask(submission_of(tasks)).await else { continue };
+        let slot = life.spawn().await.slot;
+        let mut changes = life.handle.tools.bus.listen(None);
+        life.twin.tell(spawned(slot));
+        life.twin.tell(exited(slot));
+        while changes.next().await.unwrap().iter().all(|event| event.data["state"] != "COMPLETED") {}
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // time enough to ask about a task that is not there, and to fail
+        }
+        // A run that is over is not held any more.
+        let b = life.handle.look(|room| room.task_state(RUN, TaskId { group: 1, index: 0 })).await.unwrap();
+        let known =
+            !records::attempts(&store.survivors().reader(), RUN, TaskId { group: 0, index: 0 }).unwrap().is_empty();
+        assert_eq!(b != Some(State::Running), known, "{commits} commits: {b:?}");
+    }
+}
+
+#[tokio::test]
 async fn asks_about_a_run_that_is_not_held_see_what_the_ones_before_have_made_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let life = Life::failed(&dir).await;
@@ -211,6 +240,25 @@ async fn a_run_is_purged_once() {
 }
 
 #[tokio::test]
+async fn a_start_goes_on_with_what_is_left_of_a_purged_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Life::failed(&dir).await;
+    let store = first.handle.tools.store.clone();
+    drop(first); // before it can remove anything
+    let mut batch = Batch::new();
+    records::write(vec![Write::DeleteRun(RUN)], &mut batch);
+    store.submit(batch).durable().await.unwrap();
+    let task = TaskId { group: 0, index: 0 };
+    assert!(!records::attempts(&store.reader(), RUN, task).unwrap().is_empty(), "not all at once");
+    let second = life(&dir, store.survivors(), Vec::new()).await;
+    let reader = second.handle.tools.store.reader();
+    while !records::purged(&reader).unwrap().is_empty() {
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+    }
+    assert_eq!(records::attempts(&reader, RUN, task).unwrap(), []);
+}
+
+#[tokio::test]
 async fn what_a_lost_attempt_has_written_is_kept_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::in_memory();
@@ -226,6 +274,34 @@ async fn what_a_lost_attempt_has_written_is_kept_with_it() {
     let attempts = second.attempts();
     let (_, attempt) = attempts.first().unwrap();
     assert_eq!((attempt.outcome, &attempt.output), (Outcome::Interrupted, &Kept::Here("half\n".into())));
+}
+
+#[tokio::test]
+async fn the_file_of_an_end_that_was_recorded_before_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::in_memory();
+    let mut first = life(&dir, store.clone(), Vec::new()).await;
+    assert_eq!(first.ask(submission()).await.unwrap(), Verdict::Submitted(RUN));
+    let spawn = first.spawn().await;
+    std::fs::write(output(&spawn), "hello\n").unwrap();
+    first.twin.tell(spawned(spawn.slot));
+    let News::Exited { seq, slot, status, rusage, ended, oom, .. } = exited(spawn.slot) else { panic!() };
+    first.twin.tell(News::Exited { seq, slot, status, rusage, ended, oom, tree_empty: false });
+    first.until(State::Completed).await;
+    assert_eq!(first.attempts()[0].1.output, Kept::File(6), "something of its tree may still write");
+    drop(first);
+
+    // The keeper was not told, and nothing is left of the tree by now.
+    let mut second = life(&dir, store.survivors(), vec![held(&spawn, true)]).await;
+    assert_eq!(second.ask(submission()).await.unwrap(), Verdict::Submitted(DagRunId(1)));
+    let other = second.spawn().await;
+    std::fs::write(output(&other), "other\n").unwrap();
+    second.twin.tell(spawned(other.slot));
+    second.twin.tell(exited(other.slot));
+    while output(&other).exists() {
+        tokio::task::spawn_blocking(|| ()).await.unwrap(); // files are removed in the order of the decisions
+    }
+    assert_eq!(std::fs::read(output(&spawn)).unwrap(), b"hello\n", "the record has its length alone");
 }
 
 #[tokio::test]

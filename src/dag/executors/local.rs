@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   start ──> Preparing ──prepared──> Asked ──spawned──> Up ──exited──> Over ──tree empty──> (forgotten)
-//!                 `──stop, refused──> (forgotten)  `──failed──> (forgotten)
+//!                 `──stop, refused──> (forgotten)  `──failed──> (forgotten); all places taken: back to Preparing
 //! ```
 //!
 //! The driver is the only one who touches this: what takes time runs beside it and comes back as a message.
@@ -18,7 +18,7 @@ use crate::keeper as kept;
 use crate::keeper::{Cgroup, Owner as KeptFor, Scope, Stdio};
 use crate::launch::{Command as Line, Order, Refused, User};
 use crate::logs::Stem;
-use nix::libc::{SIGKILL, SIGTERM};
+use nix::libc::{EAGAIN, ENOENT, SIGKILL, SIGTERM};
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// How old a process has to be for its output to be watched: until then it cannot have written much.
 const YOUNG: Duration = Duration::from_secs(1);
+
+/// How long a launch waits when the keeper holds as many children as it may.
+const FULL: Duration = Duration::from_millis(100);
 
 /// The file mode mask of attempts.
 const UMASK: u32 = 0o022;
@@ -44,6 +47,8 @@ pub(in crate::dag) struct Known {
     /// Its tree was gone before its end could be told.
     emptied: bool,
     watched: bool,
+    /// How it is started again should the keeper have no place for it; none: it is not.
+    order: Option<(Launch, Arc<Job>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +65,7 @@ pub(in crate::dag) enum Phase {
 
 impl Known {
     pub fn new(run: DagRunId, phase: Phase, generator: Option<Arc<Blueprint>>) -> Known {
-        Known { run, phase, generator, collecting: false, emptied: false, watched: false }
+        Known { run, phase, generator, collecting: false, emptied: false, watched: false, order: None }
     }
 }
 
@@ -120,11 +125,19 @@ impl Local {
                 if let Some(known) = self.known.get_mut(&slot) {
                     self.processes += usize::from(known.phase != Phase::Up);
                     known.phase = Phase::Up;
+                    known.order = None;
                     self.young.push_back((Now::read().mono, slot));
                 }
                 Some(Event::Started { slot, leader: Some((pid, start_ticks)) })
             }
+            // Others hold all places. One is free when the end of its process is on disk.
+            kept::News::Failed { slot, stage: kept::Stage::Slot, errno: EAGAIN } if self.again(RunId(slot)) => None,
             kept::News::Failed { slot, stage, errno } => {
+                if let (kept::Stage::Open(_), ENOENT) = (&stage, errno)
+                    && let Some(known) = self.known.get(&RunId(slot))
+                {
+                    self.directories.forget(known.run); // somebody has removed it: the next attempt makes it again
+                }
                 // By way of the mailbox, like every end; its files go with it.
                 let _ = self.own.send(Message::Ended(Box::new(ended(RunId(slot), refused(&stage, errno)))));
                 None
@@ -194,6 +207,28 @@ impl Local {
         output::spent(files, &end.output, &end.errors)
     }
 
+    /// Has a launch prepared, after a pause.
+    fn prepare(&mut self, launch: Launch, job: Arc<Job>, pause: Duration) {
+        let (tools, made, shell) = (self.tools.clone(), self.directories.of(launch.live.run), self.shell);
+        let own = self.own.clone();
+        tokio::spawn(async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let spawn = Box::new(prepare(&tools, &made, shell, &launch, &job).await);
+            let _ = own.send(Message::Prepared { slot: launch.live.slot, spawn }); // the driver has ended
+        });
+    }
+
+    /// Tries a launch again that the keeper had no place for. False: nobody wants it any more.
+    fn again(&mut self, slot: RunId) -> bool {
+        let Some(known) = self.known.get_mut(&slot) else { return false };
+        let Some((launch, job)) = known.order.clone() else { return false };
+        known.phase = Phase::Preparing;
+        self.prepare(launch, job, FULL);
+        true
+    }
+
     /// A launch has been prepared: to the keeper with it, unless nobody wants it any more.
     pub fn prepared(&mut self, slot: RunId, prepared: Result<kept::Spawn, How>) {
         let Some(known) = self.known.get_mut(&slot) else { return };
@@ -250,17 +285,15 @@ impl Executor for Local {
     fn start(&mut self, launch: Launch, job: Arc<Job>) {
         let (slot, run) = (launch.live.slot, launch.live.run);
         let generator = launch.template.is_generator.then(|| launch.blueprint.clone());
-        self.known.insert(slot, Known::new(run, Phase::Preparing, generator));
-        let (tools, made, shell) = (self.tools.clone(), self.directories.of(run), self.shell);
-        let own = self.own.clone();
-        tokio::spawn(async move {
-            let spawn = Box::new(prepare(&tools, &made, shell, &launch, &job).await);
-            let _ = own.send(Message::Prepared { slot, spawn }); // the driver has ended
-        });
+        let order = Some((launch.clone(), job.clone()));
+        self.known.insert(slot, Known { order, ..Known::new(run, Phase::Preparing, generator) });
+        self.prepare(launch, job, Duration::ZERO);
     }
 
     fn stop(&mut self, slot: RunId, force: bool) {
-        let Some(phase) = self.known.get(&slot).map(|known| known.phase) else { return };
+        let Some(known) = self.known.get_mut(&slot) else { return };
+        known.order = None;
+        let phase = known.phase;
         let (signal, scope) = match (phase, force) {
             (Phase::Preparing, _) => {
                 // What has been prepared then finds nobody who wants it.

@@ -224,6 +224,42 @@ async fn what_cannot_be_started_says_why() {
 }
 
 #[tokio::test]
+async fn a_launch_waits_for_a_place_unless_it_is_to_end() {
+    let mut bench = Bench::new().await;
+    bench.hands.start(argv(&["/bin/true"]));
+    let full = News::Failed { slot: SLOT.0, stage: Stage::Slot, errno: nix::libc::EAGAIN };
+    for _ in 0..3 {
+        assert_eq!(bench.spawn().await.slot, SLOT.0);
+        assert_eq!(bench.hands.local().hear(full.clone()), None);
+    }
+    bench.spawn().await;
+    bench.hands.stop(SLOT, false); // there is nothing to be stopped: it is on its way
+    bench.hands.local().hear(full);
+    let (end, _) = bench.end().await;
+    assert!(matches!(end.how, How::NotStarted { rc: 126, .. }), "{:?}", end.how);
+    assert_eq!(bench.hands.busy(), 0);
+}
+
+#[tokio::test]
+async fn a_directory_that_somebody_removed_is_made_again() {
+    let mut bench = Bench::new().await;
+    let [first, second] = [0, 1].map(|place| {
+        let mut launch = argv(&["/bin/true"]);
+        launch.live.slot = RunId(SLOT.0 + place);
+        launch
+    });
+    bench.hands.start(first);
+    bench.spawn().await;
+    std::fs::remove_dir_all(bench.log("dag")).unwrap();
+    let stage = Stage::Open(bench.log(&format!("dag/7/{SLOT}.out")));
+    bench.hands.local().hear(News::Failed { slot: SLOT.0, stage, errno: nix::libc::ENOENT });
+    bench.end().await;
+    bench.hands.start(second);
+    bench.spawn().await;
+    assert!(bench.log("dag/7").is_dir());
+}
+
+#[tokio::test]
 async fn a_launch_under_way_is_withdrawn() {
     let mut bench = Bench::new().await;
     bench.hands.start(argv(&["/bin/true"]));

@@ -1,7 +1,7 @@
 //! What must hold between the records.
 
 use super::dags::{Dag, DagText, Firing};
-use super::shapes::{Added, Attempted, Edited, Live, Marked, Passed, Run, Text, Unfinished};
+use super::shapes::{Added, Attempted, Edited, Live, Marked, Passed, Purged, Run, Text, Unfinished};
 use crate::store::{ReadError, Reader, Record, Rule};
 
 /// What must hold between the records, for a check of the whole store.
@@ -57,7 +57,7 @@ pub fn rules() -> Vec<Rule> {
     ]
 }
 
-/// Every record of this kind belongs to a run. Looks at the first one of each run, wherever the others are.
+/// Every record of this kind belongs to a run, or to one that is being removed. Looks at the first one of each run, wherever the others are.
 fn owned<R: Record<Key: 'static>>(first_key: fn(u64) -> R::Key, run_of: fn(&R::Key) -> u64) -> Rule {
     let next = move |reader: &Reader, from: u64| -> Result<Option<u64>, ReadError> {
         let found = reader.scan::<R>(first_key(from)..).next().transpose()?;
@@ -66,7 +66,7 @@ fn owned<R: Record<Key: 'static>>(first_key: fn(u64) -> R::Key, run_of: fn(&R::K
     Box::new(move |reader, report| {
         let mut from = Some(0);
         while let Some(run) = from.map_or(Ok(None), |from| next(reader, from))? {
-            if reader.get::<Run>(&run)?.is_none() {
+            if reader.get::<Run>(&run)?.is_none() && reader.get::<Purged>(&run)?.is_none() {
                 report(format!("{} {run} belongs to no run", R::KIND.name()));
             }
             from = run.checked_add(1);

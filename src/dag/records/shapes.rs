@@ -493,6 +493,10 @@ pub(super) struct Keyed {
     pub run: DagRunId,
 }
 
+/// A run that is gone, of which records may be left.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Purged {}
+
 /// The keeper that the live attempts belong to, by a name no other keeper of this boot has.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Keeper(pub String);

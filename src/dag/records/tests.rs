@@ -220,8 +220,12 @@ proptest! {
 
 /// How records are stored, one line each.
 fn export(writes: Vec<Write>) -> String {
+    lines(&store(writes))
+}
+
+fn lines(store: &Store) -> String {
     let mut lines = Vec::new();
-    store(writes).export(&TABLES, &mut lines).unwrap();
+    store.export(&TABLES, &mut lines).unwrap();
     String::from_utf8(lines).unwrap()
 }
 
@@ -394,8 +398,8 @@ fn a_deleted_run_leaves_nothing_but_its_neighbours() {
     let of_run = |run: u64| {
         let run = DagRunId(run);
         let marks = Write::PutMark { run, task: task(9, 0), count: 3000, pass: 0, after: 0, mark: Mark::NotNeeded };
-        let attempts = |task, count, attempt| Write::PutAttempt { run, task, count, number: 1, attempt };
-        vec![
+        let attempts = move |task, count, attempt| Write::PutAttempt { run, task, count, number: 1, attempt };
+        [
             Write::PutRun(Box::new(row_of(run.0, &[State::Errored]))),
             Write::PutText(run, "{}".into()),
             Write::PutAddition { run, first: 1, by: task(0, 0), text: "{}".into() },
@@ -403,10 +407,25 @@ fn a_deleted_run_leaves_nothing_but_its_neighbours() {
             attempts(task(u32::MAX, u32::MAX), 1, Box::new(attempt(0, Outcome::Completed, 0))),
             marks,
         ]
+        .into_iter()
+        .chain((0..500).map(move |index| attempts(task(1, index), 1, Box::new(attempt(0, Outcome::Completed, 0)))))
     };
     let all = || [6, 7, 8].into_iter().flat_map(of_run);
     let expected = export([6, 8].into_iter().flat_map(of_run).collect());
-    assert_eq!(export(all().chain([Write::DeleteRun(RUN)]).collect()), expected);
+    let store = store(all().chain([Write::DeleteRun(RUN)]).collect());
+    let reader = store.reader();
+    assert_eq!((super::row(&reader, RUN), super::text(&reader, RUN)), (Ok(None), Ok(None)), "it is gone at once");
+    assert_eq!(store.check(&rules()).findings, Vec::<String>::new());
+    assert_eq!(purged(&reader), Ok(vec![RUN]), "the rest follows, whoever dies meanwhile");
+    let mut pieces = 0;
+    while let Some(piece) = Some(remains(&reader, RUN).unwrap()).filter(|piece| !piece.is_empty()) {
+        assert!(piece.len() <= 256, "{} at once", piece.len());
+        drop(store.submit(piece));
+        pieces += 1;
+    }
+    assert!(pieces > 2, "{pieces}");
+    assert_eq!(purged(&reader), Ok(Vec::new()));
+    assert_eq!(lines(&store), expected);
 }
 
 #[test]
