@@ -176,6 +176,17 @@ pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<S
     ))
 }
 
+/// The same specification under another tag, as text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn with_tag(text: &[u8], tag: &str) -> Result<String, Invalid> {
+    let (members, tag) = (members(text)?, Value::from(tag).to_string());
+    let tag = tag.as_str();
+    let members = members.iter().map(|(key, raw)| (key.as_str(), if key == "tag" { tag } else { raw.get() }));
+    Ok(json::object_text(members))
+}
+
 /// Whether these could stand in a specification.
 fn check_parameters(parameters: &Map<String, Value>) -> Result<(), Invalid> {
     let text = value::to_raw_value(parameters).map_err(|why| Invalid(why.to_string()))?;
