@@ -56,7 +56,7 @@ pub async fn put(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
 pub async fn get(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let dag = find(&handle, &cx).await?;
     let shown = tokio::task::spawn_blocking(move || stored::show(&dag)).await;
-    Ok(Reply::json(&shown.map_err(Failure::internal)?))
+    Ok(Reply::bytes("application/json", shown.map_err(Failure::internal)?))
 }
 
 /// `DELETE /v1/dag/{name}`
@@ -131,10 +131,7 @@ fn compile(dag: &Dag, wanted: Wanted, limits: &Limits) -> Result<Read, Invalid> 
         text = specification::with_parameters(text.as_bytes(), &wanted.parameters)?.into();
     }
     if let Some(tag) = wanted.tag {
-        let mut members: Map<String, Value> =
-            serde_json::from_str(&text).map_err(|why| Invalid(format!("the stored specification: {why}")))?;
-        members.insert("tag".into(), tag.into());
-        text = Value::Object(members).to_string().into();
+        text = specification::with_tag(text.as_bytes(), &tag)?.into();
     }
     submit::compile(Bytes::copy_from_slice(text.as_bytes()), limits)
 }

@@ -1,86 +1,88 @@
-//! Output as the inside of a JSON text, in pieces: what a piece ends with may be half a character, and all of the
-//! output together may be longer than memory.
+//! Output as text, and as the inside of a JSON text, in pieces: what a piece ends with may be half a character, and all
+//! of the output together may be longer than memory. What is not UTF-8 becomes U+FFFD, in the same places as if it had
+//! come in one piece.
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use std::io;
 
-/// Writes bytes as the inside of a JSON text. What is not UTF-8 becomes U+FFFD, in the same places as if it had come
-/// in one piece.
+/// Makes text of pieces.
 #[derive(Debug, Default)]
-pub struct Escaper {
+struct Decoder {
     /// The beginning of a character whose rest has not come yet.
     begun: Vec<u8>,
 }
 
-impl Escaper {
-    /// Writes the next piece, all but a character it leaves unfinished.
-    pub fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+impl Decoder {
+    /// The next piece, all but a character it leaves unfinished.
+    fn piece(&mut self, piece: &[u8]) -> String {
         if self.begun.is_empty() {
-            return self.write(piece, out);
+            return self.text(piece);
         }
         let mut joined = std::mem::take(&mut self.begun);
         joined.extend_from_slice(piece);
-        self.write(&joined, out);
+        self.text(&joined)
     }
 
-    /// Writes what is left when nothing more will come.
-    pub fn end(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::take(&mut self.begun).is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
+    /// What is left when nothing more will come.
+    fn end(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.begun)).into_owned()
     }
 
-    fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let mut read = 0;
+    fn text(&mut self, bytes: &[u8]) -> String {
+        let (mut text, mut read) = (String::with_capacity(bytes.len()), 0);
         for chunk in bytes.utf8_chunks() {
-            text(chunk.valid(), out);
+            text.push_str(chunk.valid());
             read += chunk.valid().len() + chunk.invalid().len();
             let unfinished = || std::str::from_utf8(chunk.invalid()).is_err_and(|why| why.error_len().is_none());
             if read == bytes.len() && unfinished() {
                 self.begun = chunk.invalid().to_vec();
             } else if !chunk.invalid().is_empty() {
-                out.extend_from_slice("\u{fffd}".as_bytes());
+                text.push(char::REPLACEMENT_CHARACTER);
             }
         }
+        text
     }
 }
 
-fn text(valid: &str, out: &mut Vec<u8>) {
-    let quoted = serde_json::Value::from(valid).to_string();
+/// Writes a text as the inside of a JSON text.
+fn escape(text: &str, out: &mut Vec<u8>) {
+    let quoted = serde_json::Value::from(text).to_string();
     let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     out.extend_from_slice(inside.unwrap_or_default().as_bytes());
 }
 
-/// All of some bytes.
+/// Writes all of some bytes as the inside of a JSON text.
 pub fn whole(bytes: &[u8], out: &mut Vec<u8>) {
-    let mut escaper = Escaper::default();
-    escaper.piece(bytes, out);
-    escaper.end(out);
+    escape(&String::from_utf8_lossy(bytes), out);
 }
 
-/// All pieces of a stream.
-pub fn stream(
+/// All pieces of a stream as text.
+pub fn texts(
     pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let state = (Box::pin(pieces), Escaper::default(), false);
-    stream::unfold(state, |(mut pieces, mut escaper, over)| async move {
+) -> impl Stream<Item = io::Result<String>> + Send {
+    let state = (Box::pin(pieces), Decoder::default(), false);
+    stream::unfold(state, |(mut pieces, mut decoder, over)| async move {
         if over {
             return None;
         }
-        let mut out = Vec::new();
-        let over = match pieces.next().await {
-            Some(Ok(piece)) => {
-                escaper.piece(&piece, &mut out);
-                false
-            }
-            Some(Err(why)) => return Some((Err(why), (pieces, escaper, true))),
-            None => {
-                escaper.end(&mut out);
-                true
-            }
+        let (text, over) = match pieces.next().await {
+            Some(Ok(piece)) => (Ok(decoder.piece(&piece)), false),
+            Some(Err(why)) => (Err(why), true),
+            None => (Ok(decoder.end()), true),
         };
-        Some((Ok(Bytes::from(out)), (pieces, escaper, over)))
+        Some((text, (pieces, decoder, over)))
+    })
+}
+
+/// All pieces of a stream as the inside of a JSON text.
+pub fn stream(
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    texts(pieces).map_ok(|text| {
+        let mut out = Vec::with_capacity(text.len());
+        escape(&text, &mut out);
+        Bytes::from(out)
     })
 }
 
@@ -90,9 +92,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn inside(pieces: &[&[u8]]) -> String {
-        let (mut escaper, mut out) = (Escaper::default(), Vec::new());
-        pieces.iter().for_each(|piece| escaper.piece(piece, &mut out));
-        escaper.end(&mut out);
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        pieces.iter().for_each(|piece| escape(&decoder.piece(piece), &mut out));
+        escape(&decoder.end(), &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -67,11 +67,7 @@ pub async fn log(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     })?;
     let pieces = all(&handle, &source, &streams, selection)?;
     if accepts(&cx, "text/event-stream") {
-        let events = pieces.take_while(|piece| std::future::ready(piece.is_ok())).filter_map(|piece| async move {
-            let data = String::from_utf8_lossy(&piece.ok()?).into_owned();
-            Some(Sse { id: None, event: Some("output".to_owned()), data })
-        });
-        return Ok(Reply::sse(events));
+        return Ok(Reply::sse(events(pieces)));
     }
     if as_json {
         let name = cx.query.get("stream").unwrap_or("both");
@@ -80,6 +76,15 @@ pub async fn log(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
         return Ok(Reply::stream("application/json", body));
     }
     Ok(Reply::stream("text/plain; charset=utf-8", pieces))
+}
+
+/// Pieces as events: what ends one may be half a character, whose rest comes with the next.
+fn events(pieces: Pieces) -> impl Stream<Item = Sse> + Send {
+    let texts = escape::texts(pieces).take_while(|text| std::future::ready(text.is_ok()));
+    texts.filter_map(|text| async move {
+        let data = text.ok().filter(|text| !text.is_empty())?;
+        Some(Sse { id: None, event: Some("output".to_owned()), data })
+    })
 }
 
 fn accepts(cx: &Cx, content_type: &str) -> bool {
@@ -239,6 +244,13 @@ fn end_of(handle: &Handle, run: DagRunId, task: TaskId, slot: RunId) -> watch::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_event_never_ends_within_a_character() {
+        let pieces = [b"a\xe2".as_slice(), b"\x82\xac\n", b""].map(|piece| Ok(Bytes::from_static(piece)));
+        let told: Vec<String> = events(stream::iter(pieces).boxed()).map(|event| event.data).collect().await;
+        assert_eq!(told, ["a", "€\n"]);
+    }
 
     #[test]
     fn the_last_lines_of_a_short_text() {

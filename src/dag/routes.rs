@@ -37,6 +37,7 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         read("/v1/dagrun/{run}/task/{task}", TASK).with(task),
         write(Method::DELETE, "/v1/dagrun/{run}/task/{task}", KILL_TASK).with(kill_task),
         read("/v1/dagrun/{run}/task/{task}/state", TASK_STATE).with(task_state),
+        read("/v1/dagrun/{run}/task/{task}/attempts", ATTEMPTS).with(transcript::attempts),
         read("/v1/dagrun/{run}/summary", SUMMARY).with(listing::summary),
         read("/v1/dagrun/{run}/graph", GRAPH).with(graph),
         read("/v1/dagrun/{run}/tasks", TASKS).with(tasks::page),
@@ -252,6 +253,12 @@ const KILL_TASK: Doc = Doc {
 };
 const TASK_STATE: Doc =
     Doc { summary: "A task's state", query: &[], body: None, answers: &[(200, "the state"), NO_TASK] };
+const ATTEMPTS: Doc = Doc {
+    summary: "A task's attempts as in its run's record, with their numbers, outcomes and usage",
+    query: &[("logs", "0: without output")],
+    body: None,
+    answers: &[(200, "a list, the oldest first"), NO_TASK],
+};
 const SUMMARY: Doc = Doc {
     summary: "A run in short, with whose it is, where it comes from, and what it was submitted with",
     query: &[],

@@ -13,7 +13,7 @@ use super::model::{DagName, Invalid, Owner};
 use super::specification::{self, Limits};
 use crate::schedule::{Cron, Zone};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -117,14 +117,13 @@ pub fn read_schedule(parts: Map<String, Value>) -> Result<Schedule, Invalid> {
     })
 }
 
-/// A stored DAG as [`read`] takes it, with its name and owner. Takes time with its size.
-pub fn show(dag: &Dag) -> Value {
-    let specification: Value = serde_json::from_str(&dag.text).unwrap_or_default(); // it was read before
-    let mut shown = json!({ "name": dag.name.as_str(), "owner": dag.owner.name, "specification": specification });
-    if let (Some(schedule), Some(shown)) = (&dag.schedule, shown.as_object_mut()) {
-        shown.insert("schedule".to_owned(), show_schedule(schedule).into());
-    }
-    shown
+/// A stored DAG as [`read`] takes it, with its name and owner, as JSON. The specification is the text that was put, and
+/// never becomes values: those could be many times its size, and not all that JSON can say is a value.
+pub fn show(dag: &Dag) -> String {
+    let (name, owner) = (Value::from(dag.name.as_str()), Value::from(dag.owner.name.as_str()));
+    let schedule = dag.schedule.as_ref().map(|schedule| Value::from(show_schedule(schedule)));
+    let schedule = schedule.map(|schedule| format!(r#","schedule":{schedule}"#)).unwrap_or_default();
+    format!(r#"{{"name":{name},"owner":{owner},"specification":{}{schedule}}}"#, dag.text)
 }
 
 /// A schedule as [`read_schedule`] takes it.

@@ -1,6 +1,7 @@
 //! What clients see. The keys of a run's line, a task's definition and an attempt are the interface's own, exactly;
 //! what it has no place for is in objects of ours.
 
+use super::events;
 use super::machine::{Fired, FiringRow, View};
 use super::model::*;
 use crate::base::Wall;
@@ -131,9 +132,15 @@ pub fn attempt_start(attempt: &Attempt) -> String {
 /// What stands between the two texts of an attempt.
 pub const ERROR_LOG: &str = r#"","errorLog":""#;
 
-/// An attempt from behind the text of its standard error.
-pub fn attempt_rest(attempt: &Attempt) -> String {
-    format!(r#"","executorLog":{}}}"#, Value::from(attempt.remark.as_str()))
+/// An attempt from behind the text of its standard error, with these members at the end.
+pub fn attempt_rest(attempt: &Attempt, more: &str) -> String {
+    format!(r#"","executorLog":{}{more}}}"#, Value::from(attempt.remark.as_str()))
+}
+
+/// What a run's record has no place for.
+pub fn attempt_details(number: u32, attempt: &Attempt) -> String {
+    let (outcome, used) = (events::word(attempt.outcome), attempt.usage.map(usage).unwrap_or_default());
+    format!(r#","number":{number},"outcome":"{outcome}","usage":{used}"#)
 }
 
 /// What is told of a task in a page of tasks.

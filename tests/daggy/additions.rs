@@ -393,3 +393,19 @@ fn a_run_is_forgotten_with_what_it_wrote() {
     refused(daemon.get("/v1/dagrun/0"), 404);
     assert_eq!(submit(&daemon, &dag(json!({"a": t(&["true"])}))), 1, "its number is not given again");
 }
+
+#[test]
+fn the_attempts_of_one_task() {
+    let daemon = daemon();
+    let record = run(&daemon, &dag(json!({"f": plus(sh("echo out; exit 3"), json!({"maxRetries": 1}))})), "ERRORED");
+    let of = |query: &str| daemon.get(&format!("/v1/dagrun/0/task/f/attempts{query}")).expect(200).json();
+    let whole = of("");
+    let listed = whole.as_array().expect("a list");
+    for (mine, of_record) in listed.iter().zip(attempts(&record, "f_0")) {
+        assert!(keys(of_record).iter().all(|key| mine[*key] == of_record[*key]), "{mine} {of_record}");
+    }
+    let told: Vec<_> = listed.iter().map(|attempt| (&attempt["number"], &attempt["outcome"])).collect();
+    assert_eq!(told, [(&json!(1), &json!("retry")), (&json!(2), &json!("errored"))]);
+    assert_eq!((&whole[0]["outputLog"], &of("?logs=0")[0]["outputLog"]), (&json!("out\n"), &json!("")));
+    refused(daemon.tcp().send(Request::new("GET", "/v1/dagrun/0/task/g/attempts")), 404);
+}

@@ -34,6 +34,7 @@ fn runs_of_others_are_not_there() {
             ("DELETE", "/task/a_0"),
             ("GET", "/task/a_0/state"),
             ("GET", "/task/a_0/log"),
+            ("GET", "/task/a_0/attempts"),
         ] {
             let request = Request::new(method, &format!("/v1/dagrun/{run}{rest}"));
             let request = if method == "PATCH" { request.json(&json!({"skip": true})) } else { request };
@@ -43,6 +44,29 @@ fn runs_of_others_are_not_there() {
     assert_eq!(record(&daemon, run), before);
     gate.open();
     ends(&daemon, run, "COMPLETED");
+}
+
+#[test]
+fn an_operators_run_lends_its_rights_to_nobody() {
+    let daemon = daemon();
+    let nobodys = |tasks: Value| {
+        let mut specification = dag(tasks);
+        specification["user"] = json!("nobody");
+        specification
+    };
+    let step = json!({"job": {"proc": {"stop": "web"}}});
+    // What a user changes in a run that runs as himself …
+    let run = run(&daemon, &nobodys(json!({"a": t(&["false"])})), "ERRORED")["runID"].as_u64().expect("a number");
+    let path = format!("/v1/dagrun/{run}/task/a_0");
+    for nobody in as_nobody(&daemon) {
+        refused(nobody.send(Request::new("PATCH", &path).json(&step)), 403);
+        let job = json!({"job": {"command": ["true"]}});
+        nobody.send(Request::new("PATCH", &path).json(&job)).expect(200);
+    }
+    // … and what he prints in it are no steps.
+    let prints = plus(t(&["echo", &json!({"n": step}).to_string()]), json!({"isGenerator": true}));
+    let record = super::run(&daemon, &nobodys(json!({"g": prints})), "ERRORED");
+    assert!(attempt(&record, "g_0")["executorLog"].as_str().is_some_and(|why| why.contains("proc")), "{record}");
 }
 
 #[test]

@@ -57,7 +57,10 @@ fn yaml(text: &str) -> Result<Value, String> {
     };
     serde_saphyr::from_str_with_options(text, options)
         .map(|Unique(value)| value)
-        .map_err(|error| error.without_snippet().to_string())
+        // What it advises is for programmers.
+        .map_err(|error| {
+            error.without_snippet().to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "")
+        })
 }
 
 /// A JSON value that does not say anything twice: `serde_json` alone keeps the last of two.

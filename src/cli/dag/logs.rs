@@ -1,6 +1,6 @@
 //! `dag logs`: what a task has written, and what it writes as it writes it.
 
-use super::answer::{is_over, of_task, text};
+use super::answer::{is_over, of_run, of_task, text};
 use crate::cli::Session;
 use crate::cli::client::{Call, CallError};
 use crate::cli::exit::{Exit, Problem};
@@ -19,7 +19,7 @@ Examples:
   hostler dag logs 7 pack_3 -f
 
 Without --attempt it is the attempt that runs, or else the last one. With -f the attempts that follow
-are shown too, until the task is over; a task that has not begun is waited for. With --json each line
+are shown too, until the task or its run is over; a task that has not begun is waited for. With --json each line
 is an object.")]
 pub(super) struct Logs {
     /// The run's number
@@ -99,12 +99,18 @@ impl Logs {
             {
                 self.show(at, attempt, lines.take()).await?;
                 attempt = Some(number + 1);
-            } else if is_over(text(&state, "state")) {
+            } else if is_over(text(&state, "state")) || self.is_run_over(at).await? {
                 return Ok(());
             } else {
                 watch.next().await?;
             }
         }
+    }
+
+    /// Whether nothing more will come of a task that is not over: its run is, as when one before it has failed.
+    async fn is_run_over(&self, at: &mut Session) -> Result<bool, Problem> {
+        let (client, path) = (&mut at.client, of_run(self.run, "/state"));
+        Ok(is_over(text(&patiently(async || client.ask(Call::get(&path)).await).await?, "state")))
     }
 
     async fn exists(&self, at: &mut Session, attempt: u64) -> Result<bool, Problem> {

@@ -1,4 +1,4 @@
-//! `dag show`: a run and its tasks, or one task.
+//! `dag show`: a run and its tasks, or one task and its attempts.
 
 use super::answer::{Counts, cell, moment, of_run, of_task, text, time};
 use crate::base::Now;
@@ -23,12 +23,13 @@ Examples:
   hostler dag show 7 --all --json | jq .taskStates
   hostler dag show 7 pack_3
 
-With --json the run is told as the API tells it, attempts included, their output left out.")]
+With --json the run is told as the API tells it, attempts included, their output left out; so is a
+task, with its state and its attempts.")]
 pub(super) struct Show {
     /// The run's number
     #[arg(value_name = "RUN")]
     run: u64,
-    /// One of its tasks: what it is
+    /// One of its tasks: what it is, and its attempts
     #[arg(value_name = "TASK", conflicts_with_all = ["state", "all"])]
     task: Option<String>,
     /// Only tasks in this state: queued, running, retry, errored, killed, completed
@@ -140,14 +141,45 @@ fn row(task: &Value) -> Vec<String> {
 }
 
 async fn show_task(at: &mut Session, run: u64, task: &str) -> Result<(), Problem> {
-    let definition = at.client.ask(Call::get(&of_task(run, task, ""))).await?;
-    if at.out.json() {
-        return at.out.value(&definition);
-    }
+    let mut told = at.client.ask(Call::get(&of_task(run, task, ""))).await?;
     let state = at.client.ask(Call::get(&of_task(run, task, "/state"))).await?;
-    let known = [vec!["state".to_owned(), cell(&state, "state")]].into_iter().chain(fields(&definition));
+    let mut attempts = at.client.ask(Call::get(&of_task(run, task, "/attempts")).query("logs", 0)).await?;
+    for attempt in attempts.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        attempt.retain(|key, _| !["outputLog", "errorLog"].contains(&key.as_str()));
+    }
+    if at.out.json() {
+        if let Some(members) = told.as_object_mut() {
+            members.extend([("state".to_owned(), json!(text(&state, "state"))), ("attempts".to_owned(), attempts)]);
+        }
+        return at.out.value(&told);
+    }
+    let known = [vec!["state".to_owned(), cell(&state, "state")]].into_iter().chain(fields(&told));
     let rows: Vec<Vec<String>> = known.flat_map(|row| lines(&row)).collect();
-    at.out.table(&["FIELD", "VALUE"], &rows)
+    at.out.table(&["FIELD", "VALUE"], &rows)?;
+    let rows: Vec<Vec<String>> = attempts.as_array().into_iter().flatten().map(attempt).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    at.out.line("")?;
+    at.out.table(&["ATTEMPT", "OUTCOME", "STARTED", "TOOK", "CPU", "RC", "REMARK"], &rows)
+}
+
+/// An attempt as a row of a table.
+fn attempt(attempt: &Value) -> Vec<String> {
+    let (start, end) = (moment(attempt.get("startTime")), moment(attempt.get("stopTime")));
+    let took = start.zip(end).map(|(start, end)| tasks::age(start, end)).unwrap_or_default();
+    let seconds = |key: &str| attempt.get("usage")?.get(key)?.as_f64();
+    let cpu =
+        seconds("userSeconds").zip(seconds("systemSeconds")).map(|(user, system)| format!("{:.1}s", user + system));
+    vec![
+        cell(attempt, "number"),
+        cell(attempt, "outcome"),
+        time(attempt, "startTime"),
+        took,
+        cpu.unwrap_or_default(),
+        cell(attempt, "rc"),
+        cell(attempt, "executorLog"),
+    ]
 }
 
 /// A field as rows of a table, one for each line of its value: a script is read line by line.

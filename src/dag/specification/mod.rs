@@ -176,6 +176,17 @@ pub fn with_parameters(text: &[u8], parameters: &Map<String, Value>) -> Result<S
     ))
 }
 
+/// The same specification under another tag, as text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn with_tag(text: &[u8], tag: &str) -> Result<String, Invalid> {
+    let (members, tag) = (members(text)?, Value::from(tag).to_string());
+    let tag = tag.as_str();
+    let members = members.iter().map(|(key, raw)| (key.as_str(), if key == "tag" { tag } else { raw.get() }));
+    Ok(json::object_text(members))
+}
+
 /// Whether these could stand in a specification.
 fn check_parameters(parameters: &Map<String, Value>) -> Result<(), Invalid> {
     let text = value::to_raw_value(parameters).map_err(|why| Invalid(why.to_string()))?;
@@ -194,7 +205,14 @@ pub fn generated(output: &[u8], run: &Blueprint, limits: &Limits) -> Result<Addi
     }
     let tasks = json::document(output)?;
     let around = Around { parameters: &run.parameters, defaults: &run.defaults, executor: run.executor };
-    Ok(Addition { templates: compile(tasks, around, limits)?, text: tasks.get().into() })
+    let templates = compile(tasks, around, limits)?;
+    // A step acts with the rights of the run's owner, and what this user prints is not the owner's wish.
+    let step = templates.iter().find(|template| template.job.contains_key("proc"));
+    if let Some(step) = step.filter(|_| run.user.is_some()) {
+        let why = Invalid("expected a command: a run with a user of its own takes no steps from a generator".into());
+        return Err(why.of_key("proc").of_key("job").of_task(&step.name));
+    }
+    Ok(Addition { templates, text: tasks.get().into() })
 }
 
 /// Reads another job for one instance of a template: tokens get that instance's values.

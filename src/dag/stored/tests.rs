@@ -3,6 +3,7 @@
 use super::*;
 use crate::dag::model::Capacity;
 use expect_test::{Expect, expect};
+use serde_json::json;
 
 const LIMITS: Limits =
     Limits { capacity: Some(Capacity { cores: 4, memory_mb: 4096, running: 100 }), max_tasks: 1_000 };
@@ -18,6 +19,10 @@ fn put(body: &str) -> Result<Dag, Invalid> {
 
 fn with_schedule(schedule: Value) -> String {
     json!({"specification": specification(), "schedule": schedule}).to_string()
+}
+
+fn shown(dag: &Dag) -> Value {
+    serde_json::from_str(&show(dag)).expect("JSON")
 }
 
 #[track_caller]
@@ -40,10 +45,22 @@ fn a_whole_body_is_shown_as_it_was_put() {
     let dag = put(&body.to_string()).unwrap();
     assert_eq!(command(&dag), json!(["echo", "of the schedule"]));
     assert_eq!(&*dag.text, specification().to_string());
-    let shown = show(&dag);
+    let shown = shown(&dag);
     assert_eq!((&shown["specification"], &shown["schedule"]), (&body["specification"], &body["schedule"]));
     assert_eq!((&shown["name"], &shown["owner"]), (&json!("nightly"), &json!("ada")));
     assert_eq!(put(&shown.to_string()).unwrap(), dag, "what was got can be put");
+}
+
+#[test]
+fn a_specification_is_shown_as_the_text_it_is() {
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let text =
+        format!(r#"{{"tag": "t", "x": [1e999, "\ud800", {deep}], "tasks": {{"a": {{"job": {{"command": ["a"]}}}}}}}}"#);
+    let dag = put(&text).unwrap();
+    assert!(show(&dag).contains(&text), "{}", show(&dag));
+    assert_eq!(put(&show(&dag)).unwrap(), dag);
+    let other = specification::with_tag(text.as_bytes(), "o\"ther").unwrap();
+    assert_eq!(other.replace(r#""o\"ther""#, r#""t""#).replace(' ', ""), text.replace(' ', ""));
 }
 
 #[test]
@@ -52,13 +69,13 @@ fn what_is_left_out_has_its_usual_value() {
     let schedule = dag.schedule.as_ref().unwrap();
     assert_eq!((schedule.zone, schedule.zone_given), (Zone::host(), false));
     assert_eq!((schedule.overlap, schedule.catch_up), (Overlap::Skip, CatchUp::None));
-    assert_eq!(show(&dag)["schedule"], json!({"cron": "@daily", "overlap": "skip", "catch_up": "none"}));
+    assert_eq!(shown(&dag)["schedule"], json!({"cron": "@daily", "overlap": "skip", "catch_up": "none"}));
     assert_eq!(command(&dag), json!(["echo", "of its own"]));
     assert_eq!(dag.text, dag.fired_text);
     for body in [specification().to_string(), with_schedule(Value::Null)] {
         let dag = put(&body).unwrap();
         assert_eq!((dag.schedule.clone(), &*dag.text), (None, &*specification().to_string()));
-        assert_eq!(show(&dag).get("schedule"), None);
+        assert_eq!(shown(&dag).get("schedule"), None);
     }
 }
 

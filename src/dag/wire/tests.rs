@@ -216,7 +216,7 @@ fn a_definition_has_six_keys_and_shows_what_generators_add() {
 #[test]
 fn an_attempt_has_six_keys() {
     let attempt = attempt();
-    let text = format!("{}out{}err{}", attempt_start(&attempt), ERROR_LOG, attempt_rest(&attempt));
+    let text = format!("{}out{}err{}", attempt_start(&attempt), ERROR_LOG, attempt_rest(&attempt, ""));
     let read: Value = serde_json::from_str(&text).unwrap();
     shows(
         &read,

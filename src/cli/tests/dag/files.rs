@@ -75,6 +75,7 @@ fn what_is_said_twice_is_an_error() {
     ] {
         let why = refused(name, text);
         assert!(why.starts_with(name) && (why.contains("twice") || why.contains("duplicate")), "{why}");
+        assert!(!why.contains("Options"), "{why}");
     }
 }
 

@@ -47,6 +47,9 @@ fn daemon() -> Fake {
         what if what.contains("/task/a_0/state") => Answer::json(json!({ "state": "ERRORED" })),
         "GET /v1/dagrun/4/task/a_0" => Answer::json(json!({
             "maxRetries": 1, "job": { "commandString": "cd /\n\tdu -s\n", "environment": [] }, "isGenerator": false })),
+        "GET /v1/dagrun/4/task/a_0/attempts?logs=0" => Answer::json(json!([{ "startTime": "?", "stopTime": "?",
+            "rc": 7, "outputLog": "", "errorLog": "", "executorLog": "too late", "number": 2, "outcome": "errored",
+            "usage": { "userSeconds": 1.25, "systemSeconds": 0.5, "maxRssKiB": 9 } }])),
         "GET /v1/dag/nightly" => Answer::json(json!({ "name": "nightly", "owner": "ann",
             "specification": { "tag": "n", "tasks": { "a": {}, "b": {} } },
             "schedule": { "cron": "@daily", "timezone": null, "overlap": "skip", "parameters": { "D": "1" } } })),
@@ -125,10 +128,15 @@ async fn a_task_is_shown() {
         job.commandString  cd /
                                du -s
         maxRetries         1
+
+        ATTEMPT  OUTCOME  STARTED  TOOK  CPU   RC  REMARK
+        2        errored                 1.8s  7   too late
     "#]]
     .assert_eq(&daemon.told(&["dag", "show", "4", "a_0"]).await.expect(Exit::Done));
     let json = daemon.told(&["dag", "show", "4", "a_0", "--json"]).await.expect(Exit::Done);
-    assert!(json.starts_with("{\"isGenerator\":false"), "{json}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["maxRetries"], &json["state"]), (&json!(1), &json!("ERRORED")));
+    assert_eq!((&json["attempts"][0]["rc"], json["attempts"][0].get("outputLog")), (&json!(7), None));
 }
 
 #[tokio::test]
