@@ -16,8 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub(super) const SETTINGS: Settings =
-    Settings { capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 }, grace: Duration::from_secs(5) };
+pub(super) const SETTINGS: Settings = Settings {
+    capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 },
+    grace: Duration::from_secs(5),
+    max_tasks: super::LIMITS.max_tasks,
+};
 
 /// How long a batch may wait for its flush.
 const FLUSH: Duration = Duration::from_millis(5);
@@ -61,6 +64,16 @@ pub(super) enum Victim {
     Host(Duration),
 }
 
+/// What a plan is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Event,
+    /// Its effects wait until it is on disk.
+    Ask,
+    /// So do these: a slot that a lost recovery had given could be given again.
+    Recovery,
+}
+
 /// A plan that is not on disk yet.
 struct Pending {
     since: Mono,
@@ -70,7 +83,7 @@ struct Pending {
     effects: Vec<Effect>,
     /// What the oracle thought before, should it be lost.
     before: Option<Oracle>,
-    recovery: bool,
+    about: About,
 }
 
 pub(super) struct World {
@@ -95,6 +108,10 @@ pub(super) struct World {
     /// After so many plans more, and how.
     pub(super) dying: Option<(u64, Victim, Manner)>,
     pub(super) deaths: u32,
+    /// Processes of which only a keeper knew that then died.
+    lost: BTreeSet<RunId>,
+    /// How often the host went down.
+    boots: u32,
     new_keeper: bool,
     new_boot: bool,
     stopping: bool,
@@ -137,6 +154,8 @@ impl World {
             settings,
             dying: None,
             deaths: 0,
+            lost: BTreeSet::new(),
+            boots: 0,
             new_keeper: false,
             new_boot: false,
             stopping: false,
@@ -148,7 +167,7 @@ impl World {
             dags: BTreeMap::new(),
         };
         world.ahead.apply(&plan.writes);
-        world.carry_out(plan, None, false);
+        world.carry_out(plan, None, About::Event);
         world
     }
 
@@ -196,12 +215,12 @@ impl World {
         let before = (self.lazy || self.dying.is_some()).then(|| self.oracle.clone());
         self.stopping |= matches!(event, Event::Shutdown | Event::ShutdownNow);
         let plan = self.room.step(event.clone(), self.now);
-        let asked = matches!(event, Event::Asked { .. });
-        assert_eq!(plan.verdict.is_some(), asked, "asks are answered, and nothing else is");
+        let about = if matches!(event, Event::Asked { .. }) { About::Ask } else { About::Event };
+        assert_eq!(plan.verdict.is_some(), about == About::Ask, "asks are answered, and nothing else is");
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge(&Step { event: &event, sketch, ..step }));
         let verdict = plan.verdict.clone();
-        self.carry_out(plan, before, asked).then_some(verdict).flatten()
+        self.carry_out(plan, before, about).then_some(verdict).flatten()
     }
 
     fn judged(&mut self, plan: &Plan, judge: impl FnOnce(&mut Oracle, Step<'_>)) {
@@ -213,20 +232,20 @@ impl World {
     }
 
     /// Carries a plan out. False: the core died over it.
-    fn carry_out(&mut self, mut plan: Plan, before: Option<Oracle>, asked: bool) -> bool {
+    fn carry_out(&mut self, mut plan: Plan, before: Option<Oracle>, about: About) -> bool {
         self.plans += 1;
         self.news.extend(plan.changes.drain(..).map(|change| change.what));
         if let Some((victim, manner)) = self.dies_now() {
-            self.die_over(plan, before, asked, manner);
+            self.die_over(plan, before, about, manner);
             self.dies(victim);
             return false;
         }
         let effects = std::mem::take(&mut plan.effects);
-        let mut pending = Pending::of(plan, before, self.now);
-        if asked {
-            pending.effects = effects;
-        } else {
+        let mut pending = Pending::of(plan, before, about, self.now);
+        if about == About::Event {
             effects.into_iter().for_each(|effect| self.perform(effect));
+        } else {
+            pending.effects = effects;
         }
         self.pending.push(pending);
         if !self.lazy {
@@ -241,16 +260,16 @@ impl World {
         (left == 0).then_some((victim, manner))
     }
 
-    fn die_over(&mut self, mut plan: Plan, before: Option<Oracle>, asked: bool, manner: Manner) {
+    fn die_over(&mut self, mut plan: Plan, before: Option<Oracle>, about: About, manner: Manner) {
         let effects = std::mem::take(&mut plan.effects);
         if manner.applied {
             self.flush();
-            self.disk.apply(&plan.writes);
+            self.write(&plan.writes, about);
         } else {
-            self.pending.push(Pending::of(plan, before, self.now));
+            self.pending.push(Pending::of(plan, before, about, self.now));
         }
         let acted = match manner.acted {
-            _ if asked && !manner.applied => 0,
+            _ if about != About::Event && !manner.applied => 0,
             Acted::Not => 0,
             Acted::Half => effects.len() / 2,
             Acted::All => effects.len(),
@@ -261,13 +280,17 @@ impl World {
     /// Everything decided so far comes to the disk.
     pub(super) fn flush(&mut self) {
         for batch in std::mem::take(&mut self.pending) {
-            self.disk.apply(&batch.writes);
-            if batch.recovery {
-                self.new_boot = false;
-                self.new_keeper = self.keeper.orphans();
-            }
+            self.write(&batch.writes, batch.about);
             batch.effects.into_iter().for_each(|effect| self.perform(effect));
             batch.heard.into_iter().for_each(|seq| self.keeper.heard(seq));
+        }
+    }
+
+    /// With what a recovery writes, the disk knows the boot and the keeper.
+    fn write(&mut self, writes: &[Write], about: About) {
+        self.disk.apply(writes);
+        if about == About::Recovery {
+            (self.new_boot, self.new_keeper) = (false, false);
         }
     }
 
@@ -282,6 +305,10 @@ impl World {
         self.launches_happen_or_not();
         self.agenda.retain(Fact::goes_on);
         self.in_core.clear();
+        if victim != Victim::Core {
+            let unknown = self.keeper.children.keys().filter(|slot| !self.disk.live.contains_key(slot));
+            self.lost.extend(unknown);
+        }
         match victim {
             Victim::Core => {}
             Victim::Keeper => {
@@ -289,6 +316,7 @@ impl World {
                 (self.new_keeper, self.stopping) = (true, false);
             }
             Victim::Host(down) => {
+                self.boots += 1;
                 self.keeper.children.clear();
                 self.agenda = Agenda::default();
                 (self.new_keeper, self.new_boot, self.stopping) = (true, true, false);
@@ -318,13 +346,7 @@ impl World {
         self.room = room;
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge_recovery(&found, &step));
-        // Like an ask's: a slot that a lost recovery had given could be given again.
-        if self.carry_out(plan, before, true) {
-            match self.pending.last_mut() {
-                Some(batch) => batch.recovery = true,
-                None => (self.new_boot, self.new_keeper) = (false, self.keeper.orphans()),
-            }
-        }
+        self.carry_out(plan, before, About::Recovery);
     }
 
     /// The daemon has ended in order, and is started again.
@@ -531,11 +553,11 @@ impl World {
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
-        let (begun, end) = (self.now.mono, self.now.later(time));
+        let (boots, end) = (self.boots, self.now.later(time));
         let mut happenings = 0;
         while self.one(end.mono) {
-            if self.now.mono < begun {
-                return; // the host went down meanwhile
+            if self.boots != boots {
+                return; // the clock begins anew
             }
             happenings += 1;
             assert!(happenings < 100_000, "this never ends");
@@ -611,7 +633,7 @@ impl World {
         };
         for (slot, (run, task, how)) in &self.keeper.ever {
             let times = recorded(*slot);
-            let known = self.deaths == 0 && !self.oracle.purged.contains(run);
+            let known = !self.lost.contains(slot) && !self.oracle.purged.contains(run);
             assert!(
                 times <= 1 && (times == 1 || !known),
                 "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}"
@@ -621,8 +643,8 @@ impl World {
 }
 
 impl Pending {
-    fn of(plan: Plan, before: Option<Oracle>, now: Now) -> Pending {
+    fn of(plan: Plan, before: Option<Oracle>, about: About, now: Now) -> Pending {
         let Plan { writes, heard, .. } = plan;
-        Pending { since: now.mono, writes, heard, effects: Vec::new(), before, recovery: false }
+        Pending { since: now.mono, writes, heard, effects: Vec::new(), before, about }
     }
 }

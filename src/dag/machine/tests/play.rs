@@ -90,7 +90,7 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(capacity: Capacity) -> Play {
-        Play::with(Settings { capacity, grace: secs(10) })
+        Play::with(Settings { capacity, grace: secs(10), max_tasks: LIMITS.max_tasks })
     }
 
     fn with(settings: Settings) -> Play {
