@@ -17,7 +17,7 @@ use super::timers::Timers;
 use super::words::{Effect, End, Plan, What, Write};
 use super::{FIRST_SLOT, Room, Scratch, Settings};
 use crate::base::{Now, RunId};
-use crate::dag::model::{Attempt, Kept, Mark, Outcome, State, TaskId};
+use crate::dag::model::{Attempt, Kept, Mark, OnFailure, Outcome, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -330,7 +330,8 @@ impl Run {
                 group.pass_over();
             }
         }
-        entries.iter().for_each(|entry| run.restore(entry));
+        let retry = run.retries_became(entries);
+        entries.iter().for_each(|entry| run.restore(entry, retry));
         for (task, job) in edits {
             if let Some(group) = run.group_mut(task.group) {
                 group.edits.insert(task.index, job.clone());
@@ -340,18 +341,34 @@ impl Run {
         run
     }
 
+    /// The state of what is stored as to be tried again. A run that is over has nothing in RETRY: it failed when another
+    /// task's failure stopped the run, or was killed with it.
+    fn retries_became(&self, entries: &[Entry]) -> State {
+        let state = self.state();
+        if !state.is_over() {
+            return State::Retry;
+        }
+        let failed = |entry: &Entry| match &entry.last {
+            Last::Attempt { outcome, .. } => *outcome == Outcome::Errored,
+            Last::Mark(Mark::Killed(_)) => true,
+            // After its last try, by hand.
+            Last::Mark(_) => self.group(entry.task.group).is_some_and(|group| entry.used > group.template.max_retries),
+        };
+        let stops = self.blueprint.on_failure == OnFailure::Stop;
+        let stopped = stops && entries.iter().any(|entry| entry.pass == self.row.pass && failed(entry));
+        if stopped { State::Errored } else { state }
+    }
+
     /// Takes over what has become of tasks in a row.
-    fn restore(&mut self, entry: &Entry) {
+    fn restore(&mut self, entry: &Entry, retry: State) {
         let Entry { task, count, attempts, used, last, pass } = entry;
         let present = *pass == self.row.pass;
         let reset = self.row.resets.iter().any(|(group, reset)| *group == task.group && reset > pass);
-        let over = self.state();
         let state = match last {
             Last::Attempt { outcome: Outcome::Completed, .. } => State::Completed,
             Last::Mark(Mark::Done(_) | Mark::Skipped(_) | Mark::NotNeeded) => State::Completed,
             Last::Mark(Mark::Killed(_)) => State::Killed,
-            // A run that is over has nothing in RETRY: it was killed with the run, or cut short by another's failure.
-            Last::Attempt { outcome: Outcome::Retry, .. } if over.is_over() => over,
+            Last::Attempt { outcome: Outcome::Retry, .. } => retry,
             Last::Attempt { outcome, .. } => outcome.state(),
         };
         let counts = if state == State::Completed { !reset } else { present };

@@ -331,8 +331,12 @@ impl Run {
         }
     }
 
-    /// Instances of a group have changed: draws the conclusions for it and for those that depend on it.
+    /// Instances of a group have changed: draws the conclusions for it and for those that depend on it. Of a run that is
+    /// over nothing follows any more.
     pub(super) fn settle(&mut self, group: u32, out: &mut Scratch) {
+        if self.state().is_over() {
+            return;
+        }
         let mut work = vec![group];
         if self.has_failed() && !self.stopped {
             work.extend(self.stop(out));

@@ -12,6 +12,8 @@ use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,
 };
 use crate::dag::model::{Capacity, DagName, DagRunId, Outcome, Owner, State, TaskId};
+use crate::dag::records;
+use crate::store::{Batch, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -94,6 +96,8 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) ahead: Disk,
     pending: Vec<Pending>,
+    /// The room's real records beside it, if they are to be compared.
+    pub(super) store: Option<Store>,
     /// Whether batches wait for company.
     pub(super) lazy: bool,
     pub(super) keeper: Keeper,
@@ -131,7 +135,16 @@ impl World {
         World::with(SETTINGS)
     }
 
+    /// One whose writes go to this store as well.
+    pub(super) fn beside(store: Store) -> World {
+        World::begin(SETTINGS, Some(store))
+    }
+
     pub(super) fn with(settings: Settings) -> World {
+        World::begin(settings, None)
+    }
+
+    fn begin(settings: Settings, store: Option<Store>) -> World {
         let wall: Wall = "2026-03-01T00:00:30Z".parse().unwrap();
         let now = Now { mono: Mono(secs(1_000)), wall };
         let disk = Disk::default();
@@ -143,6 +156,7 @@ impl World {
             ahead: disk.clone(),
             disk,
             pending: Vec::new(),
+            store,
             lazy: false,
             keeper: Keeper::default(),
             agenda: Agenda::default(),
@@ -240,18 +254,27 @@ impl World {
             self.dies(victim);
             return false;
         }
-        let effects = std::mem::take(&mut plan.effects);
-        let mut pending = Pending::of(plan, before, about, self.now);
-        if about == About::Event {
-            effects.into_iter().for_each(|effect| self.perform(effect));
-        } else {
-            pending.effects = effects;
-        }
-        self.pending.push(pending);
+        let (effects, at_once) = self.parted(std::mem::take(&mut plan.effects), about);
+        at_once.into_iter().for_each(|effect| self.perform(effect));
+        self.pending.push(Pending { effects, ..Pending::of(plan, before, about, self.now) });
         if !self.lazy {
             self.flush();
         }
         true
+    }
+
+    /// Effects that wait for the disk, as they do in the engine, and those that do not.
+    fn parted(&self, effects: Vec<Effect>, about: About) -> (Vec<Effect>, Vec<Effect>) {
+        let undurable = self.pending.iter().any(|batch| batch.about != About::Event);
+        let deferred = self.pending.iter().any(|batch| !batch.effects.is_empty());
+        effects.into_iter().partition(|effect| match effect {
+            _ if about != About::Event => true,
+            // It may follow from what is still on its way to the disk.
+            Effect::Start(_) => undurable,
+            // It must not overtake the start that it is to end.
+            Effect::Stop { .. } => deferred,
+            _ => false,
+        })
     }
 
     fn dies_now(&mut self) -> Option<(Victim, Manner)> {
@@ -261,15 +284,15 @@ impl World {
     }
 
     fn die_over(&mut self, mut plan: Plan, before: Option<Oracle>, about: About, manner: Manner) {
-        let effects = std::mem::take(&mut plan.effects);
+        let mut effects = std::mem::take(&mut plan.effects);
         if manner.applied {
             self.flush();
             self.write(&plan.writes, about);
         } else {
+            effects = self.parted(effects, about).1;
             self.pending.push(Pending::of(plan, before, about, self.now));
         }
         let acted = match manner.acted {
-            _ if about != About::Event && !manner.applied => 0,
             Acted::Not => 0,
             Acted::Half => effects.len() / 2,
             Acted::All => effects.len(),
@@ -289,8 +312,22 @@ impl World {
     /// With what a recovery writes, the disk knows the boot and the keeper.
     fn write(&mut self, writes: &[Write], about: About) {
         self.disk.apply(writes);
+        if let Some(store) = &self.store {
+            let mut batch = Batch::new();
+            records::write(writes.to_vec(), &mut batch);
+            drop(store.submit(batch));
+        }
         if about == About::Recovery {
             (self.new_boot, self.new_keeper) = (false, false);
+        }
+    }
+
+    /// What is read from the store is what the disk says.
+    fn compare_store(&self) {
+        let Some(store) = &self.store else { return };
+        assert_eq!(records::load(&store.reader()).unwrap(), self.disk.read());
+        for run in self.disk.runs.keys() {
+            assert_eq!(records::load_run(&store.reader(), *run).unwrap(), self.disk.stored_run(*run));
         }
     }
 
@@ -337,6 +374,7 @@ impl World {
     }
 
     fn reborn(&mut self) {
+        self.compare_store();
         self.ahead = self.disk.clone();
         self.done = false;
         let (new_keeper, new_boot, stopping) = (self.new_keeper, self.new_boot, self.stopping);
@@ -615,6 +653,7 @@ impl World {
     /// The end: nothing runs, everything is over, everything is recorded once.
     pub(super) fn check_end(&mut self) {
         self.flush();
+        self.compare_store();
         self.rests();
         assert!(!self.agenda.has(|fact| !fact.goes_on()), "something will still happen: {:?}", self.agenda);
         assert!(self.keeper.children.is_empty(), "the keeper still holds {:?}", self.keeper.children);

@@ -24,8 +24,7 @@ fn attached(run: &Blueprint, tasks: Value, started: &[&str]) -> Result<Vec<Strin
     let place = |name: &str| run.templates.iter().position(|group| group.name == name).expect("a group") as u32;
     let addition = added(run, tasks).map_err(|why| why.0)?;
     let started: Vec<u32> = started.iter().map(|name| place(name)).collect();
-    let edges =
-        graph_of(run).attach(place("g"), &addition.templates, &|child| started.contains(&child));
+    let edges = graph_of(run).attach(place("g"), &addition.templates, &|child| started.contains(&child));
     let name = |place: &u32| {
         let group = run.templates.iter().chain(&addition.templates).nth(*place as usize);
         group.map_or("?", |group| group.name.as_str()).to_owned()
@@ -135,7 +134,11 @@ fn what_comes_before_the_generator_cannot_come_after_what_it_adds() {
     let run = accepted(&with(json!({
         "before": {"job": {"command": ["x"]}, "children": ["g"]},
         "g": {"job": {"command": ["x"]}, "isGenerator": true}})));
-    let why = graph_of(&run).attach(1, &added(&run, json!({"n": task(json!({"children": ["before"]}))})).expect("n").templates, &|_| false);
+    let why = graph_of(&run).attach(
+        1,
+        &added(&run, json!({"n": task(json!({"children": ["before"]}))})).expect("n").templates,
+        &|_| false,
+    );
     assert_eq!(why, Err(Invalid("the tasks wait for each other: before -> g -> n -> before".into())));
 }
 

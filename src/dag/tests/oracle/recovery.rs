@@ -31,9 +31,10 @@ impl Oracle {
         }
         for Held { live, .. } in &unknown {
             // Only its acknowledgement was lost: asks are carried out once they are on disk, so nobody is a stranger.
-            let told = self.runs.get(&live.run).is_some_and(|run| {
-                run.place(live.task).is_some_and(|place| live.number <= run.tasks[place].attempts)
-            });
+            let told = self
+                .runs
+                .get(&live.run)
+                .is_some_and(|run| run.place(live.task).is_some_and(|place| live.number <= run.tasks[place].attempts));
             assert!(told || self.purged.contains(&live.run), "nobody wants {live:?}: {:?}", self.runs.get(&live.run));
         }
         self.strays.extend(unknown.iter().filter(|held| !held.tree_empty).map(|held| held.live.slot));
