@@ -74,7 +74,8 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
         reading: Arc::new(Semaphore::new(READ_AT_ONCE)),
     };
     let now = Now::read();
-    let machine_settings = machine::Settings { capacity: settings.capacity, grace: settings.grace };
+    let machine_settings =
+        machine::Settings { capacity: settings.capacity, grace: settings.grace, max_tasks: settings.max_tasks };
     let (room, plan) = Room::recover(machine_settings, stored, found, now);
     let spent = plan.writes.iter().flat_map(spent).collect();
     // Of the stored ones, only those matter of which something may be left.

@@ -163,13 +163,14 @@ impl Room {
     }
 
     fn edit(&mut self, id: DagRunId, task: TaskId, edit: Edit, by: &str) -> Result<Verdict, Refusal> {
+        let under_way = self.attempt(id, task).is_some();
         let run = self.runs.get_mut(&id).ok_or(Refusal::NoRun(id))?;
         match (run.task(task).ok_or(Refusal::NoTask(id))?, run.state()) {
             (State::Completed, _) => return Err(Refusal::TaskCompleted),
             (State::Running, _) => return Err(Refusal::TaskRunning),
             (_, State::Queued | State::Running | State::Retry) => return Err(Refusal::Active(id)),
             // Its attempt, when it ends, would say something else.
-            _ if run.is_held(task) => return Err(Refusal::StillEnding(id)),
+            _ if under_way => return Err(Refusal::StillEnding(id)),
             (_, State::Paused | State::Errored | State::Killed | State::Completed) => {}
         }
         match edit {

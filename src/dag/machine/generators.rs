@@ -5,7 +5,6 @@ use super::group::{Group, Phase};
 use super::judge::Judged;
 use super::run::Run;
 use super::words::{End, What, Write};
-use crate::dag::model::graph::attach;
 use crate::dag::model::{Addition, DagRunId, Outcome, State, TaskId, Template};
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ impl Room {
             return judged;
         }
         let added = match &end.generated {
-            Some(Ok(addition)) => run.check(task, addition).map(|edges| (addition, edges)),
+            Some(Ok(addition)) => run.check(task, addition, self.settings.max_tasks).map(|edges| (addition, edges)),
             Some(Err(why)) => Err(why.clone()),
             None => Err("it was not read".to_owned()),
         };
@@ -42,27 +41,17 @@ impl Room {
 
 impl Run {
     /// The edges that an addition brings, or why it cannot be attached.
-    fn check(&self, by: TaskId, addition: &Addition) -> Result<Vec<(u32, u32)>, String> {
-        let started =
-            |group: u32| self.group(group).is_some_and(|known| known.tally().of(State::Queued) < known.count());
-        let edges = self.attach(by, &addition.templates, &started)?;
-        // The generator's children wait for what it adds even where one of them has begun. So it has no effect on the
-        // edges, and they can be derived again when the run is read back.
-        if self.children(by.group).into_iter().any(started) {
-            return self.attach(by, &addition.templates, &|_| false);
+    fn check(&mut self, by: TaskId, addition: &Addition, max_tasks: u32) -> Result<Vec<(u32, u32)>, String> {
+        let added: u64 = addition.templates.iter().map(|template| u64::from(template.count)).sum();
+        let all = self.row.counts.total() + added;
+        if added > 0 && all > u64::from(max_tasks) {
+            return Err(format!("expected at most {max_tasks} tasks in the run with all that is added, not {all}"));
         }
-        Ok(edges)
-    }
-
-    /// The edges of an addition.
-    pub(super) fn attach(
-        &self,
-        by: TaskId,
-        added: &[Arc<Template>],
-        started: &dyn Fn(u32) -> bool,
-    ) -> Result<Vec<(u32, u32)>, String> {
-        let templates: Vec<_> = self.groups.iter().map(|group| group.template.clone()).collect();
-        attach(&templates, &self.edges, by.group, added, started).map_err(|why| why.0)
+        let groups = &self.groups;
+        let started = |group: u32| {
+            groups.get(group as usize).is_some_and(|known| known.tally().of(State::Queued) < known.count())
+        };
+        self.graph.attach(by.group, &addition.templates, &started).map_err(|why| why.0)
     }
 
     /// Appends groups with their edges. What follows from them is for [`Run::rebuild`] or [`Run::arrive`].
@@ -72,9 +61,7 @@ impl Run {
         if let Some(generator) = self.group_mut(by.group) {
             generator.added.extend(first..first + templates.len() as u32);
         }
-        self.edges.extend(edges);
-        self.edges.sort_unstable();
-        self.edges.dedup();
+        self.graph.append(by.group, templates, edges);
         for (parent, child) in edges {
             self.connect(*parent, *child);
         }

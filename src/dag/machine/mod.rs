@@ -71,6 +71,8 @@ pub struct Settings {
     pub capacity: Capacity,
     /// How long an attempt may take to end after SIGTERM.
     pub grace: Duration,
+    /// How many tasks a run may have with all that generators add.
+    pub max_tasks: u32,
 }
 
 /// All runs that are not over, and what is to be done about them.

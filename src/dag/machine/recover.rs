@@ -17,18 +17,9 @@ use super::timers::Timers;
 use super::words::{Effect, End, Plan, What, Write};
 use super::{FIRST_SLOT, Room, Scratch, Settings};
 use crate::base::{Now, RunId};
-use crate::dag::model::{Attempt, Kept, Mark, Outcome, State, TaskId};
+use crate::dag::model::{Attempt, Kept, Mark, OnFailure, Outcome, State, TaskId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
-
-/// What became of attempts that the keeper does not hold.
-#[derive(Clone, Copy, Debug)]
-struct Lost {
-    /// Why they are lost, for people.
-    remark: &'static str,
-    /// Whether something of them may be left.
-    left: bool,
-}
 
 /// Ends that are still to be heard, in the order in which they came.
 type Ends = BTreeMap<(Option<u64>, RunId), End>;
@@ -62,32 +53,32 @@ impl Room {
             scratch: Scratch::at(now),
         };
         room.reserve_slots();
-        let lost = Lost {
-            remark: match (found.new_boot, found.new_keeper) {
-                (true, _) => "interrupted: the host went down",
-                (false, true) => "interrupted: the keeper of the processes went down",
-                (false, false) => "interrupted: the daemon went down before it had begun",
-            },
-            left: found.new_keeper && !found.new_boot,
+        let Found { held, new_keeper, new_boot, stopping, mut written } = found;
+        let remark = match (new_boot, new_keeper) {
+            (true, _) => "interrupted: the host went down",
+            (false, true) => "interrupted: the keeper of the processes went down",
+            (false, false) => "interrupted: the daemon went down before it had begun",
         };
-        let mut written = found.written;
-        let mut held: BTreeMap<RunId, Held> = found.held.into_iter().map(|held| (held.live.slot, held)).collect();
+        let mut held: BTreeMap<RunId, Held> = held.into_iter().map(|held| (held.live.slot, held)).collect();
         let mut ends = Ends::new();
         for live in live {
             match held.remove(&live.slot) {
                 Some(held) => ends.extend(room.go_on(live, held).map(in_order)),
                 None => {
+                    // What had ended before may be what was left behind by the keeper before the last.
+                    let left = !new_boot && (new_keeper || live.ended);
                     let written = written.remove(&live.slot).unwrap_or_default();
-                    room.lost(live, lost, written);
+                    room.lost(live, left, remark, written);
                 }
             }
         }
         let unknown: Vec<Held> = held.into_values().filter_map(|held| room.put_aside(held)).collect();
         room.take_up_runs(&runs);
-        room.catch_up(ends, unknown);
-        if found.stopping {
+        if stopping {
+            // What has ended since the keeper was told to stop everything has ended for that reason.
             room.shutdown();
         }
+        room.catch_up(ends, unknown);
         let plan = room.finish();
         (room, plan)
     }
@@ -170,11 +161,13 @@ impl Room {
         }
     }
 
-    /// Whether an attempt is the one that its task waits for.
+    /// Whether an attempt is the one that its task waits for. What the store knows to be left of an earlier one does not
+    /// speak against it: it was gone when this one was started.
     fn is_next(&self, attempt: &LiveAttempt) -> bool {
         let LiveAttempt { task, number, pass, .. } = *attempt;
         let Some(run) = self.runs.get(&attempt.run) else { return false };
-        let waits = matches!(run.task(task), Some(State::Queued | State::Retry)) && !run.is_held(task);
+        let under_way = self.attempt(attempt.run, task).is_some();
+        let waits = matches!(run.task(task), Some(State::Queued | State::Retry)) && !under_way;
         let next = run.group(task.group).is_some_and(|group| number == group.attempts(task.index) + 1);
         waits && next && pass == run.row.pass && !run.state().is_over()
     }
@@ -214,6 +207,8 @@ impl Room {
         self.hold(live);
         if !stands {
             self.doom(slot, Doom::Killed(None));
+        } else if self.is_ending() {
+            self.doom(slot, Doom::Shutdown);
         }
     }
 
@@ -259,18 +254,19 @@ impl Room {
     }
 
     /// A stored attempt that nobody holds any more.
-    fn lost(&mut self, attempt: LiveAttempt, lost: Lost, written: (Kept, Kept)) {
-        let (slot, leader) = (attempt.slot, attempt.leader);
+    fn lost(&mut self, attempt: LiveAttempt, left: bool, remark: &str, written: (Kept, Kept)) {
+        let slot = attempt.slot;
         if !attempt.ended {
-            self.interrupted(&attempt, lost.remark, written);
+            self.interrupted(&attempt, remark, written);
         }
-        if !lost.left || !self.runs.contains_key(&attempt.run) {
+        if !left || !self.runs.contains_key(&attempt.run) {
             return self.scratch.write(Write::DeleteLive(slot));
         }
+        let rest = LiveAttempt { ended: true, ..attempt };
         if !attempt.ended {
-            self.scratch.write(Write::PutLive(Box::new(LiveAttempt { ended: true, ..attempt.clone() })));
+            self.scratch.write(Write::PutLive(Box::new(rest.clone())));
         }
-        self.keep(LiveAttempt { ended: true, leader, ..attempt }, true);
+        self.keep(rest, true);
         self.leftovers.insert(slot);
         self.end_leftover(slot, self.settings.grace);
     }
@@ -323,7 +319,7 @@ impl Run {
         for added in additions {
             let new = &added.addition.templates;
             // It was accepted once.
-            let edges = run.attach(added.by, new, &|_| false).unwrap_or_default();
+            let edges = run.graph.attach(added.by.group, new, &|_| false).unwrap_or_default();
             run.append(added.by, new, &edges);
         }
         for Entry { task, attempts, last, .. } in entries {
@@ -334,7 +330,8 @@ impl Run {
                 group.pass_over();
             }
         }
-        entries.iter().for_each(|entry| run.restore(entry));
+        let retry = run.retries_became(entries);
+        entries.iter().for_each(|entry| run.restore(entry, retry));
         for (task, job) in edits {
             if let Some(group) = run.group_mut(task.group) {
                 group.edits.insert(task.index, job.clone());
@@ -344,18 +341,34 @@ impl Run {
         run
     }
 
+    /// The state of what is stored as to be tried again. A run that is over has nothing in RETRY: it failed when another
+    /// task's failure stopped the run, or was killed with it.
+    fn retries_became(&self, entries: &[Entry]) -> State {
+        let state = self.state();
+        if !state.is_over() {
+            return State::Retry;
+        }
+        let failed = |entry: &Entry| match &entry.last {
+            Last::Attempt { outcome, .. } => *outcome == Outcome::Errored,
+            Last::Mark(Mark::Killed(_)) => true,
+            // After its last try, by hand.
+            Last::Mark(_) => self.group(entry.task.group).is_some_and(|group| entry.used > group.template.max_retries),
+        };
+        let stops = self.blueprint.on_failure == OnFailure::Stop;
+        let stopped = stops && entries.iter().any(|entry| entry.pass == self.row.pass && failed(entry));
+        if stopped { State::Errored } else { state }
+    }
+
     /// Takes over what has become of tasks in a row.
-    fn restore(&mut self, entry: &Entry) {
+    fn restore(&mut self, entry: &Entry, retry: State) {
         let Entry { task, count, attempts, used, last, pass } = entry;
         let present = *pass == self.row.pass;
         let reset = self.row.resets.iter().any(|(group, reset)| *group == task.group && reset > pass);
-        let over = self.state();
         let state = match last {
             Last::Attempt { outcome: Outcome::Completed, .. } => State::Completed,
             Last::Mark(Mark::Done(_) | Mark::Skipped(_) | Mark::NotNeeded) => State::Completed,
             Last::Mark(Mark::Killed(_)) => State::Killed,
-            // A run that is over has nothing in RETRY: it was killed with the run, or cut short by another's failure.
-            Last::Attempt { outcome: Outcome::Retry, .. } if over.is_over() => over,
+            Last::Attempt { outcome: Outcome::Retry, .. } => retry,
             Last::Attempt { outcome, .. } => outcome.state(),
         };
         let counts = if state == State::Completed { !reset } else { present };

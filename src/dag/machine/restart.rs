@@ -32,8 +32,8 @@ impl Run {
     /// For each group whether what has completed of it does not count any more.
     fn reset_groups(&self) -> Vec<bool> {
         let mut waits = vec![0_usize; self.groups.len()];
-        for (_, child) in &self.edges {
-            if let Some(waits) = waits.get_mut(*child as usize) {
+        for (_, child) in self.graph.edges() {
+            if let Some(waits) = waits.get_mut(child as usize) {
                 *waits += 1;
             }
         }
@@ -49,7 +49,7 @@ impl Run {
             if let Some(reset) = reset.get_mut(group as usize) {
                 *reset = resets && !known.template.is_generator;
             }
-            for child in self.children(group) {
+            for child in self.graph.children(group).iter().copied() {
                 if let Some((on_again, on_reset)) = depends.get_mut(child as usize) {
                     *on_again |= again;
                     *on_reset |= resets;

@@ -9,6 +9,7 @@ use super::group::{Group, Phase, Release, Touched, shift};
 use super::queue::Turn;
 use super::words::{What, Write};
 use crate::base::RunId;
+use crate::dag::model::graph::Graph;
 use crate::dag::model::{
     Attempt, Blueprint, Counts, DagRunId, Executor, Job, Mark, OnFailure, Outcome, Owner, RunRow, State, StateChange,
     TaskId, Template,
@@ -30,8 +31,7 @@ pub struct Run {
     pub(super) row: RunRow,
     pub(super) blueprint: Arc<Blueprint>,
     pub(super) groups: Vec<Group>,
-    /// (parent, child), sorted.
-    pub(super) edges: Vec<(u32, u32)>,
+    pub(super) graph: Graph,
     /// Attempts that have not ended, and trees of which something is left. A task has one at most, save for what an
     /// earlier life has left behind; while it has any, it is not repeated.
     pub(super) live: BTreeSet<(TaskId, RunId)>,
@@ -75,7 +75,7 @@ impl Run {
         let groups: Vec<_> = blueprint.templates.iter().map(|template| Group::new(template.clone(), None)).collect();
         let mut run = Run {
             row,
-            edges: blueprint.edges.clone(),
+            graph: Graph::new(&blueprint.templates, &blueprint.edges),
             blueprint,
             groups,
             live: BTreeSet::new(),
@@ -132,13 +132,6 @@ impl Run {
     /// Whether anything of an attempt of this task is left.
     pub(super) fn is_held(&self, task: TaskId) -> bool {
         self.lives(task).next().is_some()
-    }
-
-    /// The groups that depend on this one.
-    pub(super) fn children(&self, group: u32) -> Vec<u32> {
-        let from = self.edges.partition_point(|(parent, _)| *parent < group);
-        let edges = self.edges.get(from..).unwrap_or_default();
-        edges.iter().take_while(|(parent, _)| *parent == group).map(|(_, child)| *child).collect()
     }
 
     /// Counts the tasks anew.
@@ -338,8 +331,12 @@ impl Run {
         }
     }
 
-    /// Instances of a group have changed: draws the conclusions for it and for those that depend on it.
+    /// Instances of a group have changed: draws the conclusions for it and for those that depend on it. Of a run that is
+    /// over nothing follows any more.
     pub(super) fn settle(&mut self, group: u32, out: &mut Scratch) {
+        if self.state().is_over() {
+            return;
+        }
         let mut work = vec![group];
         if self.has_failed() && !self.stopped {
             work.extend(self.stop(out));
@@ -350,7 +347,7 @@ impl Run {
             known.phase = Phase::Settled(well);
             self.index(group);
             self.unsettled = self.unsettled.saturating_sub(1);
-            for child in self.children(group) {
+            for child in self.graph.children(group).to_vec() {
                 let Some(known) = self.groups.get_mut(child as usize) else { continue };
                 known.waits = known.waits.saturating_sub(1);
                 known.bad += u32::from(!well);
@@ -442,9 +439,9 @@ impl Run {
         self.stopped = self.has_failed();
         self.unsettled = self.groups.len();
         let mut parents = vec![Vec::new(); self.groups.len()];
-        for (parent, child) in &self.edges {
-            if let Some(parents) = parents.get_mut(*child as usize) {
-                parents.push(*parent);
+        for (parent, child) in self.graph.edges() {
+            if let Some(parents) = parents.get_mut(child as usize) {
+                parents.push(parent);
             }
         }
         let mut repeated = Vec::new();

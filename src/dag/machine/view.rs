@@ -48,6 +48,6 @@ impl Run {
             by: group.by,
             added: group.added.iter().filter_map(name).collect(),
         });
-        View { row: self.row.clone(), groups: groups.collect(), edges: self.edges.clone() }
+        View { row: self.row.clone(), groups: groups.collect(), edges: self.graph.edges().collect() }
     }
 }

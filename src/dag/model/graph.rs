@@ -1,13 +1,14 @@
 //! Dependencies between groups: found, checked, extended.
 //!
-//! Nothing here recurses, since a chain may be as long as there are tasks; everything but [`attach`] takes time with
-//! the number of groups and edges.
+//! Nothing here recurses, since a chain may be as long as there are tasks. [`edges`] takes time with the number of groups
+//! and edges; [`Graph::attach`] only with what is added and what comes after it.
 
 use super::template::{Invalid, Template};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// The most edges that one generator's output may bring: what each of its children waits for is told one by one.
+/// The most edges that the generators of a run may bring: what each of their children waits for is told one by one.
 const ATTACHED_MAX: usize = 1_000_000;
 
 /// How many names of a cycle a message tells.
@@ -22,71 +23,201 @@ pub fn edges(templates: &[Arc<Template>]) -> Result<Vec<(u32, u32)>, Invalid> {
     let places = places(templates, 0);
     let mut edges = Vec::new();
     for (place, template) in (0..).zip(templates) {
-        declare(place, template, &places, &mut edges)?;
+        declare(place, template, |name| places.get(name).copied(), &mut edges)?;
     }
     edges.sort_unstable();
     edges.dedup();
-    let name = |place: u32| templates.get(place as usize).map_or("", |template| template.name.as_str());
-    Graph::new(templates.len(), edges.iter()).acyclic(name)?;
+    let mut order = Order::of(templates.len());
+    edges.iter().for_each(|(parent, child)| order.add(*parent, *child));
+    order.acyclic(|place| templates.get(place as usize).map_or("", |template| &template.name))?;
     Ok(edges)
 }
 
-/// The edges that attaching `added` behind `groups` brings: those that the new templates declare, and one from each new
-/// group to each child of the generator, save where the new group was itself declared to come after that child. Sorted;
-/// new groups have the places behind the old ones. (What a generated task waits for on account of its generator needs
-/// no edge: the instance that made it has completed.)
-///
-/// Children of the generator are those that templates declare, on either end. Whether one of them has begun (which takes
-/// a restart, since it waits for the generator) is not asked: the edges follow from what is declared alone, so that they
-/// come out the same when a stored run is read again.
-///
-/// # Errors
-/// A name that is in use, an unknown name, a declared child that `started` says has begun, or a cycle.
-pub fn attach(
-    groups: &[Arc<Template>],
-    edges: &[(u32, u32)],
-    generator: u32,
-    added: &[Arc<Template>],
-    started: &dyn Fn(u32) -> bool,
-) -> Result<Vec<(u32, u32)>, Invalid> {
-    let first = number(groups.len())?;
-    let name = |place: u32| groups.iter().chain(added).nth(place as usize).map_or("", |group| group.name.as_str());
-    let mut all = places(groups, 0);
-    if let Some(taken) = added.iter().find(|template| all.contains_key(template.name.as_str())) {
-        return Err(Invalid(format!("task '{}' is in the run already", taken.name)));
+/// The groups of a run and who depends on whom, extended by what generators add.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    /// By name. Filled when the first addition comes: most runs have none.
+    places: HashMap<String, u32>,
+    /// How many edges additions have brought.
+    brought: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    template: Arc<Template>,
+    /// The generator that added it.
+    by: Option<u32>,
+    /// Sorted.
+    children: Vec<u32>,
+}
+
+impl Graph {
+    /// The graph of a specification: its groups with their [`edges`].
+    pub fn new(templates: &[Arc<Template>], edges: &[(u32, u32)]) -> Graph {
+        let mut graph = Graph { nodes: Vec::new(), places: HashMap::new(), brought: 0 };
+        graph.extend(None, templates, edges);
+        graph
     }
-    all.extend(places(added, first));
-    let mut brought = Vec::new();
-    for (place, template) in (first..).zip(added) {
-        declare(place, template, &all, &mut brought)?;
+
+    /// All edges: (parent, child), sorted.
+    pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..).zip(&self.nodes).flat_map(|(parent, node)| node.children.iter().map(move |child| (parent, *child)))
     }
-    let late = |(_, child): &&(u32, u32)| *child < first && (*child == generator || started(*child));
-    // An edge to an old group can only have been declared as one of the new group's children.
-    if let Some((parent, child)) = brought.iter().find(late) {
-        return Err(Invalid(format!("child '{}' of task '{}' has already started", name(*child), name(*parent))));
+
+    /// The groups that depend on this one, sorted.
+    pub fn children(&self, group: u32) -> &[u32] {
+        self.nodes.get(group as usize).map_or(&[], |node| &node.children)
     }
-    let mut graph = Graph::new(groups.len() + added.len(), edges.iter().chain(&brought));
-    graph.acyclic(name)?;
-    let children = declared_children(groups, edges, generator);
-    if children.len().saturating_mul(added.len()) > ATTACHED_MAX {
-        let (tasks, children) = (added.len(), children.len());
-        return Err(Invalid(format!(
-            "{tasks} tasks are too many for {children} children of the generator to wait for"
-        )));
+
+    /// Takes groups in that a generator has added, with what [`Graph::attach`] says they bring.
+    pub fn append(&mut self, generator: u32, added: &[Arc<Template>], edges: &[(u32, u32)]) {
+        self.brought += edges.len();
+        self.extend(Some(generator), added, edges);
     }
-    // Only from a group that a new one names as its parent does any way lead from old ones to new ones.
-    let entered = brought.iter().any(|(parent, _)| *parent < first && *parent != generator);
-    for child in children {
-        // What comes after this child, be it by way of an earlier one, cannot come before it as well.
-        let after = if entered { graph.after(child) } else { Vec::new() };
-        for (place, _) in (first..).zip(added).filter(|(place, _)| after.get(*place as usize) != Some(&true)) {
-            graph.add(place, child);
-            brought.push((place, child));
+
+    /// The edges are sorted. Those from groups that were there before lead to new ones, so that all lists stay sorted.
+    fn extend(&mut self, by: Option<u32>, added: &[Arc<Template>], edges: &[(u32, u32)]) {
+        self.nodes.extend(added.iter().map(|template| Node { template: template.clone(), by, children: Vec::new() }));
+        for (parent, child) in edges {
+            if let Some(node) = self.nodes.get_mut(*parent as usize) {
+                node.children.push(*child);
+            }
         }
     }
-    brought.sort_unstable();
-    brought.dedup();
-    Ok(brought)
+
+    /// The edges that attaching `added` behind the groups brings: those that the new templates declare, and one from
+    /// each new group to each child of the generator, save where the new group was itself declared to come after that
+    /// child. Sorted; new groups have the places behind the old ones. (What a generated task waits for on account of
+    /// its generator needs no edge: the instance that made it has completed.)
+    ///
+    /// Children of the generator are all groups behind an edge from it, but for those that it has added itself. So what
+    /// waits for a generator waits for everything that is generated below it, however often. Whether a child has begun
+    /// (which takes a restart, since it waits for the generator) is not asked: the edges follow from what is declared
+    /// alone, so that they come out the same when the additions of a stored run are attached again in their order.
+    ///
+    /// # Errors
+    /// A name that is in use, an unknown name, a declared child that `started` says has begun, or a cycle.
+    pub fn attach(
+        &mut self,
+        generator: u32,
+        added: &[Arc<Template>],
+        started: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<(u32, u32)>, Invalid> {
+        self.find_places();
+        self.brings(generator, added, started)
+    }
+
+    fn brings(
+        &self,
+        generator: u32,
+        added: &[Arc<Template>],
+        started: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<(u32, u32)>, Invalid> {
+        let first = number(self.nodes.len())?;
+        let new = first..number(self.nodes.len() + added.len())?;
+        if let Some(taken) = added.iter().find(|template| self.places.contains_key(&template.name)) {
+            return Err(Invalid(format!("task '{}' is in the run already", taken.name)));
+        }
+        let own = places(added, first);
+        let mut brought = Vec::new();
+        for (place, template) in (first..).zip(added) {
+            let find = |name: &str| self.places.get(name).or_else(|| own.get(name)).copied();
+            declare(place, template, find, &mut brought)?;
+        }
+        let mut extended = Extended { graph: self, added, more: HashMap::new() };
+        brought.iter().for_each(|(parent, child)| extended.add(*parent, *child));
+        // An edge to an old group can only have been declared as one of the new group's children.
+        let late = |(_, child): &&(u32, u32)| *child < first && (*child == generator || started(*child));
+        if let Some((parent, child)) = brought.iter().find(late) {
+            let (parent, child) = (extended.name(*parent), extended.name(*child));
+            return Err(Invalid(format!("child '{child}' of task '{parent}' has already started")));
+        }
+        extended.acyclic(generator, new.clone())?;
+        let children = self.waiting(generator);
+        if children.len().saturating_mul(added.len()).saturating_add(self.brought) > ATTACHED_MAX {
+            let (tasks, children) = (added.len(), children.len());
+            return Err(Invalid(format!(
+                "{tasks} tasks are too many for {children} children of the generator to wait for"
+            )));
+        }
+        // Only from a group that a new one names as its parent does any way lead from old ones to new ones.
+        let entered = brought.iter().any(|(parent, _)| *parent < first && *parent != generator);
+        for child in children {
+            // What comes after this child, be it by way of an earlier one, cannot come before it as well.
+            let after = if entered { extended.reached(child..child + 1) } else { BTreeSet::new() };
+            for place in new.clone().filter(|place| !after.contains(place)) {
+                extended.add(place, child);
+                brought.push((place, child));
+            }
+        }
+        brought.sort_unstable();
+        brought.dedup();
+        Ok(brought)
+    }
+
+    fn find_places(&mut self) {
+        let known = self.places.len();
+        let new = (0..).zip(&self.nodes).skip(known).map(|(place, node)| (node.template.name.clone(), place));
+        self.places.extend(new);
+    }
+
+    /// The children of a generator that wait for what it adds.
+    fn waiting(&self, generator: u32) -> Vec<u32> {
+        let own = |child: &u32| self.nodes.get(*child as usize).is_some_and(|node| node.by == Some(generator));
+        self.children(generator).iter().copied().filter(|child| !own(child)).collect()
+    }
+}
+
+/// A graph with what is about to be added to it.
+struct Extended<'a> {
+    graph: &'a Graph,
+    added: &'a [Arc<Template>],
+    /// Children beside those that the graph knows.
+    more: HashMap<u32, Vec<u32>>,
+}
+
+impl<'a> Extended<'a> {
+    fn add(&mut self, parent: u32, child: u32) {
+        self.more.entry(parent).or_default().push(child);
+    }
+
+    fn children(&self, parent: u32) -> impl Iterator<Item = u32> {
+        self.graph.children(parent).iter().chain(self.more.get(&parent).into_iter().flatten()).copied()
+    }
+
+    fn name(&self, place: u32) -> &'a str {
+        let template = match (place as usize).checked_sub(self.graph.nodes.len()) {
+            Some(new) => self.added.get(new),
+            None => self.graph.nodes.get(place as usize).map(|node| &node.template),
+        };
+        template.map_or("", |template| &template.name)
+    }
+
+    /// These groups and all that come after any of them.
+    fn reached(&self, from: Range<u32>) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<u32> = from.collect();
+        while let Some(group) = open.pop() {
+            if found.insert(group) {
+                open.extend(self.children(group));
+            }
+        }
+        found
+    }
+
+    /// Every new cycle goes through a new group, so only what comes after these is looked at. All of them come after
+    /// the generator.
+    fn acyclic(&self, generator: u32, new: Range<u32>) -> Result<(), Invalid> {
+        let reached: Vec<u32> = self.reached(new.clone()).into_iter().collect();
+        let place = |group: u32| reached.binary_search(&group).ok().and_then(|place| u32::try_from(place).ok());
+        let mut order = Order::of(reached.len());
+        for (parent, group) in (0..).zip(&reached) {
+            let made = if *group == generator { new.clone() } else { 0..0 };
+            self.children(*group).chain(made).filter_map(place).for_each(|child| order.add(parent, child));
+        }
+        order.acyclic(|place| reached.get(place as usize).map_or("", |group| self.name(*group)))
+    }
 }
 
 /// The place of each name.
@@ -98,12 +229,11 @@ fn places(templates: &[Arc<Template>], first: u32) -> HashMap<&str, u32> {
 fn declare(
     place: u32,
     template: &Template,
-    places: &HashMap<&str, u32>,
+    find: impl Fn(&str) -> Option<u32>,
     edges: &mut Vec<(u32, u32)>,
 ) -> Result<(), Invalid> {
     let find = |kind: &str, name: &String| {
-        let found = places.get(name.as_str()).copied();
-        found.ok_or_else(|| Invalid(format!("unknown {kind} '{}' in task '{}'", shortened(name), template.name)))
+        find(name).ok_or_else(|| Invalid(format!("unknown {kind} '{}' in task '{}'", shortened(name), template.name)))
     };
     for parent in &template.parents {
         edges.push((find("parent", parent)?, place));
@@ -112,18 +242,6 @@ fn declare(
         edges.push((place, find("child", child)?));
     }
     Ok(())
-}
-
-/// The groups behind an edge from the generator that it or they declare. Other edges from it were brought by the
-/// generator that made this one.
-fn declared_children(groups: &[Arc<Template>], edges: &[(u32, u32)], generator: u32) -> Vec<u32> {
-    let Some(parent) = groups.get(generator as usize) else { return Vec::new() };
-    let own: HashSet<&String> = parent.children.iter().collect();
-    let declared = |child: &u32| {
-        let child = groups.get(*child as usize);
-        child.is_some_and(|child| own.contains(&child.name) || child.parents.contains(&parent.name))
-    };
-    edges.iter().filter(|(parent, _)| *parent == generator).map(|(_, child)| *child).filter(declared).collect()
 }
 
 fn number(length: usize) -> Result<u32, Invalid> {
@@ -138,16 +256,14 @@ fn shortened(name: &str) -> String {
     if letters.next().is_none() { shown } else { shown + "…" }
 }
 
-/// Who comes after whom.
-struct Graph {
+/// Who comes after whom, among groups that are numbered from 0.
+struct Order {
     children: Vec<Vec<u32>>,
 }
 
-impl Graph {
-    fn new<'a>(groups: usize, edges: impl Iterator<Item = &'a (u32, u32)>) -> Graph {
-        let mut graph = Graph { children: vec![Vec::new(); groups] };
-        edges.for_each(|(parent, child)| graph.add(*parent, *child));
-        graph
+impl Order {
+    fn of(groups: usize) -> Order {
+        Order { children: vec![Vec::new(); groups] }
     }
 
     fn add(&mut self, parent: u32, child: u32) {
@@ -158,18 +274,6 @@ impl Graph {
 
     fn children(&self, parent: u32) -> &[u32] {
         self.children.get(parent as usize).map_or(&[], Vec::as_slice)
-    }
-
-    /// For each group, whether it comes after this one; the group itself counts too.
-    fn after(&self, from: u32) -> Vec<bool> {
-        let mut found = vec![false; self.children.len()];
-        let mut open = vec![from];
-        while let Some(group) = open.pop() {
-            let Some(seen) = found.get_mut(group as usize).filter(|seen| !**seen) else { continue };
-            *seen = true;
-            open.extend(self.children(group));
-        }
-        found
     }
 
     /// Takes groups away of which no parent is left; what cannot be taken is on a cycle or behind one.

@@ -224,10 +224,6 @@ impl Keeper {
         }
         self.forget();
     }
-
-    pub(super) fn orphans(&self) -> bool {
-        self.children.values().any(|child| child.orphan && !child.unknown)
-    }
 }
 
 /// Its number.

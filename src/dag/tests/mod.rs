@@ -8,6 +8,7 @@ mod fairness;
 mod keeper;
 mod lives;
 mod oracle;
+mod regressions;
 mod sketch;
 mod stories;
 mod world;

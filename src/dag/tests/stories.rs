@@ -7,6 +7,7 @@ use super::world::{Acted, Manner, Victim, World, millis, root, secs};
 use crate::dag::machine::{Ask, Event};
 use crate::dag::model::{DagRunId, Edit, State, TaskId};
 use crate::dag::specification::job;
+use crate::store::Store;
 use serde_json::json;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::rc::Rc;
@@ -108,7 +109,10 @@ impl Story {
 
     /// Plays it to the end.
     pub(super) fn play(&self) -> World {
-        let mut world = World::new();
+        self.play_in(World::new())
+    }
+
+    fn play_in(&self, mut world: World) -> World {
         (world.seed, world.lazy) = (Some(self.seed), self.lazy);
         for it in &self.moves {
             if world.done {
@@ -285,6 +289,14 @@ fn play_all(seeds: std::ops::Range<u64>) {
             let why = fault(&least).unwrap_or_default();
             panic!("story {seed}: {why}\n{least:?}");
         }
+    }
+}
+
+/// Of some, what the disk says is compared with the real records whenever it is read.
+#[test]
+fn stories_come_back_from_the_store() {
+    for seed in (0..10_000).step_by(40) {
+        Story::any(seed).play_in(World::beside(Store::in_memory()));
     }
 }
 

@@ -12,12 +12,17 @@ use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,
 };
 use crate::dag::model::{Capacity, DagName, DagRunId, Outcome, Owner, State, TaskId};
+use crate::dag::records;
+use crate::store::{Batch, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-pub(super) const SETTINGS: Settings =
-    Settings { capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 }, grace: Duration::from_secs(5) };
+pub(super) const SETTINGS: Settings = Settings {
+    capacity: Capacity { cores: 4, memory_mb: 4096, running: 5 },
+    grace: Duration::from_secs(5),
+    max_tasks: super::LIMITS.max_tasks,
+};
 
 /// How long a batch may wait for its flush.
 const FLUSH: Duration = Duration::from_millis(5);
@@ -61,6 +66,16 @@ pub(super) enum Victim {
     Host(Duration),
 }
 
+/// What a plan is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Event,
+    /// Its effects wait until it is on disk.
+    Ask,
+    /// So do these: a slot that a lost recovery had given could be given again.
+    Recovery,
+}
+
 /// A plan that is not on disk yet.
 struct Pending {
     since: Mono,
@@ -70,7 +85,7 @@ struct Pending {
     effects: Vec<Effect>,
     /// What the oracle thought before, should it be lost.
     before: Option<Oracle>,
-    recovery: bool,
+    about: About,
 }
 
 pub(super) struct World {
@@ -81,6 +96,8 @@ pub(super) struct World {
     pub(super) disk: Disk,
     pub(super) ahead: Disk,
     pending: Vec<Pending>,
+    /// The room's real records beside it, if they are to be compared.
+    pub(super) store: Option<Store>,
     /// Whether batches wait for company.
     pub(super) lazy: bool,
     pub(super) keeper: Keeper,
@@ -95,6 +112,10 @@ pub(super) struct World {
     /// After so many plans more, and how.
     pub(super) dying: Option<(u64, Victim, Manner)>,
     pub(super) deaths: u32,
+    /// Processes of which only a keeper knew that then died.
+    lost: BTreeSet<RunId>,
+    /// How often the host went down.
+    boots: u32,
     new_keeper: bool,
     new_boot: bool,
     stopping: bool,
@@ -114,7 +135,16 @@ impl World {
         World::with(SETTINGS)
     }
 
+    /// One whose writes go to this store as well.
+    pub(super) fn beside(store: Store) -> World {
+        World::begin(SETTINGS, Some(store))
+    }
+
     pub(super) fn with(settings: Settings) -> World {
+        World::begin(settings, None)
+    }
+
+    fn begin(settings: Settings, store: Option<Store>) -> World {
         let wall: Wall = "2026-03-01T00:00:30Z".parse().unwrap();
         let now = Now { mono: Mono(secs(1_000)), wall };
         let disk = Disk::default();
@@ -126,6 +156,7 @@ impl World {
             ahead: disk.clone(),
             disk,
             pending: Vec::new(),
+            store,
             lazy: false,
             keeper: Keeper::default(),
             agenda: Agenda::default(),
@@ -137,6 +168,8 @@ impl World {
             settings,
             dying: None,
             deaths: 0,
+            lost: BTreeSet::new(),
+            boots: 0,
             new_keeper: false,
             new_boot: false,
             stopping: false,
@@ -148,7 +181,7 @@ impl World {
             dags: BTreeMap::new(),
         };
         world.ahead.apply(&plan.writes);
-        world.carry_out(plan, None, false);
+        world.carry_out(plan, None, About::Event);
         world
     }
 
@@ -196,12 +229,12 @@ impl World {
         let before = (self.lazy || self.dying.is_some()).then(|| self.oracle.clone());
         self.stopping |= matches!(event, Event::Shutdown | Event::ShutdownNow);
         let plan = self.room.step(event.clone(), self.now);
-        let asked = matches!(event, Event::Asked { .. });
-        assert_eq!(plan.verdict.is_some(), asked, "asks are answered, and nothing else is");
+        let about = if matches!(event, Event::Asked { .. }) { About::Ask } else { About::Event };
+        assert_eq!(plan.verdict.is_some(), about == About::Ask, "asks are answered, and nothing else is");
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge(&Step { event: &event, sketch, ..step }));
         let verdict = plan.verdict.clone();
-        self.carry_out(plan, before, asked).then_some(verdict).flatten()
+        self.carry_out(plan, before, about).then_some(verdict).flatten()
     }
 
     fn judged(&mut self, plan: &Plan, judge: impl FnOnce(&mut Oracle, Step<'_>)) {
@@ -213,26 +246,35 @@ impl World {
     }
 
     /// Carries a plan out. False: the core died over it.
-    fn carry_out(&mut self, mut plan: Plan, before: Option<Oracle>, asked: bool) -> bool {
+    fn carry_out(&mut self, mut plan: Plan, before: Option<Oracle>, about: About) -> bool {
         self.plans += 1;
         self.news.extend(plan.changes.drain(..).map(|change| change.what));
         if let Some((victim, manner)) = self.dies_now() {
-            self.die_over(plan, before, asked, manner);
+            self.die_over(plan, before, about, manner);
             self.dies(victim);
             return false;
         }
-        let effects = std::mem::take(&mut plan.effects);
-        let mut pending = Pending::of(plan, before, self.now);
-        if asked {
-            pending.effects = effects;
-        } else {
-            effects.into_iter().for_each(|effect| self.perform(effect));
-        }
-        self.pending.push(pending);
+        let (effects, at_once) = self.parted(std::mem::take(&mut plan.effects), about);
+        at_once.into_iter().for_each(|effect| self.perform(effect));
+        self.pending.push(Pending { effects, ..Pending::of(plan, before, about, self.now) });
         if !self.lazy {
             self.flush();
         }
         true
+    }
+
+    /// Effects that wait for the disk, as they do in the engine, and those that do not.
+    fn parted(&self, effects: Vec<Effect>, about: About) -> (Vec<Effect>, Vec<Effect>) {
+        let undurable = self.pending.iter().any(|batch| batch.about != About::Event);
+        let deferred = self.pending.iter().any(|batch| !batch.effects.is_empty());
+        effects.into_iter().partition(|effect| match effect {
+            _ if about != About::Event => true,
+            // It may follow from what is still on its way to the disk.
+            Effect::Start(_) => undurable,
+            // It must not overtake the start that it is to end.
+            Effect::Stop { .. } => deferred,
+            _ => false,
+        })
     }
 
     fn dies_now(&mut self) -> Option<(Victim, Manner)> {
@@ -241,16 +283,16 @@ impl World {
         (left == 0).then_some((victim, manner))
     }
 
-    fn die_over(&mut self, mut plan: Plan, before: Option<Oracle>, asked: bool, manner: Manner) {
-        let effects = std::mem::take(&mut plan.effects);
+    fn die_over(&mut self, mut plan: Plan, before: Option<Oracle>, about: About, manner: Manner) {
+        let mut effects = std::mem::take(&mut plan.effects);
         if manner.applied {
             self.flush();
-            self.disk.apply(&plan.writes);
+            self.write(&plan.writes, about);
         } else {
-            self.pending.push(Pending::of(plan, before, self.now));
+            effects = self.parted(effects, about).1;
+            self.pending.push(Pending::of(plan, before, about, self.now));
         }
         let acted = match manner.acted {
-            _ if asked && !manner.applied => 0,
             Acted::Not => 0,
             Acted::Half => effects.len() / 2,
             Acted::All => effects.len(),
@@ -261,13 +303,31 @@ impl World {
     /// Everything decided so far comes to the disk.
     pub(super) fn flush(&mut self) {
         for batch in std::mem::take(&mut self.pending) {
-            self.disk.apply(&batch.writes);
-            if batch.recovery {
-                self.new_boot = false;
-                self.new_keeper = self.keeper.orphans();
-            }
+            self.write(&batch.writes, batch.about);
             batch.effects.into_iter().for_each(|effect| self.perform(effect));
             batch.heard.into_iter().for_each(|seq| self.keeper.heard(seq));
+        }
+    }
+
+    /// With what a recovery writes, the disk knows the boot and the keeper.
+    fn write(&mut self, writes: &[Write], about: About) {
+        self.disk.apply(writes);
+        if let Some(store) = &self.store {
+            let mut batch = Batch::new();
+            records::write(writes.to_vec(), &mut batch);
+            drop(store.submit(batch));
+        }
+        if about == About::Recovery {
+            (self.new_boot, self.new_keeper) = (false, false);
+        }
+    }
+
+    /// What is read from the store is what the disk says.
+    fn compare_store(&self) {
+        let Some(store) = &self.store else { return };
+        assert_eq!(records::load(&store.reader()).unwrap(), self.disk.read());
+        for run in self.disk.runs.keys() {
+            assert_eq!(records::load_run(&store.reader(), *run).unwrap(), self.disk.stored_run(*run));
         }
     }
 
@@ -282,6 +342,10 @@ impl World {
         self.launches_happen_or_not();
         self.agenda.retain(Fact::goes_on);
         self.in_core.clear();
+        if victim != Victim::Core {
+            let unknown = self.keeper.children.keys().filter(|slot| !self.disk.live.contains_key(slot));
+            self.lost.extend(unknown);
+        }
         match victim {
             Victim::Core => {}
             Victim::Keeper => {
@@ -289,6 +353,7 @@ impl World {
                 (self.new_keeper, self.stopping) = (true, false);
             }
             Victim::Host(down) => {
+                self.boots += 1;
                 self.keeper.children.clear();
                 self.agenda = Agenda::default();
                 (self.new_keeper, self.new_boot, self.stopping) = (true, true, false);
@@ -309,6 +374,7 @@ impl World {
     }
 
     fn reborn(&mut self) {
+        self.compare_store();
         self.ahead = self.disk.clone();
         self.done = false;
         let (new_keeper, new_boot, stopping) = (self.new_keeper, self.new_boot, self.stopping);
@@ -318,13 +384,7 @@ impl World {
         self.room = room;
         self.ahead.apply(&plan.writes);
         self.judged(&plan, |oracle, step| oracle.judge_recovery(&found, &step));
-        // Like an ask's: a slot that a lost recovery had given could be given again.
-        if self.carry_out(plan, before, true) {
-            match self.pending.last_mut() {
-                Some(batch) => batch.recovery = true,
-                None => (self.new_boot, self.new_keeper) = (false, self.keeper.orphans()),
-            }
-        }
+        self.carry_out(plan, before, About::Recovery);
     }
 
     /// The daemon has ended in order, and is started again.
@@ -531,11 +591,11 @@ impl World {
     }
 
     pub(super) fn run_for(&mut self, time: Duration) {
-        let (begun, end) = (self.now.mono, self.now.later(time));
+        let (boots, end) = (self.boots, self.now.later(time));
         let mut happenings = 0;
         while self.one(end.mono) {
-            if self.now.mono < begun {
-                return; // the host went down meanwhile
+            if self.boots != boots {
+                return; // the clock begins anew
             }
             happenings += 1;
             assert!(happenings < 100_000, "this never ends");
@@ -593,6 +653,7 @@ impl World {
     /// The end: nothing runs, everything is over, everything is recorded once.
     pub(super) fn check_end(&mut self) {
         self.flush();
+        self.compare_store();
         self.rests();
         assert!(!self.agenda.has(|fact| !fact.goes_on()), "something will still happen: {:?}", self.agenda);
         assert!(self.keeper.children.is_empty(), "the keeper still holds {:?}", self.keeper.children);
@@ -611,7 +672,7 @@ impl World {
         };
         for (slot, (run, task, how)) in &self.keeper.ever {
             let times = recorded(*slot);
-            let known = self.deaths == 0 && !self.oracle.purged.contains(run);
+            let known = !self.lost.contains(slot) && !self.oracle.purged.contains(run);
             assert!(
                 times <= 1 && (times == 1 || !known),
                 "{slot}, {task:?} of run {run}: recorded {times} times: {how:?}"
@@ -621,8 +682,8 @@ impl World {
 }
 
 impl Pending {
-    fn of(plan: Plan, before: Option<Oracle>, now: Now) -> Pending {
+    fn of(plan: Plan, before: Option<Oracle>, about: About, now: Now) -> Pending {
         let Plan { writes, heard, .. } = plan;
-        Pending { since: now.mono, writes, heard, effects: Vec::new(), before, recovery: false }
+        Pending { since: now.mono, writes, heard, effects: Vec::new(), before, about }
     }
 }

@@ -196,6 +196,21 @@ fn bad_output_of_a_generator_is_a_failure_and_adds_nothing() {
 }
 
 #[test]
+fn no_run_grows_beyond_what_it_may_have() {
+    let mut play = Play::with(Settings { capacity: capacity(4, 4096), grace: secs(10), max_tasks: 3 });
+    let id = play.submit(&run(json!({"g": {"isGenerator": true, "maxRetries": 1}, "z": {}})));
+    play.prints("g_0", &json!({"m": {}, "n": {}}));
+    assert_eq!(play.states(id), "g_0 RUNNING, z_0 RUNNING");
+    let (_, rc, outcome, remark) = play.attempts(id, "g_0").remove(0);
+    assert_eq!((rc, outcome), (0, Outcome::Retry));
+    assert!(remark.contains("at most 3 tasks in the run with all that is added, not 4"), "{remark}");
+    play.prints("g_0", &json!({"n": {}}));
+    assert_eq!(play.states(id), "g_0 COMPLETED, z_0 RUNNING, n_0 RUNNING");
+    play.core_dies();
+    assert_eq!(play.states(id), "g_0 COMPLETED, z_0 RUNNING, n_0 RUNNING");
+}
+
+#[test]
 fn a_generator_that_adds_nothing_is_a_success() {
     let mut play = play();
     let id = play.submit(&run(json!({"g": {"isGenerator": true, "children": ["z"]}, "z": {}})));

@@ -90,10 +90,10 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(capacity: Capacity) -> Play {
-        Play::with(Settings { capacity, grace: secs(10) })
+        Play::with(Settings { capacity, grace: secs(10), max_tasks: LIMITS.max_tasks })
     }
 
-    fn with(settings: Settings) -> Play {
+    pub(super) fn with(settings: Settings) -> Play {
         let wall: Wall = "2026-03-01T12:00:00Z".parse().expect("a time");
         let now = Now { mono: Mono(secs(1_000)), wall };
         let (room, plan) = Room::recover(settings, Stored::default(), Found::default(), now);

@@ -1,6 +1,7 @@
 //! What generators print, and where it is attached.
 
 use super::*;
+use crate::dag::model::graph::Graph;
 
 const OUTSIDE: Limits = LIMITS;
 
@@ -23,13 +24,16 @@ fn attached(run: &Blueprint, tasks: Value, started: &[&str]) -> Result<Vec<Strin
     let place = |name: &str| run.templates.iter().position(|group| group.name == name).expect("a group") as u32;
     let addition = added(run, tasks).map_err(|why| why.0)?;
     let started: Vec<u32> = started.iter().map(|name| place(name)).collect();
-    let edges =
-        graph::attach(&run.templates, &run.edges, place("g"), &addition.templates, &|child| started.contains(&child));
+    let edges = graph_of(run).attach(place("g"), &addition.templates, &|child| started.contains(&child));
     let name = |place: &u32| {
         let group = run.templates.iter().chain(&addition.templates).nth(*place as usize);
         group.map_or("?", |group| group.name.as_str()).to_owned()
     };
     Ok(edges.map_err(|why| why.0)?.iter().map(|(parent, child)| format!("{} {}", name(parent), name(child))).collect())
+}
+
+fn graph_of(run: &Blueprint) -> Graph {
+    Graph::new(&run.templates, &run.edges)
 }
 
 fn task(more: Value) -> Value {
@@ -94,18 +98,48 @@ fn two_children_are_never_made_to_wait_for_each_other() {
     assert_eq!(attached(&run, crossed, &[]), Ok(vec!["c1 n1".into(), "c2 n2".into(), "n2 c1".into()]));
 }
 
+/// Attaches these tasks, and says what that brings.
+fn grows(run: &Blueprint, graph: &mut Graph, generator: u32, tasks: Value) -> Vec<(u32, u32)> {
+    let addition = added(run, tasks).expect("tasks");
+    let brought = graph.attach(generator, &addition.templates, &|_| false).expect("edges");
+    graph.append(generator, &addition.templates, &brought);
+    brought
+}
+
 #[test]
-fn the_children_of_a_generated_generator_are_those_it_declares() {
-    let mut run = run();
+fn what_waits_for_a_generator_waits_for_everything_generated_below_it() {
+    let run = run();
+    let mut graph = graph_of(&run);
+    // Of the run: g 0, other 1, z 2.
     let inner = json!({"h": task(json!({"isGenerator": true})), "last": task(json!({"parents": ["h"]}))});
-    let addition = added(&run, inner).expect("tasks");
-    let brought = graph::attach(&run.templates, &run.edges, 0, &addition.templates, &|_| false).expect("edges");
-    run.templates.extend(addition.templates);
-    run.edges.extend(brought);
-    run.edges.sort_unstable();
-    let leaf = added(&run, json!({"leaf": echo("x")})).expect("a task");
-    // h is 3, last 4, the leaf 5; z, for which h was made, is not declared to wait for what h makes.
-    assert_eq!(graph::attach(&run.templates, &run.edges, 3, &leaf.templates, &|_| false), Ok(vec![(5, 4)]));
+    assert_eq!(grows(&run, &mut graph, 0, inner), [(3, 2), (3, 4), (4, 2)]);
+    let leaf = json!({"i": task(json!({"isGenerator": true}))});
+    assert_eq!(grows(&run, &mut graph, 3, leaf), [(5, 2), (5, 4)], "of the child that h declares, and of that of g");
+    assert_eq!(grows(&run, &mut graph, 5, json!({"leaf": echo("x")})), [(6, 2), (6, 4)]);
+    let edges: Vec<_> = graph.edges().collect();
+    assert_eq!(edges, [(0, 2), (3, 2), (3, 4), (4, 2), (5, 2), (5, 4), (6, 2), (6, 4)]);
+}
+
+#[test]
+fn instances_of_a_generator_do_not_wait_for_what_the_others_add() {
+    let run = run();
+    let mut graph = graph_of(&run);
+    let after = task(json!({"parents": ["g"]}));
+    assert_eq!(grows(&run, &mut graph, 0, json!({"one": after})), [(0, 3), (3, 2)]);
+    assert_eq!(grows(&run, &mut graph, 0, json!({"two": after})), [(0, 4), (4, 2)]);
+}
+
+#[test]
+fn what_comes_before_the_generator_cannot_come_after_what_it_adds() {
+    let run = accepted(&with(json!({
+        "before": {"job": {"command": ["x"]}, "children": ["g"]},
+        "g": {"job": {"command": ["x"]}, "isGenerator": true}})));
+    let why = graph_of(&run).attach(
+        1,
+        &added(&run, json!({"n": task(json!({"children": ["before"]}))})).expect("n").templates,
+        &|_| false,
+    );
+    assert_eq!(why, Err(Invalid("the tasks wait for each other: before -> g -> n -> before".into())));
 }
 
 #[test]
@@ -147,7 +181,7 @@ fn no_output_brings_edges_without_end() {
     let output = Value::Object(tasks(1_000, "n", json!({}))).to_string();
     let addition = generated(output.as_bytes(), &run, &limits).expect("tasks");
     let g = run.templates.iter().position(|group| group.name == "g").expect("the generator") as u32;
-    let why = graph::attach(&run.templates, &run.edges, g, &addition.templates, &|_| false).expect_err("too much").0;
+    let why = graph_of(&run).attach(g, &addition.templates, &|_| false).expect_err("too much").0;
     assert_eq!(why, "1000 tasks are too many for 1001 children of the generator to wait for");
 }
 

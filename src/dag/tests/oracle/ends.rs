@@ -149,7 +149,7 @@ impl Run {
                 allowed.outcomes.extend([Outcome::Completed, failure]);
                 allowed.attached = Some(after);
             }
-            Some(Err(NotAttached::Never(_))) | None => allowed.outcomes.push(failure),
+            Some(Err(NotAttached::Never)) | None => allowed.outcomes.push(failure),
         }
     }
 }

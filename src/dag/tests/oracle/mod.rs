@@ -221,7 +221,7 @@ impl Oracle {
         for index in first.index..first.index + count {
             let place = run.place(TaskId { index, ..first }).expect("what is passed is there");
             assert!(startable.contains(&place), "run {id}: passed too early: {:?}", run.tasks[place]);
-            assert_eq!(run.tasks[place].attempts, 0, "only what is fresh is passed");
+            assert!(count == 1 || run.tasks[place].attempts == 0, "only what is fresh is passed at once");
             let task = &mut run.tasks[place];
             (task.passing, task.begun, task.untouched) = (true, true, false);
         }
@@ -239,7 +239,7 @@ impl Oracle {
                 it.passing = false; // it is passed again in the next life
             } else if it.passing {
                 assert!(record.is_some_and(|record| record.rc == 0), "run {id}: {it:?} is not recorded");
-                (it.state, it.attempts, it.used, it.passing) = (State::Completed, 1, 1, false);
+                (it.state, it.attempts, it.used, it.passing) = (State::Completed, it.attempts + 1, 1, false);
             }
         }
     }
@@ -339,9 +339,8 @@ impl Run {
         if self.state() == State::Queued && view.row.history.len() > self.history.len() {
             self.history.push(State::Running);
         }
-        while let Some(task) =
-            (0..self.tasks.len()).find(|task| self.not_needed(*task) && self.seen(view, *task) == State::Completed)
-        {
+        let passed_over = |run: &Run, task: usize| run.not_needed(task) && run.seen(view, task) == State::Completed;
+        while let Some(task) = (0..self.tasks.len()).find(|task| !self.state().is_over() && passed_over(self, *task)) {
             (self.tasks[task].state, self.tasks[task].untouched) = (State::Completed, false);
         }
     }

@@ -29,6 +29,14 @@ impl Oracle {
             self.ended(end, &Step { event: &event, sketch: None, ..*step });
             self.adopt(&mut unknown, step, taken_in);
         }
+        for Held { live, .. } in &unknown {
+            // Only its acknowledgement was lost: asks are carried out once they are on disk, so nobody is a stranger.
+            let told = self
+                .runs
+                .get(&live.run)
+                .is_some_and(|run| run.place(live.task).is_some_and(|place| live.number <= run.tasks[place].attempts));
+            assert!(told || self.purged.contains(&live.run), "nobody wants {live:?}: {:?}", self.runs.get(&live.run));
+        }
         self.strays.extend(unknown.iter().filter(|held| !held.tree_empty).map(|held| held.live.slot));
         self.follow(step, false);
     }
@@ -46,8 +54,7 @@ impl Oracle {
                 matches!(task.state, State::Queued | State::Retry) && task.attempts + 1 == live.number
             });
             let Some(place) = place.filter(|_| !run.state().is_over() && run.pass == live.pass) else { return true };
-            // What is left of an earlier attempt speaks against it, even if it went with the batch that was lost.
-            if run.lives_of(place).next().is_some() && !takes_in(step.plan, live.slot) {
+            if run.running(place).is_some() {
                 return true;
             }
             run.adopt(place, live.slot, live.number, step.now);
@@ -75,7 +82,9 @@ impl Oracle {
     fn not_held(&mut self, id: DagRunId, live: &Live, found: &Found, step: &Step<'_>) {
         let swept =
             step.plan.effects.iter().any(|it| matches!(it, Effect::EndLeftover { slot, .. } if *slot == live.slot));
-        assert!(!swept || found.new_keeper && !found.new_boot, "nothing can be left of {live:?}");
+        // What had ended before may belong to the keeper before the last.
+        let left = !found.new_boot && (found.new_keeper || live.ended);
+        assert!(!swept || left, "nothing can be left of {live:?}");
         let run = self.runs.get_mut(&id).unwrap();
         let by_core = run.noop() || run.tasks[live.task].step;
         if !live.ended {
@@ -105,7 +114,7 @@ impl Oracle {
         if swept {
             run.lives.iter_mut().filter(|it| it.slot == live.slot).for_each(|it| it.ended = true);
         } else {
-            assert!(!found.new_keeper || found.new_boot || by_core, "run {id}: {live:?} is not swept");
+            assert!(!left || by_core, "run {id}: {live:?} is not swept");
             run.lives.retain(|it| it.slot != live.slot);
         }
     }

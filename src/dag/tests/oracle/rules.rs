@@ -68,6 +68,8 @@ pub(in super::super) struct Live {
 pub(in super::super) struct Run {
     pub(in super::super) sketch: Rc<Sketch>,
     pub(in super::super) groups: Vec<Rc<Group>>,
+    /// For each of them the generator that has made it.
+    made_by: Vec<Option<u32>>,
     /// The place of each group's first task.
     firsts: Vec<usize>,
     /// Between groups: parent, child.
@@ -94,6 +96,7 @@ impl Run {
     pub(in super::super) fn new(sketch: Rc<Sketch>) -> Run {
         let mut run = Run {
             groups: Vec::new(),
+            made_by: Vec::new(),
             firsts: Vec::new(),
             edges: BTreeSet::new(),
             tasks: Vec::new(),
@@ -111,6 +114,7 @@ impl Run {
     fn add_group(&mut self, group: &Group, by: Option<usize>) {
         let place = u32::try_from(self.groups.len()).unwrap();
         self.groups.push(Rc::new(group.clone()));
+        self.made_by.push(by.map(|generator| self.tasks[generator].id.group));
         self.firsts.push(self.tasks.len());
         for index in 0..group.count {
             self.tasks.push(Task {
@@ -326,15 +330,12 @@ impl Run {
         if left && !self.is_stopped() { State::Retry } else { State::Errored }
     }
 
-    /// The children of a generator that wait for all it makes: those that it or they declare.
+    /// The children of a generator that wait for all that is made below it: whatever comes after it, be it by
+    /// declaration or because it comes after the generator of this one. What it has made itself does not.
     fn children_that_wait(&self, generator: u32) -> Vec<u32> {
-        let name = &self.groups[generator as usize].name;
-        let declared = |child: &u32| {
-            let group = &self.groups[*child as usize];
-            group.parents.contains(name) || self.groups[generator as usize].children.contains(&group.name)
-        };
+        let own = |child: &u32| self.made_by[*child as usize] == Some(generator);
         let children = self.edges.iter().filter(|(parent, _)| *parent == generator).map(|(_, child)| *child);
-        children.filter(declared).collect()
+        children.filter(|child| !own(child)).collect()
     }
 
     /// Adds what a generator has printed. The error says why that cannot be, or that it may be refused.
@@ -343,12 +344,12 @@ impl Run {
         new.sort_by(|one, other| one.name.cmp(&other.name));
         let in_use = |name: &str| self.groups.iter().any(|group| group.name == name);
         if new.iter().any(|group| in_use(&group.name)) {
-            return Err(NotAttached::Never("a name is in use"));
+            return Err(NotAttached::Never); // a name is in use
         }
         let old = self.groups.len();
         let mut after = self.clone();
         new.iter().for_each(|group| after.add_group(group, Some(generator)));
-        let mut edges = declared(&after.groups, old).ok_or(NotAttached::Never("an unknown name"))?;
+        let mut edges = declared(&after.groups, old).ok_or(NotAttached::Never)?;
         edges.extend(&self.edges);
         let declared = edges.clone();
         let own = self.tasks[generator].id.group;
@@ -366,7 +367,7 @@ impl Run {
             let tasks = || self.of_group(edge.1).map(|task| &self.tasks[task]);
             let begun = tasks().any(|task| task.passing || !matches!(task.state, State::Queued | State::Killed));
             if begun && declared.contains(edge) {
-                return Err(NotAttached::Never("a child has begun"));
+                return Err(NotAttached::Never);
             }
             doubtful |= begun || tasks().any(|task| task.begun || !task.untouched);
         }
@@ -374,7 +375,7 @@ impl Run {
         let mut with_generator = edges.clone();
         with_generator.extend((old..after.groups.len()).map(|group| (own, u32::try_from(group).unwrap())));
         if (0..u32::try_from(after.groups.len()).unwrap()).any(|group| reaches(&with_generator, group, group)) {
-            return Err(NotAttached::Never("a cycle"));
+            return Err(NotAttached::Never);
         }
         after.add_edges(&edges);
         if doubtful { Err(NotAttached::Perhaps(Box::new(after))) } else { Ok(after) }
@@ -383,7 +384,7 @@ impl Run {
 
 /// Why something is not, or need not be, added.
 pub(in super::super) enum NotAttached {
-    Never(&'static str),
+    Never,
     /// Reference and reason leave it open whether something has begun that was only touched.
     Perhaps(Box<Run>),
 }
