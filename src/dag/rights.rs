@@ -44,20 +44,6 @@ pub async fn runs_as(caller: &Caller, user: Option<&str>, daemon: u32) -> Result
     Ok(account.uid)
 }
 
-/// Refuses a step to those who have not the rights with which the run would carry it out: its owner's. A run of an
-/// operator may run as somebody else, who may then change its jobs.
-///
-/// # Errors
-/// 403
-pub fn may_step(caller: &Caller, owner: &Owner) -> Result<(), Failure> {
-    let own = !owner.operator && caller.uid() == Some(owner.uid);
-    if own || caller.is_operator() {
-        return Ok(());
-    }
-    Err(Denied::forbidden("job: proc: a step acts with the rights of the run's owner, and that is somebody else")
-        .into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,14 +63,5 @@ mod tests {
         assert_eq!(runs_as(&root, Some("no such user"), 7).await.unwrap_err().status().as_u16(), 400);
         let token = TokenHolder { id: 1, name: "ci".into(), owner: 5, reaches_all: false, scopes: vec![Scope::Admin] };
         assert_eq!(runs_as(&Caller::token(token, Transport::Tcp), None, 7).await.unwrap(), 5);
-    }
-    #[test]
-    fn only_its_owner_or_an_operator_gives_a_run_a_step() {
-        let owner = |uid, operator| Owner { uid, name: String::new(), operator };
-        let (alice, root) = (local(5, false), local(0, true));
-        assert!(may_step(&alice, &owner(5, false)).is_ok());
-        assert_eq!(may_step(&alice, &owner(0, true)).unwrap_err().status().as_u16(), 403);
-        assert_eq!(may_step(&alice, &owner(5, true)).unwrap_err().status().as_u16(), 403, "an operator he was then");
-        assert!(may_step(&root, &owner(5, false)).is_ok());
     }
 }

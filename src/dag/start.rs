@@ -83,7 +83,7 @@ pub async fn start(tools: Tools, settings: Settings, host: Host) -> Result<(Hand
     let local = Local::new(&tools, &settings, &own, known);
     let mut engine = Engine {
         room,
-        hands: Hands::new(&tools, &own, local),
+        hands: Hands::new(&tools, &settings, &own, local),
         news: tools.link.subscribe(KeptFor::DAG),
         tools,
         mailbox,

@@ -18,7 +18,7 @@ use noop::Noop;
 use steps::Steps;
 
 use crate::base::{Mono, Now, RunId};
-use crate::dag::engine::{Message, Tools};
+use crate::dag::engine::{Message, Settings, Tools};
 use crate::dag::machine::{End, How, Launch};
 use crate::dag::model::{DagRunId, Executor as Kind, Job, Kept, TaskId, Work};
 use crate::keeper as kept;
@@ -45,8 +45,8 @@ pub(super) struct Hands {
 
 impl Hands {
     /// Hands that already hold these processes.
-    pub fn new(tools: &Tools, own: &UnboundedSender<Message>, local: Local) -> Hands {
-        let steps = Steps::new(tools.tasks.clone(), tools.bus.clone(), own.clone());
+    pub fn new(tools: &Tools, settings: &Settings, own: &UnboundedSender<Message>, local: Local) -> Hands {
+        let steps = Steps::new(tools.tasks.clone(), tools.bus.clone(), own.clone(), settings.own_uid);
         Hands { local, steps, noop: Noop::new(own.clone()), own: own.clone() }
     }
 

@@ -2,12 +2,15 @@
 //!
 //! A step has no process. It asks, then waits for changes of that task on the bus until it is as it should be. To start
 //! what runs and to stop what is down succeed, so a step that is repeated after a crash does no harm.
+//!
+//! It has the rights of the user its run runs as, and those of an operator only where that user is the daemon's: whoever
+//! may change the run's jobs, or prints them in a generator, is that user.
 
 use super::{Executor, ended};
 use crate::base::{Bus, RunId};
 use crate::dag::engine::Message;
 use crate::dag::machine::{Event, How, Launch};
-use crate::dag::model::{Job, Owner, Step, StepKind, Work};
+use crate::dag::model::{Job, Step, StepKind, Work};
 use crate::proc::Handle;
 use crate::proc::machine::{Ask, Asker, Task, TaskState, Verdict};
 use crate::proc::model::{Owner as TaskOwner, TaskName};
@@ -20,12 +23,14 @@ pub(super) struct Steps {
     tasks: Handle,
     bus: Bus,
     own: UnboundedSender<Message>,
+    /// The uid the daemon runs as.
+    daemon: u32,
     running: HashMap<RunId, AbortHandle>,
 }
 
 impl Steps {
-    pub fn new(tasks: Handle, bus: Bus, own: UnboundedSender<Message>) -> Steps {
-        Steps { tasks, bus, own, running: HashMap::new() }
+    pub fn new(tasks: Handle, bus: Bus, own: UnboundedSender<Message>, daemon: u32) -> Steps {
+        Steps { tasks, bus, own, daemon, running: HashMap::new() }
     }
 
     /// How many are under way.
@@ -47,7 +52,7 @@ impl Steps {
 impl Executor for Steps {
     fn start(&mut self, launch: Launch, job: Arc<Job>) {
         let Work::Step(step) = &job.work else { return }; // never: it was chosen by that
-        let (slot, step, by) = (launch.live.slot, step.clone(), asker(&launch.owner));
+        let (slot, step, by) = (launch.live.slot, step.clone(), asker(&launch, self.daemon));
         let _ = self.own.send(Message::Event(Event::Started { slot, leader: None })); // the driver is the caller
         let (tasks, bus, own) = (self.tasks.clone(), self.bus.clone(), self.own.clone());
         let acting = tokio::spawn(async move { Steps::ended(&own, slot, act(&tasks, &bus, step, by).await) });
@@ -62,10 +67,10 @@ impl Executor for Steps {
     }
 }
 
-/// The run's owner, as supervised tasks know him.
-fn asker(owner: &Owner) -> Asker {
-    let Owner { uid, ref name, operator } = *owner;
-    Asker { owner: TaskOwner { uid, name: name.clone(), operator }, all: operator }
+/// Whose rights a step has, as supervised tasks know him.
+fn asker(launch: &Launch, daemon: u32) -> Asker {
+    let all = launch.owner.operator && [daemon, 0].contains(&launch.runs_as);
+    Asker { owner: TaskOwner { uid: launch.runs_as, name: launch.owner.name.clone(), operator: all }, all }
 }
 
 /// Does it, and returns when it is done.

@@ -80,7 +80,7 @@ impl Bench {
         let (own, told) = unbounded_channel();
         let settings = Arc::new(settings());
         let local = Local::new(&tools, &settings, &own, HashMap::new());
-        let hands = Hands::new(&tools, &own, local);
+        let hands = Hands::new(&tools, &settings, &own, local);
         Bench { dir, tools, twin, hands, told }
     }
 

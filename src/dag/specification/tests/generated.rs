@@ -184,13 +184,3 @@ fn no_output_brings_edges_without_end() {
     let why = graph_of(&run).attach(g, &addition.templates, &|_| false).expect_err("too much").0;
     assert_eq!(why, "1000 tasks are too many for 1001 children of the generator to wait for");
 }
-
-#[test]
-fn what_a_user_prints_is_no_step_with_the_rights_of_the_owner() {
-    let step = json!({"n": {"job": {"proc": {"stop": "web"}}}});
-    assert!(added(&run(), step.clone()).is_ok());
-    let of_a_user = Blueprint { user: Some("maps".into()), ..run() };
-    assert!(added(&of_a_user, json!({"n": echo("hi")})).is_ok());
-    let said = "task 'n': job: proc: expected a command: a run with a user of its own takes no steps from a generator";
-    assert_eq!(added(&of_a_user, step).unwrap_err().0, said);
-}
