@@ -47,7 +47,7 @@ pub fn hardware_threads() -> u32 {
 /// The kernel does not say.
 pub fn memory_mb() -> io::Result<u64> {
     let ask = |what| Ok::<_, io::Error>(u64::try_from(sysconf(what)?.unwrap_or(0)).unwrap_or(0));
-    match ask(SysconfVar::_PHYS_PAGES)? * ask(SysconfVar::PAGE_SIZE)? >> 20 {
+    match (ask(SysconfVar::_PHYS_PAGES)? * ask(SysconfVar::PAGE_SIZE)?) >> 20 {
         0 => Err(io::Error::other("the size of the host's memory is not known: set dag.memory_mb")),
         mb => Ok(mb),
     }

@@ -156,7 +156,7 @@ fn read_back(reader: &Reader, logs: &Logs, settings: &Settings, host: Host) -> R
         let held = taken(logs, settings, held, live, generator);
         match &held.end {
             Some(end) if end.tree_empty => drop(all.remove(&held.live.slot)),
-            _ => drop(all.extend([known(&held.live, phase)])),
+            _ => all.extend([known(&held.live, phase)]),
         }
         found.held.push(held);
     }
