@@ -1,7 +1,8 @@
 //! What must hold for any bytes: reading them as a specification and as a generator's output ends in an answer, and
 //! what is accepted can be expanded, read again, and comes out the same.
 
-use hostler::dag::model::{Blueprint, Capacity, Job, Template, graph};
+use hostler::dag::model::graph::Graph;
+use hostler::dag::model::{Blueprint, Capacity, Job, Template};
 use hostler::dag::specification::{Limits, generated, parse, with_parameters};
 use std::sync::{Arc, LazyLock};
 
@@ -35,7 +36,7 @@ pub fn feed(data: &[u8]) {
     }
     if let Ok(addition) = generated(data, &RUN, &LIMITS) {
         check(&addition.templates);
-        let brought = graph::attach(&RUN.templates, &RUN.edges, 0, &addition.templates, &|_| false);
+        let brought = Graph::new(&RUN.templates, &RUN.edges).attach(0, &addition.templates, &|_| false);
         let groups = RUN.templates.len() + addition.templates.len();
         for (parent, child) in brought.unwrap_or_default() {
             assert!((parent as usize) < groups && (child as usize) < groups && parent != child);
