@@ -36,8 +36,7 @@ pub fn feed(data: &[u8]) {
     }
     if let Ok(addition) = generated(data, &RUN, &LIMITS) {
         check(&addition.templates);
-        let mut graph = Graph::new(&RUN.templates, &RUN.edges);
-        let brought = graph.attach(0, &addition.templates, &|_| false);
+        let brought = Graph::new(&RUN.templates, &RUN.edges).attach(0, &addition.templates, &|_| false);
         let groups = RUN.templates.len() + addition.templates.len();
         for (parent, child) in brought.unwrap_or_default() {
             assert!((parent as usize) < groups && (child as usize) < groups && parent != child);

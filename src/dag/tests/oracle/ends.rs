@@ -59,10 +59,10 @@ impl Run {
         let outcome = record.outcome;
         assert!(allowed.outcomes.contains(&outcome), "run {id}: {live:?} ended with {end:?}: {record:?} in {self:?}");
         check_record(&live, end, record, &allowed);
-        if outcome == Outcome::Completed {
-            if let Some(attached) = allowed.attached {
-                *self = *attached;
-            }
+        if outcome == Outcome::Completed
+            && let Some(attached) = allowed.attached
+        {
+            *self = *attached;
         }
         self.settle(&live, record);
     }
@@ -121,9 +121,7 @@ impl Run {
                 return allowed;
             }
         }
-        if live.late {
-            allowed.outcomes.push(failure);
-        } else if !matches!(end.how, How::Code { code: 0, .. }) {
+        if live.late || !matches!(end.how, How::Code { code: 0, .. }) {
             allowed.outcomes.push(failure);
         } else {
             if !ending {

@@ -89,7 +89,7 @@ impl Oracle {
         let Step { plan, now, view, .. } = *step;
         self.fired(step);
         let views: BTreeMap<_, _> =
-            self.runs.iter().map(|(id, _)| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone")))).collect();
+            self.runs.keys().map(|id| (*id, view(*id).unwrap_or_else(|| panic!("run {id} is gone")))).collect();
         for (id, view) in &views {
             self.runs.get_mut(id).unwrap().begin(view);
         }
