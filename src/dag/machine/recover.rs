@@ -136,10 +136,12 @@ impl Room {
     /// What ended and what was started since the last flush, in an order in which it can have happened: the start of an
     /// attempt may be owed to the end of another.
     fn catch_up(&mut self, mut ends: Ends, mut unknown: Vec<Held>) {
+        unknown.sort_by_key(|held| (held.live.run, held.live.task, held.live.number));
+        let mut skipping = false;
         loop {
             let mut changed = BTreeSet::new();
             unknown.retain(|held| {
-                let next = self.is_next(&held.live);
+                let next = self.is_next(&held.live, skipping);
                 if next {
                     changed.insert(held.live.run);
                     ends.extend(self.adopt(held.clone()).map(in_order));
@@ -151,8 +153,12 @@ impl Room {
                     run.rebuild(&mut self.scratch);
                 }
             }
-            let Some((_, end)) = ends.pop_first() else { break };
-            self.ended(end);
+            match ends.pop_first() {
+                Some((_, end)) => self.ended(end),
+                None if skipping => break,
+                // The end of an attempt that never became a process may have been lost: the next one has a later number.
+                None => skipping = true,
+            }
         }
         for Held { live, end, tree_empty } in unknown {
             if let Some(end) = self.stray(live, end, tree_empty) {
@@ -161,14 +167,15 @@ impl Room {
         }
     }
 
-    /// Whether an attempt is the one that its task waits for. What the store knows to be left of an earlier one does not
-    /// speak against it: it was gone when this one was started.
-    fn is_next(&self, attempt: &LiveAttempt) -> bool {
+    /// Whether an attempt is the one that its task waits for; `skipping`: or a later one. What the store knows to be left
+    /// of an earlier one does not speak against it: it was gone when this one was started.
+    fn is_next(&self, attempt: &LiveAttempt, skipping: bool) -> bool {
         let LiveAttempt { task, number, pass, .. } = *attempt;
         let Some(run) = self.runs.get(&attempt.run) else { return false };
         let under_way = self.attempt(attempt.run, task).is_some();
         let waits = matches!(run.task(task), Some(State::Queued | State::Retry)) && !under_way;
-        let next = run.group(task.group).is_some_and(|group| number == group.attempts(task.index) + 1);
+        let known = run.group(task.group).map_or(u32::MAX, |group| group.attempts(task.index));
+        let next = number.checked_sub(known).is_some_and(|ahead| ahead == 1 || (skipping && ahead > 1));
         waits && next && pass == run.row.pass && !run.state().is_over()
     }
 

@@ -191,8 +191,14 @@ impl Oracle {
                     && used.memory_mb + needs.memory_mb <= self.capacity.memory_mb
                     && used.running + strays < self.capacity.running
         };
+        let waiting = run.startable(Reading::Bold, now.wall);
+        // The tasks of a group go one after the other, whatever each of them needs.
+        let held_up = |place: &usize| {
+            let group = |at: usize| run.tasks[at].id.group;
+            waiting.iter().any(|other| group(*other) == group(*place) && !fits(other))
+        };
         let mut ready = run.startable(Reading::Timid, now.wall);
-        ready.retain(fits);
+        ready.retain(|place| fits(place) && !held_up(place));
         ready
     }
 
@@ -289,7 +295,8 @@ impl Oracle {
         for (id, run) in &self.runs {
             assert_ne!(run.state(), State::Queued, "run {id} does not begin");
             let ready = self.ready(run, now);
-            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run: {run:?}");
+            let said: Vec<_> = ready.iter().map(|task| waits_for(*id, run.tasks[*task].id)).collect();
+            assert!(ready.is_empty() || overtaken, "run {id}: {ready:?} could run, and yet {said:?}: {run:?}");
             let idle = run.lives.iter().all(|live| live.ended);
             if run.state() == State::Running {
                 let passed_over: Vec<_> = (0..run.tasks.len()).filter(|task| run.not_needed(*task)).collect();

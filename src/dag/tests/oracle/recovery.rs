@@ -15,6 +15,7 @@ impl Oracle {
         self.runs.values_mut().flat_map(|run| &mut run.lives).for_each(|live| live.late = false);
         self.reconcile(found, step);
         let mut unknown: Vec<&Held> = found.held.iter().filter(|held| self.find(held.live.slot).is_none()).collect();
+        unknown.sort_by_key(|held| (held.live.run, held.live.task, held.live.number));
         let mut ends: Vec<_> = found.held.iter().filter_map(|held| held.end.as_deref()).collect();
         ends.sort_by_key(|end| end.seq);
         self.adopt(&mut unknown, step, |_| true);
@@ -49,9 +50,12 @@ impl Oracle {
                 return true;
             }
             let Some(run) = self.runs.get_mut(&live.run) else { return true };
+            // A number may be missing: that of an attempt which never was a process, and of which the end was lost.
             let place = run.place(live.task).filter(|place| {
                 let task = &run.tasks[*place];
-                matches!(task.state, State::Queued | State::Retry) && task.attempts + 1 == live.number
+                let next = task.attempts + 1 == live.number;
+                let later = task.attempts < live.number && takes_in(step.plan, live.slot);
+                matches!(task.state, State::Queued | State::Retry) && (next || later)
             });
             let Some(place) = place.filter(|_| !run.state().is_over() && run.pass == live.pass) else { return true };
             if run.running(place).is_some() {
