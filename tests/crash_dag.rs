@@ -92,8 +92,8 @@ impl Mix {
 }
 
 /// A task that notes in its book that it begins and how it is about to end, says its pid on standard error, and does
-/// this in between. A third of all tries fail, as the pid will have it (scattered, since
-/// each try of a lonely task takes the same number of pids). The lock tells when two copies run at once.
+/// this in between. A third of all tries fail, as the pid will have it: scattered, since every try of a task that runs
+/// alone takes the same number of pids. The lock tells when two copies run at once.
 fn books_kept(books: &Path, name: &str, work: &str) -> Value {
     let book = books.join(name);
     let script = format!(
