@@ -92,7 +92,8 @@ impl Mix {
 }
 
 /// A task that notes in its book that it begins and how it is about to end, says its pid on standard error, and does
-/// this in between. A third of all tries fail, as the pid will have it. The lock tells when two copies run at once.
+/// this in between. A third of all tries fail, as the pid will have it: scattered, since every try of a task that runs
+/// alone takes the same number of pids. The lock tells when two copies run at once.
 fn books_kept(books: &Path, name: &str, work: &str) -> Value {
     let book = books.join(name);
     let script = format!(
@@ -102,7 +103,7 @@ flock -n 9 || note twice $$
 echo $$ >&2
 note begin $$
 sleep 0.0$(($$ % 9))
-code=$(($$ % 3 == 0 ? 1 + $$ % 200 : 0))
+code=$((($$ * 40503 >> 7) % 3 == 0 ? 1 + $$ % 200 : 0))
 {work}
 note end $code
 exit $code"#,
