@@ -87,7 +87,8 @@ pub(super) async fn make(made: &OnceCell<()>, logs: &Logs, run: DagRunId) -> io:
         let (logs, dir) = (logs.clone(), directory(run)?);
         tokio::task::spawn_blocking(move || logs.create_dir(&dir)).await.map_err(io::Error::other)?
     };
-    made.get_or_try_init(make).await.map(|()| ())
+    made.get_or_try_init(make).await?;
+    Ok(())
 }
 
 /// What a generator's output is read with.

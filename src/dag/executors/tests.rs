@@ -286,7 +286,7 @@ async fn short_output_is_taken_and_its_files_are_to_go() {
     assert_eq!(bench.hands.local().hear(exited(Status::Code(0), true)), None);
     let (end, spent) = bench.end().await;
     assert_eq!((end.seq, end.output, end.errors), (Some(9), Kept::Here("fine\n".into()), Kept::File(2000)));
-    assert_eq!(spent.iter().map(|stem| bench.tools.logs.path(stem)).collect::<Vec<_>>(), [out.clone()]);
+    assert_eq!(spent.iter().map(|stem| bench.tools.logs.path(stem)).collect::<Vec<_>>(), std::slice::from_ref(&out));
     assert!(out.exists(), "removed before its bytes are durable");
     assert_eq!((bench.hands.busy(), bench.hands.processes()), (0, 0));
 }
