@@ -1,6 +1,6 @@
 //! # base — words every room shares
 //!
-//! Identifiers, the two clocks as values, durations as people write them, secrets that do not print themselves,
+//! Identifiers, the two clocks as values, durations as people write them, deadlines, secrets that do not print themselves,
 //! and the bus on which rooms announce what changed.
 //!
 //! **Absent:** files, sockets, threads, the store. A machine may use all of this, save [`time::Now::read`].
@@ -10,8 +10,10 @@ pub mod events;
 pub mod ids;
 pub mod secret;
 pub mod time;
+pub mod timers;
 
 pub use events::Bus;
 pub use ids::RunId;
 pub use secret::Secret;
 pub use time::{Mono, Now, Wall};
+pub use timers::Timers;

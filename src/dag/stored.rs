@@ -8,10 +8,10 @@
 //! Of the schedule only `cron` must be there. A body that is a specification itself means one without a schedule. The
 //! schedule is also stored in this form.
 
-use super::machine::{CatchUp, Dag, Overlap, Schedule};
+use super::machine::{Dag, Schedule};
 use super::model::{DagName, Invalid, Owner};
 use super::specification::{self, Limits};
-use crate::schedule::{Cron, Zone};
+use crate::schedule::{CatchUp, Cron, Overlap, Zone};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,10 +22,6 @@ const KEYS: [&str; 2] = ["specification", "schedule"];
 /// What [`show`] says beside it: let pass, so that what was got can be put.
 const SHOWN: [&str; 2] = ["name", "owner"];
 const SCHEDULE_KEYS: [&str; 5] = ["cron", "timezone", "overlap", "catch_up", "parameters"];
-
-const OVERLAPS: [(&str, Overlap); 4] =
-    [("skip", Overlap::Skip), ("queue", Overlap::Queue), ("allow", Overlap::Allow), ("replace", Overlap::Replace)];
-const CATCH_UPS: [(&str, CatchUp); 3] = [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
 
 /// Reads the body of `PUT /v1/dag/{name}`. Takes time with its size: big ones belong on the blocking pool.
 ///
@@ -111,8 +107,8 @@ pub fn read_schedule(parts: Map<String, Value>) -> Result<Schedule, Invalid> {
             .map_or_else(|| Ok(Zone::host()), Zone::parse)
             .map_err(|why| Invalid(format!("schedule: timezone: {why}")))?,
         zone_given: zone.is_some(),
-        overlap: word_of(&parts, "overlap", &OVERLAPS)?,
-        catch_up: word_of(&parts, "catch_up", &CATCH_UPS)?,
+        overlap: word_of(&parts, "overlap", &Overlap::WORDS)?,
+        catch_up: word_of(&parts, "catch_up", &CatchUp::WORDS)?,
         parameters,
     })
 }
@@ -134,8 +130,8 @@ pub fn show_schedule(schedule: &Schedule) -> Map<String, Value> {
     if schedule.zone_given {
         put("timezone", schedule.zone.name().into());
     }
-    put("overlap", word(&OVERLAPS, schedule.overlap).into());
-    put("catch_up", word(&CATCH_UPS, schedule.catch_up).into());
+    put("overlap", word(&Overlap::WORDS, schedule.overlap).into());
+    put("catch_up", word(&CatchUp::WORDS, schedule.catch_up).into());
     if !schedule.parameters.is_empty() {
         put("parameters", schedule.parameters.clone().into());
     }

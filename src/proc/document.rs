@@ -7,7 +7,7 @@
 
 use super::model::*;
 use crate::base::duration;
-use crate::schedule::{Cron, Zone};
+use crate::schedule::{CatchUp, Cron, Overlap, Zone};
 use bytesize::ByteSize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -249,8 +249,8 @@ impl Fields {
             Some(name) => Zone::parse(&name).map_err(|why| Refused::own("timezone", why))?,
             None => Zone::host(),
         };
-        let overlap = self.word("overlap", &OVERLAPS)?.unwrap_or_default();
-        let catch_up = self.word("catch_up", &CATCH_UPS)?.unwrap_or_default();
+        let overlap = self.word("overlap", &Overlap::WORDS)?.unwrap_or_default();
+        let catch_up = self.word("catch_up", &CatchUp::WORDS)?.unwrap_or_default();
         let jitter = self.duration("jitter")?.unwrap_or_default();
         Ok(Schedule { cron, zone, overlap, catch_up, jitter })
     }
@@ -472,9 +472,6 @@ impl Fields {
     }
 }
 
-const OVERLAPS: [(&str, Overlap); 4] =
-    [("skip", Overlap::Skip), ("queue", Overlap::Queue), ("allow", Overlap::Allow), ("replace", Overlap::Replace)];
-const CATCH_UPS: [(&str, CatchUp); 3] = [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
 const RESTARTS: [(&str, RestartOn); 3] =
     [("always", RestartOn::Always), ("failure", RestartOn::Failure), ("never", RestartOn::Never)];
 const UNTILS: [(&str, Until); 5] = [
@@ -585,10 +582,10 @@ fn write_schedule(schedule: &Schedule, put: &mut impl FnMut(&str, Value)) {
         put("timezone", json!(schedule.zone.name()));
     }
     if schedule.overlap != Overlap::default() {
-        put("overlap", json!(word_for(&OVERLAPS, &schedule.overlap)));
+        put("overlap", json!(word_for(&Overlap::WORDS, &schedule.overlap)));
     }
     if schedule.catch_up != CatchUp::default() {
-        put("catch_up", json!(word_for(&CATCH_UPS, &schedule.catch_up)));
+        put("catch_up", json!(word_for(&CatchUp::WORDS, &schedule.catch_up)));
     }
     if !schedule.jitter.is_zero() {
         put("jitter", duration::to_json(schedule.jitter));

@@ -10,14 +10,12 @@
 //! come due line up behind it.
 
 use super::AT_ONCE;
-use crate::base::{Now, Wall};
+use crate::base::{Now, Timers, Wall};
 use crate::dag::model::{Blueprint, DagName, DagRunId, Owner};
-use crate::schedule::{Cron, Zone};
-use chrono::TimeDelta;
+use crate::schedule::{CatchUp, Cron, LATE, Overlap, Stretch, WRONG_CLOCK, Zone, just_before, last_firing};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -65,32 +63,6 @@ impl PartialEq for Schedule {
                 == (other.zone, other.zone_given, other.overlap, other.catch_up)
             && self.parameters == other.parameters
     }
-}
-
-/// What a firing does while an earlier run of its DAG is not over (a paused one is not over).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overlap {
-    /// It is left out, which the list of firings shows.
-    #[default]
-    Skip,
-    /// It runs when the earlier ones are over, one after the other.
-    Queue,
-    /// It runs beside them.
-    Allow,
-    /// It kills them and runs.
-    Replace,
-}
-
-/// What becomes of missed firings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CatchUp {
-    /// They stay missed.
-    #[default]
-    None,
-    /// The last one runs.
-    Last,
-    /// All run, one after the other.
-    All,
 }
 
 /// What is stored of a DAG beside its text.
@@ -172,12 +144,6 @@ pub struct Fire {
     pub replace: bool,
 }
 
-/// How late a firing may be and still simply run: as long as it is in its minute.
-pub const LATE: Duration = Duration::from_secs(60);
-/// A clock that goes back further than this had been wrong before. Vixie cron draws the line there too.
-const WRONG_CLOCK: TimeDelta = TimeDelta::hours(3);
-/// How many left-out firings of one stretch are counted one by one.
-const COUNTED: u32 = 50_000;
 /// After so many firings, counted or run, a tick leaves the rest to the next one.
 const PER_TICK: usize = 10_000;
 
@@ -185,15 +151,15 @@ const PER_TICK: usize = 10_000;
 #[derive(Debug)]
 pub struct Calendar {
     dags: BTreeMap<String, Known>,
-    /// Which is to be looked at when; the same moments as in [`Known::due`].
-    due: BTreeSet<(Wall, DagName)>,
+    /// Which is to be looked at when.
+    due: Timers<Wall, DagName>,
     /// The wall clock at the last tick.
     clock: Wall,
 }
 
 impl Default for Calendar {
     fn default() -> Calendar {
-        Calendar { dags: BTreeMap::new(), due: BTreeSet::new(), clock: Wall::MIN_UTC }
+        Calendar { dags: BTreeMap::new(), due: Timers::default(), clock: Wall::MIN_UTC }
     }
 }
 
@@ -202,7 +168,6 @@ impl Default for Calendar {
 struct Known {
     dag: Arc<Dag>,
     cursor: Option<Cursor>,
-    due: Option<Wall>,
 }
 
 impl Known {
@@ -233,7 +198,7 @@ impl Calendar {
             let cursor = dag.schedule.as_ref().map(|_| cursor.filter(known).unwrap_or_else(|| Cursor::at(now.wall)));
             // The run that what is owed was waiting for may have ended while nobody was there.
             let owes = cursor.as_ref().is_some_and(|cursor| !cursor.owed.is_empty());
-            calendar.dags.insert(name.to_string(), Known { dag: Arc::new(dag), cursor, due: None });
+            calendar.dags.insert(name.to_string(), Known { dag: Arc::new(dag), cursor });
             calendar.set_due(&name, owes.then_some(now.wall));
         }
         calendar
@@ -245,7 +210,7 @@ impl Calendar {
         let moments = |dag: &Dag| dag.schedule.as_ref().map(|schedule| (schedule.cron.clone(), schedule.zone));
         let cursor = before.filter(|known| moments(&known.dag) == moments(&dag)).and_then(|known| known.cursor);
         let cursor = dag.schedule.as_ref().map(|_| cursor.unwrap_or_else(|| Cursor::at(now.wall)));
-        let known = Known { dag: Arc::new(dag), cursor, due: None };
+        let known = Known { dag: Arc::new(dag), cursor };
         let row = known.row();
         self.dags.insert(name.to_string(), known);
         self.set_due(&name, None);
@@ -258,11 +223,8 @@ impl Calendar {
     }
 
     fn take(&mut self, name: &DagName) -> Option<Known> {
-        let known = self.dags.remove(name.as_str())?;
-        if let Some(due) = known.due {
-            self.due.remove(&(due, name.clone()));
-        }
-        Some(known)
+        self.due.clear(name.clone());
+        self.dags.remove(name.as_str())
     }
 
     /// A stored DAG.
@@ -285,7 +247,7 @@ impl Calendar {
 
     /// When [`Calendar::tick`] is owed. When the wall clock is set, at once.
     pub fn deadline(&self) -> Option<Wall> {
-        self.due.first().map(|(due, _)| *due)
+        self.due.next()
     }
 
     /// Decides every firing that is due by now; `busy` is how many runs of a DAG are not over. What is too much for one
@@ -298,7 +260,7 @@ impl Calendar {
         self.clock = now.wall;
         let mut counted = 0;
         while decided.fire.len() < AT_ONCE as usize && counted < PER_TICK {
-            let Some((_, name)) = self.due.first().filter(|(due, _)| *due <= now.wall).cloned() else { break };
+            let Some(name) = self.due.pop(now.wall) else { break };
             counted += 1;
             let row = self.look(&name, &mut decided, |look| {
                 look.busy = busy(&name) > 0;
@@ -313,7 +275,7 @@ impl Calendar {
     }
 
     /// The last run of a DAG is over: what is owed may run. What is due is left to the tick.
-    pub fn idle(&mut self, name: &DagName, _: Now) -> Decided {
+    pub fn idle(&mut self, name: &DagName) -> Decided {
         let mut decided = Decided::default();
         let row = self.look(name, &mut decided, |look| look.run_owed());
         decided.rows.extend(row);
@@ -322,13 +284,10 @@ impl Calendar {
 
     /// Sets the moment of the next look: that of the next firing, or an earlier one.
     fn set_due(&mut self, name: &DagName, earlier: Option<Wall>) {
-        let Some(known) = self.dags.get_mut(name.as_str()) else { return };
-        let due = earlier.or_else(|| known.next());
-        if let Some(before) = std::mem::replace(&mut known.due, due) {
-            self.due.remove(&(before, name.clone()));
-        }
-        if let Some(due) = due {
-            self.due.insert((due, name.clone()));
+        let next = || self.dags.get(name.as_str()).and_then(Known::next);
+        match earlier.or_else(next) {
+            Some(due) => self.due.set(name.clone(), due),
+            None => self.due.clear(name.clone()),
         }
     }
 
@@ -381,7 +340,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// Decides every firing that is due by now.
     fn decide(&mut self, now: Wall) {
-        let horizon = now.checked_sub_signed(delta(LATE)).unwrap_or(Wall::MIN_UTC);
+        let horizon = now.checked_sub_signed(LATE).unwrap_or(Wall::MIN_UTC);
         while let Some(next) = self.schedule.next_after(self.cursor.decided).filter(|next| *next <= now) {
             if next <= horizon { self.missed(horizon) } else { self.due(next) }
         }
@@ -401,7 +360,7 @@ impl Look<'_> {
 
     /// The firings up to `until` were missed, and there is at least one.
     fn missed(&mut self, until: Wall) {
-        let last = self.schedule.last_firing(self.cursor.decided, until).unwrap_or(until);
+        let last = last_firing(&self.schedule.cron, self.schedule.zone, self.cursor.decided, until).unwrap_or(until);
         let before = std::mem::replace(&mut self.cursor.decided, last);
         match self.schedule.catch_up {
             CatchUp::None => self.leave_out(before, last, Fired::Missed),
@@ -443,15 +402,8 @@ impl Look<'_> {
 
     /// Accounts for the firings after `after` and up to `until`, which do not run, as one line of the list.
     fn leave_out(&mut self, after: Wall, until: Wall, what: Fired) {
-        let mut firings = self.schedule.cron.missed(after, until, self.schedule.zone);
-        let Some(at) = firings.next() else { return };
-        let (mut last, mut count) = (at, 1);
-        for firing in firings.by_ref().take(COUNTED as usize - 1) {
-            (last, count) = (firing, count + 1);
-        }
-        if firings.next().is_some() {
-            last = self.schedule.last_firing(last, until).unwrap_or(last);
-        }
+        let stretch = Stretch::of(&self.schedule.cron, self.schedule.zone, after, until);
+        let Some(Stretch { first: at, last, count, .. }) = stretch else { return };
         self.counted += count as usize;
         self.decided.not.push((self.dag.name.clone(), FiringRow { at, last, count, what }));
     }
@@ -461,28 +413,4 @@ impl Schedule {
     fn next_after(&self, after: Wall) -> Option<Wall> {
         self.cron.next_after(after, self.zone)
     }
-
-    /// The last firing after `after` and up to `until`, found by halving: a year of minutes takes some thirty looks.
-    fn last_firing(&self, after: Wall, until: Wall) -> Option<Wall> {
-        let next = |after: Wall| self.next_after(after).filter(|next| *next <= until);
-        let mut last = next(after)?;
-        let mut end = until;
-        while end - last > TimeDelta::seconds(1) {
-            let middle = last + (end - last) / 2;
-            match next(middle) {
-                Some(later) => last = later,
-                None => end = middle,
-            }
-        }
-        Some(last)
-    }
-}
-
-/// A moment between a firing and the one before it: firings are whole minutes.
-fn just_before(firing: Wall) -> Wall {
-    firing.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(firing)
-}
-
-fn delta(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

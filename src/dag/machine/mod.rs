@@ -5,7 +5,7 @@
 //! [`Event::Tick`] is owed.
 //!
 //! * `words` the vocabulary, `stored` the memory, `view` what clients see, `why` what a task waits for
-//! * `run` groups, and what follows when one settles; `group` one of them; `queue` who goes next; `timers` deadlines
+//! * `run` groups, and what follows when one settles; `group` one of them; `queue` who goes next
 //! * `attempts` the life of an attempt, `judge` what its end means; `passes` runs that start nothing; `generators`
 //! * `asks` what clients want, `restart` the one that is more than a line; `calendar`, `schedules` stored DAGs
 //! * `ending` the orderly shutdown, `recover` the start
@@ -28,7 +28,6 @@ mod restart;
 mod run;
 mod schedules;
 mod stored;
-mod timers;
 mod view;
 mod why;
 mod words;
@@ -36,14 +35,12 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use calendar::{
-    Calendar, CatchUp, Cursor, Dag, DagRow, Decided, Fire, Fired, FiringRow, LATE, Overlap, Schedule, StoredDag,
-};
+pub use calendar::{Calendar, Cursor, Dag, DagRow, Decided, Fire, Fired, FiringRow, Schedule, StoredDag};
 pub use run::Run;
 pub use stored::{Entry, Found, Held, Last, LiveAttempt, Stored, StoredAddition, StoredRun};
 pub use words::{Ask, Asker, Change, Effect, End, Event, How, Launch, Plan, Refusal, Submission, Verdict, What, Write};
 
-use crate::base::{Mono, Now, RunId, Wall};
+use crate::base::{Mono, Now, RunId, Timers, Wall};
 use crate::dag::model::{Capacity, DagName, DagRunId, Job, RunRow, State, Summary, TaskId, Template};
 use attempts::{Live, Stopping};
 use ending::Ending;
@@ -51,7 +48,6 @@ use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use timers::Timers;
 
 /// How many tasks one [`Effect::Pass`] covers at most, how many attempts one step starts and how many deadlines one tick
 /// serves, so that the engine's thread is never held for long.

@@ -25,7 +25,7 @@ impl Room {
             }
             let Some(name) = self.idle.pop_first() else { return };
             if !self.by_dag.contains_key(&name) {
-                let decided = self.calendar.idle(&name, self.scratch.now);
+                let decided = self.calendar.idle(&name);
                 self.carry_out(decided);
                 self.look_at_touched();
             }

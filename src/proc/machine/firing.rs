@@ -13,17 +13,11 @@ use super::stored::{Cursor, Owed, Seats};
 use super::task::Task;
 use super::words::{What, Write};
 use crate::base::Wall;
-use crate::proc::model::{CatchUp, Firing, Incarnation, NotRun, Overlap, Schedule, StartedBy, StoppedBy, TaskName};
+use crate::proc::model::{Firing, Incarnation, NotRun, StartedBy, StoppedBy, TaskName};
+use crate::schedule::{CatchUp, LATE, Overlap, Stretch, WRONG_CLOCK, just_before, last_firing};
 use chrono::TimeDelta;
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// How late a firing may be and still simply run: as long as it is in its minute.
-const LATE: TimeDelta = TimeDelta::seconds(60);
-/// A clock that goes back further than this had been wrong before. Vixie cron draws the line there too.
-const WRONG_CLOCK: TimeDelta = TimeDelta::hours(3);
-/// How many left-out firings are counted one by one.
-const COUNTED: u32 = 50_000;
 
 impl Room {
     /// The schedule of a task begins now: what lies before is nobody's business.
@@ -91,7 +85,7 @@ impl Room {
     fn missed(&mut self, incarnation: Incarnation, until: Wall) {
         let Some(task) = self.tasks.get(&incarnation) else { return };
         let (Some(schedule), Some(cursor)) = (task.definition().schedule(), &task.standing.cursor) else { return };
-        let last = last_firing(schedule, cursor.decided, until).unwrap_or(until);
+        let last = last_firing(&schedule.cron, schedule.zone, cursor.decided, until).unwrap_or(until);
         let catch_up = schedule.catch_up;
         let before = self.decide(incarnation, last);
         let but_one = just_before(last);
@@ -182,17 +176,8 @@ impl Room {
     pub(super) fn account(&mut self, incarnation: Incarnation, after: Wall, until: Wall, why: NotRun) {
         let Some(task) = self.tasks.get(&incarnation) else { return };
         let Some(schedule) = task.definition().schedule() else { return };
-        let mut firings = schedule.cron.missed(after, until, schedule.zone);
-        let Some(first) = firings.next() else { return };
-        let (mut last, mut count) = (first, 1);
-        for firing in firings.by_ref().take(COUNTED as usize - 1) {
-            (last, count) = (firing, count + 1);
-        }
-        let more = firings.next().is_some();
-        drop(firings);
-        if more {
-            last = last_firing(schedule, last, until).unwrap_or(last);
-        }
+        let stretch = Stretch::of(&schedule.cron, schedule.zone, after, until);
+        let Some(Stretch { first, last, count, more }) = stretch else { return };
         let (name, owner) = (task.name().clone(), task.runs_as());
         let firing = Firing { first, last, count, more, why };
         self.change(&name, owner, What::NotFired(firing.clone()));
@@ -219,21 +204,6 @@ fn next_firing(task: &Task) -> Option<(Wall, Wall)> {
     Some((next, due))
 }
 
-/// The last firing after `after` and up to `until`, found by halving: a year of minutes takes some thirty looks.
-fn last_firing(schedule: &Schedule, after: Wall, until: Wall) -> Option<Wall> {
-    let next = |after: Wall| schedule.cron.next_after(after, schedule.zone).filter(|next| *next <= until);
-    let mut last = next(after)?;
-    let mut end = until;
-    while end - last > TimeDelta::seconds(1) {
-        let middle = last + (end - last) / 2;
-        match next(middle) {
-            Some(later) => last = later,
-            None => end = middle,
-        }
-    }
-    Some(last)
-}
-
 /// How much later than its moment a firing starts: spread evenly below `most`, and the same whenever it is asked.
 ///
 /// The bits are FNV-1a over the name and the moment (`http://www.isthe.com/chongo/tech/comp/fnv/`), finished by
@@ -246,11 +216,6 @@ fn jitter(name: &TaskName, at: Wall, most: Duration) -> Duration {
     let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     Duration::from_millis((mixed ^ (mixed >> 31)) % most)
-}
-
-/// A moment between a firing and the one before it: firings are whole minutes.
-fn just_before(firing: Wall) -> Wall {
-    firing.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(firing)
 }
 
 fn delta(duration: Duration) -> TimeDelta {

@@ -4,7 +4,7 @@
 //! and never fails; what comes twice or too late changes nothing. [`Room::deadline`] and [`Room::wall_deadline`] say
 //! when a [`Event::Tick`] is owed.
 //!
-//! * `words` the vocabulary, `stored` the memory; `task` tasks, replicas and their tally; `timers` deadlines
+//! * `words` the vocabulary, `stored` the memory; `task` tasks, replicas and their tally
 //! * `run` the life of a run, `probing` its probes, `asks` what clients want, `apply` the declarative one
 //! * `deps` who waits for whom, `firing` cron, `ending` the orderly shutdown, `recover` the start
 //!
@@ -21,7 +21,6 @@ mod recover;
 mod run;
 mod stored;
 mod task;
-mod timers;
 mod words;
 
 pub use deps::Blocker;
@@ -33,11 +32,10 @@ pub use words::{
     Write,
 };
 
-use crate::base::{Mono, Now, RunId, Wall};
+use crate::base::{Mono, Now, RunId, Timers, Wall};
 use crate::proc::model::{Incarnation, REPLICAS_MAX, TaskName};
 use ending::Ending;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use timers::Timers;
 
 /// How many deadlines one tick serves, so that the engine's thread is never held for long. The rest is due at once.
 const TICK_SERVES: usize = 1_000;

@@ -1,7 +1,7 @@
 //! What a client says about a task, checked and complete.
 
 use super::values::{Command, Env, Invalid, Nice, OomScoreAdj, Replicas, Rlimit, Signal, TaskName, Umask};
-use crate::schedule::{Cron, Zone};
+use crate::schedule::{CatchUp, Cron, Overlap, Zone};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -131,32 +131,6 @@ impl PartialEq for Schedule {
             && (self.zone, self.overlap, self.catch_up, self.jitter)
                 == (other.zone, other.overlap, other.catch_up, other.jitter)
     }
-}
-
-/// What a firing does while an earlier one still runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overlap {
-    /// It is left out, which the history shows.
-    #[default]
-    Skip,
-    /// It runs when the earlier ones have ended, one after the other.
-    Queue,
-    /// It runs beside them.
-    Allow,
-    /// It ends them and runs.
-    Replace,
-}
-
-/// What becomes of missed firings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CatchUp {
-    /// They stay missed.
-    #[default]
-    None,
-    /// The last one runs.
-    Last,
-    /// All run, one after the other.
-    All,
 }
 
 /// Another task this one waits for.

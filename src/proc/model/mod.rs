@@ -8,9 +8,9 @@ mod facts;
 mod values;
 
 pub use definition::{
-    Backoff, CatchUp, Definition, Dependency, HEALTH_FAILURES, HEALTH_INTERVAL, HEALTH_TIMEOUT, Health, INTERVAL, Kind,
-    Limits, Overlap, Probe, READY_INTERVAL, READY_TIMEOUT, Ready, ReadyWhen, Restart, RestartOn, STABLE_AFTER,
-    STOP_TIMEOUT, Schedule, Until,
+    Backoff, Definition, Dependency, HEALTH_FAILURES, HEALTH_INTERVAL, HEALTH_TIMEOUT, Health, INTERVAL, Kind, Limits,
+    Probe, READY_INTERVAL, READY_TIMEOUT, Ready, ReadyWhen, Restart, RestartOn, STABLE_AFTER, STOP_TIMEOUT, Schedule,
+    Until,
 };
 pub use facts::{Firing, NotRun, Offsets, Owner, RunRecord, RunState, StartedBy, Status, StoppedBy, Usage};
 pub use values::{

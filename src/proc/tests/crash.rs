@@ -2,7 +2,8 @@
 
 use super::world::{Death, Program, World, cron, daemon, daemon_with, millis, once, root, schedule, secs};
 use crate::proc::machine::{Ask, Event, Found, Offer, Room, Settings, Stored};
-use crate::proc::model::{Overlap, Restart, RunState, Schedule, Until};
+use crate::proc::model::{Restart, RunState, Schedule, Until};
+use crate::schedule::Overlap;
 
 /// A bit of everything.
 fn play(death: Death) -> World {

@@ -2,8 +2,8 @@
 
 use super::world::{Program, World, cron, millis, name, once, schedule, secs, wall};
 use crate::proc::machine::{Ask, TaskState, Verdict};
-use crate::proc::model::{CatchUp, Firing, NotRun, Overlap, RunState, Schedule, StartedBy, StoppedBy, Until};
-use crate::schedule::Zone;
+use crate::proc::model::{Firing, NotRun, RunState, Schedule, StartedBy, StoppedBy, Until};
+use crate::schedule::{CatchUp, Overlap, Zone};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);

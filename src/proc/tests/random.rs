@@ -2,7 +2,8 @@
 
 use super::world::{Death, Program, World, cron, daemon_with, name, once, schedule, secs};
 use crate::proc::machine::{Ask, Event, Offer, TaskState};
-use crate::proc::model::{CatchUp, Definition, Overlap, Replicas, Restart, Schedule, Signal, Until};
+use crate::proc::model::{Definition, Replicas, Restart, Schedule, Signal, Until};
+use crate::schedule::{CatchUp, Overlap};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::time::Duration;

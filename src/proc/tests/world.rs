@@ -7,10 +7,10 @@ use crate::proc::machine::{
     Stored, StoredRest, StoredTask, Task, TaskState, Verdict, What, Write,
 };
 use crate::proc::model::{
-    Command, Definition, Dependency, Firing, Incarnation, Kind, Overlap, Owner, ReadyWhen, Replicas, Restart,
-    RunRecord, RunState, Schedule, Signal, Status, TaskName, Until, Usage,
+    Command, Definition, Dependency, Firing, Incarnation, Kind, Owner, ReadyWhen, Replicas, Restart, RunRecord,
+    RunState, Schedule, Signal, Status, TaskName, Until, Usage,
 };
-use crate::schedule::{Cron, Zone};
+use crate::schedule::{Cron, Overlap, Zone};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

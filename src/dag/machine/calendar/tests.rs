@@ -3,8 +3,10 @@
 use super::*;
 use crate::base::Mono;
 use crate::dag::model::{Blueprint, Defaults, Executor, OnFailure};
+use chrono::TimeDelta;
 use proptest::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
@@ -124,7 +126,7 @@ impl World {
         let ended: BTreeSet<DagName> = self.runs.extract_if(.., |(_, end)| *end <= time).map(|(of, _)| of).collect();
         for dag in ended.iter().filter(|_| up) {
             if self.busy(dag) == 0 {
-                let decided = self.calendar.idle(dag, self.now());
+                let decided = self.calendar.idle(dag);
                 self.carry_out(decided);
             }
         }

@@ -5,50 +5,51 @@ use std::hash::Hash;
 
 /// At most one deadline per key, on either clock. Every operation is logarithmic.
 #[derive(Debug)]
-pub(super) struct Timers<At, Key> {
+pub struct Timers<At, Key> {
     by_time: BTreeSet<(At, Key)>,
     by_key: HashMap<Key, At>,
 }
 
 impl<At, Key> Default for Timers<At, Key> {
+    /// None.
     fn default() -> Self {
         Timers { by_time: BTreeSet::new(), by_key: HashMap::new() }
     }
 }
 
-impl<At: Copy + Ord, Key: Copy + Ord + Hash> Timers<At, Key> {
+impl<At: Copy + Ord, Key: Clone + Ord + Hash> Timers<At, Key> {
     /// Sets the deadline of `key`, in place of the one it had.
-    pub(super) fn set(&mut self, key: Key, at: At) {
-        if let Some(before) = self.by_key.insert(key, at) {
-            self.by_time.remove(&(before, key));
+    pub fn set(&mut self, key: Key, at: At) {
+        if let Some(before) = self.by_key.insert(key.clone(), at) {
+            self.by_time.remove(&(before, key.clone()));
         }
         self.by_time.insert((at, key));
     }
 
     /// `key` has no deadline any more.
-    pub(super) fn clear(&mut self, key: Key) {
+    pub fn clear(&mut self, key: Key) {
         if let Some(at) = self.by_key.remove(&key) {
             self.by_time.remove(&(at, key));
         }
     }
 
     /// The deadline of `key`.
-    pub(super) fn get(&self, key: Key) -> Option<At> {
+    pub fn get(&self, key: Key) -> Option<At> {
         self.by_key.get(&key).copied()
     }
 
     /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<At> {
+    pub fn next(&self) -> Option<At> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
     /// Takes out the earliest that is not after `now`.
-    pub(super) fn pop(&mut self, now: At) -> Option<Key> {
-        let (at, key) = *self.by_time.first()?;
-        if at > now {
+    pub fn pop(&mut self, now: At) -> Option<Key> {
+        if self.next()? > now {
             return None;
         }
-        self.clear(key);
+        let (_, key) = self.by_time.pop_first()?;
+        self.by_key.remove(&key);
         Some(key)
     }
 }
