@@ -6,7 +6,7 @@ use crate::auth::audit::Filter;
 use crate::auth::tokens::{Ask, MintError, RevokeError};
 use crate::auth::users;
 use crate::base::Now;
-use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
+use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -18,36 +18,21 @@ const AUDIT_MOST: usize = 10_000;
 /// The room's routes.
 pub fn routes(handle: Handle) -> Vec<Route> {
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+    let route = |what, access, doc| Draft::new(&handle, Family::Own, what, access, doc);
     vec![
-        route(&handle, (get.clone(), "/hostler/v1/status"), Access::Caller, STATUS, status),
-        route(&handle, (get.clone(), "/hostler/v1/tokens"), Access::Caller, TOKENS, tokens),
-        route(&handle, (post.clone(), "/hostler/v1/tokens"), Access::Caller, MINT, mint),
-        route(&handle, (delete, "/hostler/v1/tokens/{id}"), Access::Caller, REVOKE, revoke),
-        route(&handle, (get.clone(), "/hostler/v1/audit"), Access::Operator, AUDIT, audit),
-        route(&handle, (get.clone(), "/hostler/v1/backup"), Access::Operator, BACKUP, backup),
-        route(&handle, (get.clone(), "/hostler/v1/export"), Access::Operator, EXPORT, export),
-        route(&handle, (post.clone(), "/hostler/v1/check"), Access::Operator, CHECK, check),
-        route(&handle, (post.clone(), "/hostler/v1/compact"), Access::Operator, COMPACT, compact),
-        route(&handle, (post.clone(), "/hostler/v1/upgrade"), Access::Operator, UPGRADE, upgrade),
-        route(&handle, (post, "/hostler/v1/stop"), Access::Operator, STOP, stop),
-        route(&handle, (get, "/hostler/v1/why/{name}"), Access::Caller, WHY, why),
+        route((get.clone(), "/hostler/v1/status"), Access::Caller, STATUS).with(status),
+        route((get.clone(), "/hostler/v1/tokens"), Access::Caller, TOKENS).with(tokens),
+        route((post.clone(), "/hostler/v1/tokens"), Access::Caller, MINT).with(mint),
+        route((delete, "/hostler/v1/tokens/{id}"), Access::Caller, REVOKE).with(revoke),
+        route((get.clone(), "/hostler/v1/audit"), Access::Operator, AUDIT).with(audit),
+        route((get.clone(), "/hostler/v1/backup"), Access::Operator, BACKUP).with(backup),
+        route((get.clone(), "/hostler/v1/export"), Access::Operator, EXPORT).with(export),
+        route((post.clone(), "/hostler/v1/check"), Access::Operator, CHECK).with(check),
+        route((post.clone(), "/hostler/v1/compact"), Access::Operator, COMPACT).with(compact),
+        route((post.clone(), "/hostler/v1/upgrade"), Access::Operator, UPGRADE).with(upgrade),
+        route((post, "/hostler/v1/stop"), Access::Operator, STOP).with(stop),
+        route((get, "/hostler/v1/why/{name}"), Access::Caller, WHY).with(why),
     ]
-}
-
-fn route<Answer>(
-    handle: &Handle,
-    (method, path): (Method, &'static str),
-    access: Access,
-    doc: Doc,
-    answer: fn(Handle, Cx) -> Answer,
-) -> Route
-where
-    Answer: Future<Output = Result<Reply, Failure>> + Send + 'static,
-{
-    let handle = handle.clone();
-    let changes = method != Method::GET;
-    let handler = handler(move |cx| answer(handle.clone(), cx));
-    Route { method, path, family: Family::Own, access, changes, body_limit: BODY_LIMIT, doc, handler }
 }
 
 const STATUS: Doc = Doc {

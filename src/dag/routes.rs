@@ -7,7 +7,7 @@ use super::model::*;
 use super::submit::{self, Keys};
 use super::{dags, listing, log, rights, runs, tasks, transcript, wait, wire};
 use crate::auth::Scope;
-use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
+use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::Method;
 use serde_json::json;
 use std::sync::Arc;
@@ -17,17 +17,19 @@ const SPECIFICATION_LIMIT: usize = 64 << 20;
 
 /// The room's routes.
 pub fn routes(handle: Handle) -> Vec<Route> {
-    let read = |path, doc| one(&handle, Method::GET, path, Access::Scope(Scope::DagRead), doc);
-    let write = |method, path, doc| one(&handle, method, path, Access::Scope(Scope::DagWrite), doc);
+    let draft = |what, access, doc| Draft::new(&handle, Family::Dag, what, access, doc);
+    let read = |path, doc| draft((Method::GET, path), Access::Scope(Scope::DagRead), doc);
+    let write = |method, path, doc| draft((method, path), Access::Scope(Scope::DagWrite), doc);
     let keys = Arc::new(Keys::default());
     let same_keys = keys.clone();
     vec![
-        one(&handle, Method::GET, "/ready", Access::Public, READY).with(ready),
+        draft((Method::GET, "/ready"), Access::Public, READY).with(ready),
         read("/v1/dagruns", LIST).with(listing::list),
         write(Method::POST, "/v1/dagrun", SUBMIT)
             .limit(SPECIFICATION_LIMIT)
             .with(move |handle, cx| submit::run(handle, cx, keys.clone())),
-        one(&handle, Method::POST, "/v1/dagrun/validate", Access::Scope(Scope::DagRead), VALIDATE)
+        draft((Method::POST, "/v1/dagrun/validate"), Access::Scope(Scope::DagRead), VALIDATE)
+            .changes(false)
             .limit(SPECIFICATION_LIMIT)
             .with(submit::validate),
         read("/v1/dagrun/{run}", RUN).with(transcript::run),
@@ -51,44 +53,6 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         write(Method::POST, "/v1/dag/{name}/run", RUN_DAG)
             .with(move |handle, cx| dags::run(handle, cx, same_keys.clone())),
     ]
-}
-
-/// A route that lacks only its handler.
-struct Half {
-    handle: Handle,
-    method: Method,
-    path: &'static str,
-    access: Access,
-    body_limit: usize,
-    doc: Doc,
-}
-
-fn one(handle: &Handle, method: Method, path: &'static str, access: Access, doc: Doc) -> Half {
-    Half { handle: handle.clone(), method, path, access, body_limit: BODY_LIMIT, doc }
-}
-
-impl Half {
-    fn limit(self, body_limit: usize) -> Half {
-        Half { body_limit, ..self }
-    }
-
-    fn with<F, Fut>(self, answer: F) -> Route
-    where
-        F: Fn(Handle, Cx) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        let handle = self.handle;
-        Route {
-            method: self.method,
-            path: self.path,
-            family: Family::Dag,
-            access: self.access,
-            changes: self.access == Access::Scope(Scope::DagWrite),
-            body_limit: self.body_limit,
-            doc: self.doc,
-            handler: handler(move |cx| answer(handle.clone(), cx)),
-        }
-    }
 }
 
 impl From<Failed> for Failure {

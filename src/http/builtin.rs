@@ -96,7 +96,7 @@ pub fn routes(services: &Services, settings: &Settings, description: Arc<OnceLoc
 
 fn get(path: &'static str, access: Access, handler: Handler, doc: Doc) -> Route {
     let (method, family) = (Method::GET, Family::Own);
-    Route { method, path, family, access, changes: false, body_limit: BODY_LIMIT, doc, handler }
+    Route { method, path, family, access, changes: false, audited: false, body_limit: BODY_LIMIT, doc, handler }
 }
 
 /// A degraded daemon never gets here: its routes are refused with the cause before.

@@ -256,6 +256,16 @@ impl Wire {
         Wire { socket, pace: Arc::default(), drain }
     }
 
+    /// Waits until the client has closed its end.
+    pub async fn gone(&self) {
+        self.socket.gone().await;
+    }
+
+    /// Waits until the daemon drains.
+    pub async fn drained(&self) {
+        drained(&mut self.drain.clone()).await;
+    }
+
     /// A head is complete: from now on we owe the answer.
     pub fn busy(&self) {
         self.pace.set(Phase::Busy);

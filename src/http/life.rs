@@ -33,6 +33,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// The connection beneath a request.
@@ -55,6 +56,8 @@ struct Asked {
     /// None when the path is not UTF-8.
     path: Option<String>,
     caller: Caller,
+    /// As whom the handler knows the caller.
+    alias: Arc<OnceLock<String>>,
 }
 
 /// Answers one request. Never fails: everything has an answer.
@@ -84,8 +87,8 @@ where
     });
     let status = reply.code();
     shared.metrics.request(asked.family.name(), status, began.elapsed());
-    let changes = matches!(&found, Found::Route(route, _) if route.changes);
-    if changes || matches!(status, 401 | 403) {
+    let audited = matches!(&found, Found::Route(route, _) if route.audited);
+    if audited || matches!(status, 401 | 403) {
         shared.audit.note(asked.entry(link, status, why));
     }
     let mut response = reply.into_response().map(|content| Outgoing::new(content, &link.wire));
@@ -218,6 +221,8 @@ where
         query: Query::parse(asked.head.uri.query().unwrap_or_default()),
         headers: asked.head.headers.clone(),
         body,
+        wire: link.wire.clone(),
+        alias: asked.alias.clone(),
     };
     // A defect in one handler is one 500, not the end of a connection that others' requests are queued on.
     match AssertUnwindSafe((route.handler)(cx)).catch_unwind().await {
@@ -246,14 +251,14 @@ impl Asked {
         let rules = family.rules();
         let method = if rules.any_case { upper_case(&head.method) } else { head.method.clone() };
         let caller = shared.gate.identify(&link.peer, &head.headers);
-        Asked { path: segments.canonical(rules), head, family, method, caller }
+        Asked { path: segments.canonical(rules), head, family, method, caller, alias: Arc::default() }
     }
 
     fn entry(&self, link: &Link, status: u16, why: Option<String>) -> Entry {
         let query = Query::parse(self.head.uri.query().unwrap_or_default());
         Entry {
             at: Now::read().wall,
-            who: self.caller.name(),
+            who: self.alias.get().cloned().unwrap_or_else(|| self.caller.name()),
             uid: self.caller.uid(),
             from: link.peer.from().to_string(),
             what: format!("{} {}", self.method, self.path.as_deref().unwrap_or(self.head.uri.path())),

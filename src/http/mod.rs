@@ -45,7 +45,7 @@ pub use failure::{ErrorStatus, Failure};
 pub use health::{Health, State};
 pub use path::Query;
 pub use reply::{KEEP_ALIVE, Reply, Sse};
-pub use route::{Access, BODY_LIMIT, Cx, Doc, Handler, Params, Route, handler};
+pub use route::{Access, BODY_LIMIT, Cx, Doc, Draft, Handler, Params, Route, handler};
 pub use router::RouteError;
 pub use server::{Admits, Bound, Listener, Server, Services, StartError};
 pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! What a room offers: a route with its right, its limits, its words for the API description, and its handler.
 
 use crate::auth::{Caller, Denied, Scope, Source};
+use crate::http::conn::Wire;
 use crate::http::failure::{ErrorStatus, Failure};
 use crate::http::path::Query;
 use crate::http::reply::Reply;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use hyper::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The largest body a route takes unless it says otherwise: 1 MiB.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -28,14 +29,72 @@ pub struct Route {
     pub family: Family,
     /// The right it takes.
     pub access: Access,
-    /// Whether it changes anything: then the `Origin` rule applies, the store must admit writes, and it is audited.
+    /// Whether it changes anything: then the `Origin` rule applies, and the store must admit writes.
     pub changes: bool,
+    /// Whether the audit log tells of every call, and not only of those that were refused for want of a right.
+    pub audited: bool,
     /// The largest body in bytes; [`BODY_LIMIT`] for most.
     pub body_limit: usize,
     /// What `/openapi.json` says.
     pub doc: Doc,
     /// What answers.
     pub handler: Handler,
+}
+
+/// A route that lacks only its handler, with what the handlers of its room share.
+pub struct Draft<Shared> {
+    shared: Shared,
+    route: Route,
+}
+
+impl<Shared: Clone + Send + Sync + 'static> Draft<Shared> {
+    /// A route that changes something unless its method is GET, takes bodies up to [`BODY_LIMIT`] and is audited when it
+    /// changes something.
+    pub fn new(
+        shared: &Shared,
+        family: Family,
+        (method, path): (Method, &'static str),
+        access: Access,
+        doc: Doc,
+    ) -> Draft<Shared> {
+        let changes = method != Method::GET;
+        let handler = handler(|_| std::future::ready(Err(Failure::unknown_path())));
+        let route =
+            Route { method, path, family, access, changes, audited: changes, body_limit: BODY_LIMIT, doc, handler };
+        Draft { shared: shared.clone(), route }
+    }
+
+    /// Takes bodies up to so many bytes.
+    #[must_use]
+    pub fn limit(mut self, body_limit: usize) -> Self {
+        self.route.body_limit = body_limit;
+        self
+    }
+
+    /// Whether it changes something, where the method does not tell; then it is audited, too.
+    #[must_use]
+    pub fn changes(mut self, changes: bool) -> Self {
+        (self.route.changes, self.route.audited) = (changes, changes);
+        self
+    }
+
+    /// Its calls are too many and too alike to be worth a line of the audit log each.
+    #[must_use]
+    pub fn unaudited(mut self) -> Self {
+        self.route.audited = false;
+        self
+    }
+
+    /// The route, answered by `answer`.
+    pub fn with<F, Answer>(mut self, answer: F) -> Route
+    where
+        F: Fn(Shared, Cx) -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    {
+        let shared = self.shared;
+        self.route.handler = handler(move |cx| answer(shared.clone(), cx));
+        self.route
+    }
 }
 
 /// Who may call a route.
@@ -107,9 +166,32 @@ pub struct Cx {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// The connection, for answers that wait.
+    pub(super) wire: Wire,
+    /// See [`Cx::acts_as`].
+    pub(super) alias: Arc<OnceLock<String>>,
 }
 
 impl Cx {
+    /// Returns when the client has closed its end, also only half of it: nobody waits for the answer any more, or it is
+    /// not certain that anybody does. A client that has sent more requests ahead is not watched.
+    pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let wire = self.wire.clone();
+        async move { wire.gone().await }
+    }
+
+    /// Returns when the daemon drains: what waits has to be answered now.
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        let wire = self.wire.clone();
+        async move { wire.drained().await }
+    }
+
+    /// For families that know people by credentials of their own: tells the audit log who this is. Only the first
+    /// call counts.
+    pub fn acts_as(&self, who: impl FnOnce() -> String) {
+        self.alias.get_or_init(who);
+    }
+
     /// The parameter `name` of the route's path, decoded; empty when the path has none of that name.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).unwrap_or_default()

@@ -8,7 +8,7 @@ use super::model::*;
 use super::wire::Documents;
 use super::{detail, history, output, rights, wire};
 use crate::auth::{Caller, Scope};
-use crate::http::{Access, BODY_LIMIT, Cx, Doc, ErrorStatus, Failure, Family, Reply, Route, handler};
+use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -25,8 +25,9 @@ const AT_ONCE: usize = 200;
 
 /// The room's routes.
 pub fn routes(handle: Handle) -> Vec<Route> {
-    let read = |path, doc| one(&handle, Method::GET, path, Scope::ProcRead, doc);
-    let write = |method, path, doc| one(&handle, method, path, Scope::ProcWrite, doc);
+    let draft = |what, scope, doc| Draft::new(&handle, Family::Proc, what, Access::Scope(scope), doc);
+    let read = |path, doc| draft((Method::GET, path), Scope::ProcRead, doc);
+    let write = |method, path, doc| draft((method, path), Scope::ProcWrite, doc);
     let documents = Arc::new(Documents::default());
     let mut routes = vec![
         read("/proc", LIST).with(move |handle, cx| list(handle, cx, documents.clone())),
@@ -45,42 +46,10 @@ pub fn routes(handle: Handle) -> Vec<Route> {
     ];
     // The original answers the output to any method.
     for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-        routes.push(one(&handle, method, "/proc/output", Scope::ProcRead, OUTPUT).with(output::today));
+        let draft = draft((method, "/proc/output"), Scope::ProcRead, OUTPUT);
+        routes.push(draft.changes(false).with(output::today));
     }
     routes
-}
-
-/// A route that lacks only its handler.
-struct Half {
-    handle: Handle,
-    method: Method,
-    path: &'static str,
-    scope: Scope,
-    doc: Doc,
-}
-
-fn one(handle: &Handle, method: Method, path: &'static str, scope: Scope, doc: Doc) -> Half {
-    Half { handle: handle.clone(), method, path, scope, doc }
-}
-
-impl Half {
-    fn with<F, Fut>(self, answer: F) -> Route
-    where
-        F: Fn(Handle, Cx) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Reply, Failure>> + Send + 'static,
-    {
-        let handle = self.handle;
-        Route {
-            method: self.method,
-            path: self.path,
-            family: Family::Proc,
-            access: Access::Scope(self.scope),
-            changes: self.scope == Scope::ProcWrite,
-            body_limit: BODY_LIMIT,
-            doc: self.doc,
-            handler: handler(move |cx| answer(handle.clone(), cx)),
-        }
-    }
 }
 
 impl From<Gone> for Failure {

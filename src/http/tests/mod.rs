@@ -278,6 +278,7 @@ pub fn route(method: &str, path: &'static str, family: Family, access: Access, c
         family,
         access,
         changes,
+        audited: changes,
         body_limit: 1000,
         doc: Doc { summary: "answers what it was called with", ..Doc::default() },
         handler: handler(echo),

@@ -1,8 +1,10 @@
 //! Paths, queries, routes and the description, without a socket.
 
 use super::{Parts, patient, route, routes};
+use crate::http::conn::Wire;
 use crate::http::path::{Query, Segments};
 use crate::http::router::{Found, RouteError, Router};
+use crate::http::socket::Socket;
 use crate::http::table::{Family, Hints, TABLE, family_of};
 use crate::http::{Access, Cx, Params, builtin, openapi};
 use hyper::Method;
@@ -95,6 +97,8 @@ fn every_route_is_described_and_found_where_the_description_says() {
 async fn big_json_is_parsed_like_small_json() {
     let parts = Parts::new();
     let peer = parts.services.gate.recognise(parts.services.gate.arrived_unix(std::io::stdin())).await;
+    let (end, _other) = tokio::net::UnixStream::pair().unwrap();
+    let (_draining, drain) = tokio::sync::watch::channel(false);
     let mut cx = Cx {
         caller: parts.services.gate.identify(&peer, &hyper::HeaderMap::new()),
         from: peer.from(),
@@ -103,6 +107,8 @@ async fn big_json_is_parsed_like_small_json() {
         query: Query::parse("lines=12&bad=x"),
         headers: hyper::HeaderMap::new(),
         body: bytes::Bytes::from_static(b"[1,2]"),
+        wire: Wire::new(Socket::Unix(end.into()), drain),
+        alias: Arc::default(),
     };
     assert_eq!(cx.json::<Vec<u64>>().await.unwrap(), [1, 2]);
     let many: Vec<u64> = (0..100_000).collect();
