@@ -22,7 +22,7 @@ use crate::config::{Config, Listen, LogFormat};
 use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
 use crate::store::{self, Batch, Table};
-use crate::{admin, auth, dag, proc};
+use crate::{admin, auth, dag, proc, tracker};
 use degraded::Degraded;
 use house::{Mansion, Rooms};
 use opened::{Obstacle, Opened};
@@ -90,7 +90,7 @@ impl Arguments {
 
 /// All kinds of records, of every room.
 pub fn tables() -> Vec<Table> {
-    auth::tokens::TABLES.into_iter().chain(proc::TABLES).chain(dag::TABLES).collect()
+    auth::tokens::TABLES.into_iter().chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).collect()
 }
 
 /// How the store of this configuration is opened.
@@ -227,7 +227,7 @@ impl Connected {
         let began = Instant::now();
         let mut degraded: Option<Degraded> = None;
         loop {
-            let obstacle = match Opened::attempt(config, &self.link, &self.welcome).await {
+            let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome)).await {
                 Ok(opened) => {
                     if let Some(degraded) = degraded {
                         degraded.over().await;
@@ -277,25 +277,34 @@ impl Connected {
 
     /// All is read back, and the daemon serves until it is told to stop.
     async fn opened(mut self, config: Config, sockets: Vec<listeners::Bound>, opened: Opened) -> Result<ExitCode, End> {
-        let Opened { store, tokens, audit, bus, metrics, rooms, task_engine, run_engine } = opened;
+        let Opened { store, tokens, accounts, audit, bus, metrics, rooms, .. } = opened;
+        let (task_engine, run_engine, work_engine) = (opened.task_engine, opened.run_engine, opened.work_engine);
         let health = Health::new(State::Starting);
         let gate = auth::Gate::new(gate_settings(&config), tokens.clone());
         tokio::spawn(async move { give_up("supervised processes", task_engine.run().await) });
         tokio::spawn(async move { give_up("DAG runs", run_engine.run().await) });
+        tokio::spawn(async move { give_up("work for workers", work_engine.run().await) });
+        tokio::spawn(tracker::keep_bounds(opened.work.clone()));
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
         tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
 
         let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, rooms.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
             tokens,
+            accounts,
             audit: audit.clone(),
             store: store.clone(),
             tables: tables(),
             bus: bus.clone(),
             house: house.clone(),
-            rooms: vec![Arc::new(house::ProcRoom(rooms.tasks.clone())), Arc::new(house::DagRoom(rooms.runs.clone()))],
+            rooms: vec![
+                Arc::new(house::ProcRoom(rooms.tasks.clone())),
+                Arc::new(house::DagRoom(rooms.runs.clone())),
+                Arc::new(house::TrackerRoom),
+            ],
         });
-        let mut routes = proc::routes(rooms.tasks.clone());
+        let mut routes = tracker::routes(opened.work);
+        routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
         routes.extend(admin::routes(administration));
         let admitting = store.clone();

@@ -52,3 +52,4 @@ pub mod metrics;
 pub mod proc;
 pub mod schedule;
 pub mod store;
+pub mod tracker;

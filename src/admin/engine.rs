@@ -5,7 +5,7 @@ use super::stream;
 use super::wire::AnswerOut;
 use crate::auth::audit::{Audit, Entry, Filter};
 use crate::auth::tokens::{Ask, MintError, RevokeError, Token, Tokens};
-use crate::auth::{Caller, Denied};
+use crate::auth::{Accounts, Caller, Denied};
 use crate::base::{Bus, Now, Secret};
 use crate::store::{Report, Store, Table};
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub struct Handle(Arc<Inner>);
 pub struct Services {
     /// The tokens it manages.
     pub tokens: Tokens,
+    /// The accounts it manages.
+    pub accounts: Accounts,
     /// The log it shows.
     pub audit: Audit,
     /// The store it looks after.

@@ -4,7 +4,7 @@ use super::stream::{AHEAD, PIECE, stream};
 use super::*;
 use crate::auth::audit::{self, Audit};
 use crate::auth::tokens::{self, Ask, Tokens};
-use crate::auth::{Caller, Gate, Local, Scope, Transport};
+use crate::auth::{Accounts, Caller, Gate, Local, Scope, Transport};
 use crate::base::{Bus, Now, Wall};
 use crate::http::{self, Bound, Health, Server, State};
 use crate::metrics::Metrics;
@@ -116,6 +116,7 @@ impl World {
         let rooms: Vec<Arc<dyn Room>> = vec![Arc::new(Things)];
         let handle = Handle::new(super::Services {
             tokens: tokens.clone(),
+            accounts: Accounts::load(store.clone()).unwrap(),
             audit: audit.clone(),
             store,
             tables,

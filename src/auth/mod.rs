@@ -20,6 +20,7 @@
 //! **Absent:** routes; passwords and sessions, which belong to the accounts of the other families; the rules on `Host`
 //! and `Origin`, which the HTTP room applies where [`Caller::is_ambient`].
 
+pub mod accounts;
 pub mod audit;
 mod caller;
 mod gate;
@@ -32,6 +33,7 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::Accounts;
 pub use audit::Audit;
 pub use caller::{Caller, Denied, Local, TokenHolder, Transport};
 pub use gate::{Gate, Settings};

@@ -46,6 +46,8 @@ pub struct Config {
     pub proc: Proc,
     /// DAG runs.
     pub dag: Dag,
+    /// The task tracker.
+    pub tracker: Tracker,
 }
 
 /// One TCP address to listen on.
@@ -184,4 +186,51 @@ pub struct Dag {
     pub keep_for: Duration,
     #[serde(with = "crate::base::duration")]
     pub keep_keys: Duration,
+}
+
+/// `[tracker]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Tracker {
+    pub registration: Registration,
+    pub workers: Workers,
+    pub cookie: String,
+    #[serde(with = "crate::base::duration")]
+    pub session: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub max_assign_time: Duration,
+    pub webhook_header: String,
+    pub webhook_hash: String,
+    pub webhook_branches: Vec<String>,
+    pub public_logs: bool,
+    pub log_levels: Vec<String>,
+    pub keep_logs: usize,
+    #[serde(with = "crate::base::duration")]
+    pub keep_logs_for: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub snapshot_interval: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub history_length: Duration,
+}
+
+/// Who may make an account for himself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Anybody who can reach the daemon.
+    Open,
+    /// Only until there is one; then an operator makes them.
+    First,
+    /// Nobody: an operator makes them.
+    Closed,
+}
+
+/// Who may create workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Workers {
+    /// Anybody who can reach the daemon.
+    Open,
+    /// Managers.
+    Closed,
 }

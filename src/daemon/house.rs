@@ -9,6 +9,7 @@ use crate::dag;
 use crate::keeper::{CgroupFacts, Link, Welcome, start_ticks};
 use crate::proc;
 use crate::store::Rule;
+use crate::tracker;
 use chrono::{TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -206,5 +207,23 @@ impl Room for DagRoom {
 
     fn rules(&self) -> Vec<Rule> {
         dag::rules()
+    }
+}
+
+/// The room of work for workers, asked by the administration.
+pub struct TrackerRoom;
+
+impl Room for TrackerRoom {
+    fn name(&self) -> &'static str {
+        "tracker"
+    }
+
+    /// Its things have numbers, not names.
+    fn why<'a>(&'a self, _: &'a Caller, _: &'a str) -> BoxFuture<'a, Option<Why>> {
+        async { None }.boxed()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        tracker::rules()
     }
 }

@@ -6,9 +6,9 @@
 use super::house::Rooms;
 use super::{chain, formats, house, store_settings, tables};
 use crate::auth::tokens::Tokens;
-use crate::auth::{Audit, audit};
+use crate::auth::{Accounts, Audit, audit};
 use crate::base::Bus;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dag;
 use crate::keeper::{Link, Owner, Stopping, Welcome};
 use crate::launch::{Base, Helpers, Launcher};
@@ -16,6 +16,7 @@ use crate::logs::{self, Logs};
 use crate::metrics::Metrics;
 use crate::proc;
 use crate::store::{self, OpenError, Store};
+use crate::tracker;
 use chrono::Utc;
 use std::error::Error;
 
@@ -23,12 +24,15 @@ use std::error::Error;
 pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) tokens: Tokens,
+    pub(super) accounts: Accounts,
     pub(super) audit: Audit,
     pub(super) bus: Bus,
     pub(super) metrics: Metrics,
     pub(super) rooms: Rooms,
     pub(super) task_engine: proc::Engine,
     pub(super) run_engine: dag::Engine,
+    pub(super) work: tracker::Handle,
+    pub(super) work_engine: tracker::Engine,
 }
 
 /// What is in the way, in words for the operator.
@@ -79,7 +83,8 @@ impl Opened {
         formats::note(&config.data_dir, &tables())?;
         let audit = Audit::open(&config.data_dir.join("audit"), audit_settings(config))?;
         let reading = store.clone();
-        let tokens = tokio::task::spawn_blocking(move || Tokens::load(reading)).await??;
+        let load = move || Ok::<_, store::ReadError>((Tokens::load(reading.clone())?, Accounts::load(reading)?));
+        let (tokens, accounts) = tokio::task::spawn_blocking(load).await??;
         let bus = Bus::new(Utc::now());
         let helpers = Helpers::start(link, welcome);
         let logs = Logs::open(config.data_dir.join("logs"), logs::Settings::default())?;
@@ -118,7 +123,15 @@ impl Opened {
             restored: store.restored(),
         };
         let (runs, run_engine) = dag::start(tools, dag_settings(config)?, host).await?;
-        Ok(Opened { store, tokens, audit, bus, metrics, rooms: Rooms { tasks, runs }, task_engine, run_engine })
+        let tools = tracker::Tools {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+        };
+        let (work, work_engine) = Box::pin(tracker::start(tools, tracker_settings(&config.tracker)?)).await?;
+        let rooms = Rooms { tasks, runs };
+        Ok(Opened { store, tokens, accounts, audit, bus, metrics, rooms, task_engine, run_engine, work, work_engine })
     }
 }
 
@@ -152,5 +165,39 @@ fn dag_settings(config: &Config) -> std::io::Result<dag::Settings> {
         keep_for: dag.keep_for,
         keep_keys: dag.keep_keys,
         own_uid: nix::unistd::geteuid().as_raw(),
+    })
+}
+
+fn tracker_settings(tracker: &config::Tracker) -> std::io::Result<tracker::Settings> {
+    let unknown = |key: &str, word: &str, known: &str| {
+        std::io::Error::other(format!("tracker.{key}: expected {known}, not \"{}\"", word.escape_debug()))
+    };
+    let level = |word: &String| {
+        let level = tracker::Level::ALL.into_iter().find(|level| level.word() == word);
+        level.ok_or_else(|| unknown("log_levels", word, "error, warn, info or trace"))
+    };
+    Ok(tracker::Settings {
+        registration: match tracker.registration {
+            config::Registration::Open => tracker::Registration::Open,
+            config::Registration::First => tracker::Registration::First,
+            config::Registration::Closed => tracker::Registration::Closed,
+        },
+        anybody_makes_workers: tracker.workers == config::Workers::Open,
+        cookie: tracker.cookie.clone(),
+        session: tracker.session,
+        max_assign_time: tracker.max_assign_time,
+        webhook_header: tracker.webhook_header.clone(),
+        webhook_hash: match tracker.webhook_hash.as_str() {
+            "sha1" => tracker::HookHash::Sha1,
+            "sha256" => tracker::HookHash::Sha256,
+            other => return Err(unknown("webhook_hash", other, "sha1 or sha256")),
+        },
+        webhook_branches: tracker.webhook_branches.clone(),
+        public_logs: tracker.public_logs,
+        log_levels: tracker.log_levels.iter().map(level).collect::<Result<_, _>>()?,
+        keep_logs: tracker.keep_logs,
+        keep_logs_for: tracker.keep_logs_for,
+        sample_every: tracker.snapshot_interval,
+        keep_samples: tracker.history_length,
     })
 }

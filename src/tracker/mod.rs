@@ -1,0 +1,26 @@
+//! # tracker — work for workers
+//!
+//! Projects are queues. Managers (accounts) make them and decide who may do what; workers (machine accounts) submit
+//! tasks, are handed them one by one, and give them back done, failed or untouched.
+//!
+//! ```text
+//!   submit ──> free ──fetch──> held ──release──> closed (gone) ──chain──> a copy in the next project
+//!               ^               │  `──with too few equal results──> free, for other workers
+//!               `── time is up, holder died, skipped, failed (retries left) ──┘   `── failed for good, until reset
+//! ```
+//!
+//! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`.
+
+mod engine;
+pub mod machine;
+pub mod model;
+mod records;
+mod retention;
+mod routes;
+mod start;
+
+pub use engine::{Engine, Handle, HookHash, Level, Registration, Settings, Tools};
+pub use records::{TABLES, rules};
+pub use retention::keep_bounds;
+pub use routes::routes;
+pub use start::start;
