@@ -8,12 +8,16 @@
 pub mod duration;
 pub mod events;
 pub mod ids;
+pub mod owner;
 pub mod secret;
 pub mod time;
 pub mod timers;
+pub mod why;
 
 pub use events::Bus;
 pub use ids::RunId;
+pub use owner::Owner;
 pub use secret::Secret;
 pub use time::{Mono, Now, Wall};
 pub use timers::Timers;
+pub use why::Why;

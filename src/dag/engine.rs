@@ -496,8 +496,7 @@ pub enum Stream {
 ///
 /// # Errors
 /// The attempt is not known, or the file system's.
-pub fn file_of(handle: &Handle, run: DagRunId, slot: RunId, stream: Stream) -> io::Result<Stem> {
-    let _ = handle;
+pub fn file_of(run: DagRunId, slot: RunId, stream: Stream) -> io::Result<Stem> {
     output::Files { run, slot }.stem(stream)
 }
 
