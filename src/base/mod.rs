@@ -8,6 +8,7 @@
 pub mod duration;
 pub mod events;
 pub mod ids;
+pub mod known;
 pub mod owner;
 pub mod secret;
 pub mod time;
@@ -16,6 +17,7 @@ pub mod why;
 
 pub use events::Bus;
 pub use ids::RunId;
+pub use known::Known;
 pub use owner::Owner;
 pub use secret::Secret;
 pub use time::{Mono, Now, Wall};
