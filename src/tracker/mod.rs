@@ -14,6 +14,8 @@
 mod access;
 mod answer;
 mod engine;
+mod events;
+mod journal;
 mod logs;
 pub mod machine;
 mod managers;
@@ -28,11 +30,12 @@ mod retention;
 mod routes;
 mod start;
 mod tasks;
+mod watch;
 mod webhook;
 mod wire;
 mod workers;
 
-pub use engine::{Engine, Handle, HookHash, Level, Registration, Settings, Tools};
+pub use engine::{Engine, Handle, HookHash, Level, LogEntry, Registration, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use retention::keep_bounds;
 pub use routes::routes;
