@@ -8,8 +8,8 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, apply, backup, check, compact, completions, dag, doctor, events, export, list, logs, man, probe, restart,
-    restore, rm, run, scale, signal, start, status, stop, token, upgrade, wait, why,
+    Session, account, apply, backup, check, compact, completions, dag, doctor, events, export, list, logs, man, probe,
+    restart, restore, rm, run, scale, signal, start, status, stop, token, upgrade, wait, why,
 };
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -71,6 +71,7 @@ enum Verb {
     Dag(dag::Dag),
     Events(events::Events),
     Token(token::Token),
+    Account(account::Account),
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -222,6 +223,7 @@ impl Errand {
             Verb::Dag(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,
+            Verb::Account(verb) => verb.run(at).await,
             Verb::Doctor(verb) => verb.run(at).await,
             Verb::Backup(verb) => verb.run(at).await,
             Verb::Export(verb) => verb.run(at).await,
