@@ -242,13 +242,6 @@ fn another_sites_page_changes_nothing() {
         }
         assert_eq!(user.account()["tracker_admin"], false);
     }
-    // Workers prove themselves with every request, and may be pages anywhere.
-    let (project, worker) = tracker.queue(json!({}));
-    for (header, value) in foreign {
-        let page = Worker { client: worker.with(header, value), ..worker.clone() };
-        ok(page.submit(project, json!({})));
-        page.take(project);
-    }
     let own = tracker.admin.with("Origin", &format!("http://{}", tracker.daemon.address()));
     ok(own.with("Host", &tracker.daemon.address().to_string()).post("/project/create", &json!({"name": fresh("own")})));
 }
@@ -256,12 +249,48 @@ fn another_sites_page_changes_nothing() {
 #[test]
 fn a_cookie_counts_only_where_the_daemon_is_meant() {
     let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    let answer = tracker.admin.with("Host", "rebound.example").get("/manager/list");
-    assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.text());
-    // Who has no session has nothing to lose, and workers call the daemon whatever it is called.
+    let rebound = tracker.admin.with("Host", "rebound.example");
+    let project = tracker.project(json!({}));
+    for answer in [
+        rebound.post("/project/create", &json!({"name": fresh("forged")})),
+        rebound.get(&format!("/manager/promote/{}", tracker.user().id)),
+        rebound.get("/logout"),
+    ] {
+        assert_eq!(answer.status, 403, "{}", answer.text());
+    }
+    // Nor for looking at what is not public.
+    for path in [format!("/project/secret/{project}"), "/manager/list".to_owned()] {
+        let answer = rebound.get(&path);
+        assert!(matches!(answer.status, 401 | 403), "{path}: {} {}", answer.status, answer.text());
+    }
+    tracker.admin.account();
     ok(tracker.guest().with("Host", "tracker.example").get("/project/list"));
-    ok(Worker { client: worker.with("Host", "tracker.example"), ..worker.clone() }.submit(project, json!({})));
+}
+
+#[test]
+fn an_operators_browser_does_not_make_another_sites_page_admin() {
+    let daemon = Daemon::start();
+    for (header, value) in [("Host", "rebound.example"), ("Origin", "http://elsewhere.example")] {
+        let answer = daemon.tcp().with(header, value).with("X-Secret", "x").post("/register", &credentials("page"));
+        assert!(answer.status == 403, "{header}: {} {}", answer.status, answer.text());
+    }
+    assert_eq!(ok(daemon.unix().get("/manager/list"))["managers"], json!([]));
+}
+
+#[test]
+fn a_worker_proves_itself_from_anywhere_and_whatever_the_daemon_is_called() {
+    let tracker = shared();
+    let (project, worker) = tracker.queue(json!({}));
+    for client in [stranger(&tracker.daemon), tracker.guest()] {
+        for (header, value) in [("Host", "tracker.example"), ("Origin", "http://elsewhere.example")] {
+            let elsewhere = client.with(header, value);
+            ok(elsewhere.post("/worker/create", &json!({"alias": "from elsewhere"})));
+            let elsewhere = worker.over(&elsewhere);
+            ok(elsewhere.submit(project, json!({})));
+            let task = number(&elsewhere.take(project));
+            released(elsewhere.release(task, 0), true);
+        }
+    }
 }
 
 #[test]
@@ -327,7 +356,7 @@ fn what_workers_do_all_day_is_not_audited() {
         text.contains(&who(&other)).then_some(text)
     });
     let of: Vec<Value> = lines_of(&audit).into_iter().filter(|line| line["who"] == who(&worker)).collect();
-    assert!(of.iter().all(|line| line["what"].to_string().contains("request_access")), "{of:?}");
+    assert!(!of.iter().any(|line| line["what"].to_string().contains("/task/")), "{of:?}");
 }
 
 #[test]

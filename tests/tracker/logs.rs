@@ -43,7 +43,8 @@ fn an_entry_is_taken() {
 // 109
 #[test]
 fn an_entry_is_whole() {
-    let worker = shared().worker();
+    let tracker = shared();
+    let worker = tracker.worker();
     for wrong in [
         entry("s", "", 1),
         entry("", "m", 1),

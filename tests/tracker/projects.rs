@@ -120,7 +120,8 @@ fn unlimited_rates_go_round() {
 // 46
 #[test]
 fn projects_that_are_not_there() {
-    let guest = shared().guest();
+    let tracker = shared();
+    let guest = tracker.guest();
     refused(guest.get("/project/get/12345678"), 404, "Project not found");
     refused(guest.get("/project/get/0"), 400, "Invalid worker id");
     refused(guest.get("/project/get/x"), 400, "Invalid worker id");

@@ -69,7 +69,8 @@ fn a_worker_is_not_made_of_nonsense() {
 // 16
 #[test]
 fn workers_that_are_not_there() {
-    let guest = shared().guest();
+    let tracker = shared();
+    let guest = tracker.guest();
     refused(guest.get("/worker/get/99999999"), 404, "Worker not found");
     refused(guest.get("/worker/get/-1"), 400, "Invalid worker id");
     refused(guest.get("/worker/get/0"), 400, "Invalid worker id");
