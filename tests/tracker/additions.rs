@@ -1,9 +1,9 @@
-//! What goes beyond the original, where clients of the original notice nothing: waiting, several tasks at once, single
-//! tasks, delays, reasons, more rates.
+//! What goes beyond the original, where clients of the original notice nothing: single tasks, delays, reasons,
+//! more rates. `waiting` is about fetching in other ways.
 
+use super::waiting::wait;
 use super::*;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a task shows where single tasks are looked at.
 const KEYS: [&str; 17] = [
@@ -25,10 +25,6 @@ const KEYS: [&str; 17] = [
     "votes",
     "worker_pid",
 ];
-
-fn wait(worker: &Worker, project: i64, query: &str) -> Answer {
-    worker.get(&format!("/task/get/{project}?{query}"))
-}
 
 /// A task as managers see it.
 #[track_caller]
@@ -69,121 +65,6 @@ fn mixed(tracker: &Tracker) -> (i64, Worker, [i64; 3]) {
     let held = number(&worker.take(project));
     let free = ok(worker.post("/task/submit?id=1", &task(project, json!({"recipe": "free", "hash_u64": 42}))));
     (project, worker, [failed, held, number(&free)])
-}
-
-#[test]
-fn who_waits_gets_the_next_task() {
-    let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| wait(&worker, project, "wait=30"));
-        worker.fill(project, &["awaited"]);
-        let task = ok(waiting.join().expect("an answer"))["task"].take();
-        assert_eq!(some(&task, &["recipe", "assignee"]), json!({"recipe": "awaited", "assignee": worker.id}));
-    });
-}
-
-#[test]
-fn who_waits_gets_what_others_give_back() {
-    let tracker = shared();
-    let (project, one) = tracker.queue(json!({}));
-    let two = tracker.worker_in(project, "a");
-    one.fill(project, &["r"]);
-    let task = number(&one.take(project));
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| wait(&two, project, "wait=30"));
-        released(one.release(task, 2), true);
-        assert_eq!(number(&ok(waiting.join().expect("an answer"))["task"]), task);
-    });
-}
-
-#[test]
-fn who_waits_in_vain_is_told_so() {
-    let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    let before = Instant::now();
-    none(wait(&worker, project, "wait=1"));
-    assert!(before.elapsed() >= Duration::from_secs(1), "{:?}", before.elapsed());
-    none(wait(&worker, project, "wait=0"));
-    // A fraction will do, and so will a project that one has no access to.
-    none(wait(&tracker.worker(), project, "wait=0.2"));
-}
-
-#[test]
-fn waiting_has_bounds() {
-    let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    for query in
-        ["wait=301", "wait=-1", "wait=x", "wait=1e9", "count=0", "count=101", "count=x", "count=-1", "count=1.5"]
-    {
-        declined(wait(&worker, project, query), 400);
-    }
-    worker.fill(project, &["r"]);
-    ok(wait(&worker, project, "wait=300&count=100"));
-}
-
-#[test]
-fn who_hangs_up_while_waiting_takes_nothing() {
-    let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    let head = format!(
-        "GET /task/get/{project}?wait=60 HTTP/1.1\r\nHost: localhost\r\nX-Worker-Id: {}\r\nX-Secret: {}\r\n\r\n",
-        worker.id, worker.secret
-    );
-    // Half a goodbye: nothing more will be sent, so it is answered at once.
-    let answer = String::from_utf8(worker.raw(head.as_bytes()).expect("an answer")).expect("text");
-    assert!(answer.contains("No task available"), "{answer}");
-    // A whole one.
-    let mut gone = worker.open().expect("a connection");
-    std::io::Write::write_all(&mut gone, head.as_bytes()).expect("sent");
-    drop(gone);
-    let task = ok(worker.post("/task/submit?id=1", &task(project, json!({}))));
-    let id = number(&task);
-    // Should it have been on its way to the one who has gone, it comes back.
-    assert_eq!(number(&ok(wait(&worker, project, "wait=30"))["task"]), id);
-}
-
-#[test]
-fn several_tasks_come_at_once() {
-    let tracker = shared();
-    let (project, worker) = tracker.queue(json!({}));
-    worker.fill(project, &["1", "2", "3", "4"]);
-    let content = ok(wait(&worker, project, "count=3"));
-    assert_eq!(keys(&content), ["tasks"]);
-    let recipes: Vec<&Value> = list(&content["tasks"]).iter().map(|task| &task["recipe"]).collect();
-    assert_eq!(recipes, ["1", "2", "3"]);
-    assert!(list(&content["tasks"]).iter().all(|task| task["assignee"] == worker.id));
-    assert_eq!(list(&ok(wait(&worker, project, "count=1"))["tasks"]).len(), 1);
-    none(wait(&worker, project, "count=2"));
-    none(wait(&worker, project, "count=2&wait=0.1"));
-}
-
-#[test]
-fn a_task_of_any_project_comes_by_the_projects_priority() {
-    let tracker = Tracker::start("");
-    let worker = tracker.worker();
-    let [low, high, equal, foreign] = [(1, true), (9, true), (1, true), (99, false)].map(|(priority, granted)| {
-        let (project, owner) = tracker.queue(json!({"priority": priority}));
-        owner.fill(project, &["x"]);
-        if granted {
-            tracker.grant(project, &worker, "a");
-        }
-        project
-    });
-    let next = |query: &str| worker.get(&format!("/task/next{query}"));
-    let project_of = |answer: Answer| ok(answer)["task"]["project"]["id"].as_i64();
-    assert_eq!([next(""), next(""), next("")].map(project_of), [Some(high), Some(low), Some(equal)]);
-    none(next(""));
-    none(next("?wait=0.2"));
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| next("?wait=30&count=5"));
-        bare(tracker.update(foreign, json!({"public": true})));
-        let content = ok(waiting.join().expect("an answer"));
-        assert_eq!(content["tasks"][0]["project"]["id"], foreign);
-    });
-    refused(tracker.guest().get("/task/next"), 403, "worker id not specified");
-    bare(tracker.admin.post("/worker/set_paused", &json!({"worker": worker.id, "paused": true})));
-    refused(next(""), 400, "A manager has paused you");
 }
 
 #[test]

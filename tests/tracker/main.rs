@@ -22,6 +22,7 @@ mod logs;
 mod managers;
 mod monitoring;
 mod projects;
+mod races;
 mod rates;
 mod release;
 mod rules;
@@ -29,6 +30,7 @@ mod steer;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;
+mod waiting;
 mod webhook;
 mod wire;
 mod workers;
