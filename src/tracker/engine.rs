@@ -399,6 +399,9 @@ impl Engine {
         loop {
             let deadline = self.tick_if_due();
             self.flush();
+            // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
+            // but for hearing so.
+            let clock_set = deadline.map(|_| Wall::MAX_UTC);
             tokio::select! {
                 biased;
                 count = self.mailbox.recv_many(&mut heard, HEARD_AT_ONCE) => {
@@ -407,7 +410,7 @@ impl Engine {
                     }
                     heard.drain(..).for_each(|message| self.take(message));
                 }
-                fired = self.clock.until(deadline, None) => {
+                fired = self.clock.until(deadline, clock_set) => {
                     fired?;
                     self.step(Event::Tick, None);
                 }
@@ -583,4 +586,4 @@ fn tells_nothing(verdict: &Verdict) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
