@@ -17,6 +17,7 @@ mod durable;
 mod fetch;
 mod identity;
 mod index;
+mod killed;
 mod lease;
 mod logs;
 mod managers;
