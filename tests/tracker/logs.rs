@@ -174,3 +174,19 @@ fn a_long_entry_is_kept_whole() {
     bare(log(&worker, "info", &entry("stdout", &output, 1_000)));
     assert!(messages(tracker.user(), &worker, 5, 999) == [output], "it has changed");
 }
+
+#[test]
+fn as_many_entries_are_kept_as_is_configured() {
+    let mut tracker = Tracker::start("[tracker]\npublic_logs = true\nkeep_logs = 3\n");
+    let worker = tracker.worker();
+    for n in 1..=10 {
+        bare(log(&worker, if n % 2 == 0 { "info" } else { "warn" }, &entry("s", &n.to_string(), 1_000 - n)));
+    }
+    // They are removed now and then, and at the start: the oldest first, whatever time they tell.
+    tracker.daemon.restart();
+    let left = until("the others are gone", SOON, || {
+        let left = [4, 5].map(|level| messages(&tracker.guest(), &worker, level, 1)).concat();
+        (left.len() <= 3).then_some(left)
+    });
+    assert_eq!(left, ["9", "8", "10"]);
+}

@@ -81,6 +81,11 @@ fn what_is_no_push_is_refused() {
         says(hook(&tracker, "X-Nothing", "", body), 400, "");
         says(signed(&tracker, body), 400, "");
     }
+    for (key, wrong) in [("after", json!(7)), ("repository", json!("x")), ("repository", json!({"full_name": 7}))] {
+        let mut body: Value = serde_json::from_str(&push(&name, "refs/heads/master", "x")).expect("JSON");
+        body[key] = wrong;
+        says(signed(&tracker, &body.to_string()), 400, "");
+    }
     let elsewhere = push(&format!("{name}-fork"), "refs/heads/master", "x");
     says(signed(&tracker, &elsewhere), 400, "");
 }

@@ -40,7 +40,7 @@ fn what_is_no_single_object_cannot_be_parsed_on_any_route() {
     let tracker = shared();
     let (project, worker) = tracker.queue(json!({}));
     let admin = &tracker.admin;
-    let routes: [(&Client, String); 12] = [
+    let routes: [(&Client, String); 18] = [
         (&worker, "/worker/create".into()),
         (&worker, "/worker/update".into()),
         (&worker, "/task/submit".into()),
@@ -53,6 +53,12 @@ fn what_is_no_single_object_cannot_be_parsed_on_any_route() {
         (admin, format!("/project/update/{project}")),
         (admin, format!("/project/secret/{project}")),
         (admin, "/logs".into()),
+        (admin, format!("/project/webhook_secret/{project}")),
+        (admin, format!("/manager/set_role_for_project/{project}")),
+        (admin, "/task/requeue".into()),
+        (&worker, "/task/extend".into()),
+        (&worker, "/register".into()),
+        (&worker, "/login".into()),
     ];
     for (client, path) in routes {
         for body in ["", "[]", "7", "\"text\"", "{", "{}{}", "{} x", "{'a':1}", "\u{feff}{}"] {
