@@ -19,7 +19,7 @@ mod closing;
 
 use super::events;
 use super::machine::{Ask, Change, Effect, Event, Handed, Plan, Room, Verdict, WaitId, Write};
-use super::model::{Process, ProjectId, TaskId, WorkerId};
+use super::model::{ManagerId, Process, ProjectId, TaskId, WorkerId};
 use super::records;
 use super::watch::{self, Watches};
 use crate::auth::Accounts;
@@ -346,6 +346,8 @@ pub struct Engine {
     pub(super) tools: Tools,
     pub(super) mailbox: UnboundedReceiver<Message>,
     pub(super) own: UnboundedSender<Message>,
+    /// Accounts that are gone.
+    pub(super) removed: UnboundedReceiver<u32>,
     pub(super) clock: Clock,
     pub(super) watches: Watches,
     pub(super) wiped: Arc<Wiped>,
@@ -409,6 +411,9 @@ impl Engine {
                         return Ok(());
                     }
                     heard.drain(..).for_each(|message| self.take(message));
+                }
+                Some(account) = self.removed.recv() => {
+                    self.step(Event::Asked(Ask::ForgetManager(ManagerId(account))), None);
                 }
                 fired = self.clock.until(deadline, clock_set) => {
                     fired?;

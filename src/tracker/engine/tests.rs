@@ -444,6 +444,31 @@ async fn tasks_of_a_process_that_died_before_the_start_are_free() {
 }
 
 #[tokio::test]
+async fn roles_go_with_their_account() {
+    let handle = running(Store::in_memory()).await;
+    let (_, _, project) = people(&handle).await;
+    let accounts = &handle.tools.accounts;
+    let new = crate::auth::accounts::NewAccount {
+        name: "ada".into(),
+        password: Secret::new("secret"),
+        rights: crate::auth::accounts::Rights::ORDINARY,
+        admin_if_first: false,
+    };
+    let ada = accounts.create(new, Now::read()).await.unwrap();
+    let manager = ManagerId(ada.id);
+    let verdict = ask(&handle, Ask::SetRole { by: OPERATOR, project, manager, role: Role::READ }).await;
+    assert_eq!(verdict, Verdict::Accepted);
+    assert!(handle.look(move |room| room.roles(project).contains_key(&manager)).await.unwrap());
+    accounts.remove("ada").await.unwrap();
+    let forgotten = async {
+        while handle.look(move |room| room.roles(project).contains_key(&manager)).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, forgotten).await.unwrap();
+}
+
+#[tokio::test]
 async fn changes_are_published() {
     let handle = running(Store::in_memory()).await;
     let mut events = handle.tools.bus.listen(None);
