@@ -152,6 +152,12 @@ fn tasks_that_are_not_there_are_said_not_to_be() {
         refused(tracker.admin.delete(&format!("/task/{id}")), 404, "Task not found");
     }
     refused(tracker.admin.post("/task/requeue", &json!({"task_id": 99_999_999})), 404, "Task not found");
+    // Who may look at none learns not even which there are.
+    let worker = tracker.worker();
+    for client in [&tracker.guest(), &worker as &Client] {
+        refused(client.get("/task/99999999"), 403, "Unauthorized");
+        refused(client.delete("/task/99999999"), 403, "Unauthorized");
+    }
     // What is no number is no task either, as it always was.
     for path in ["/task/get", "/task/x", "/task/submit", "/task/"] {
         not_found(tracker.admin.get(path));
