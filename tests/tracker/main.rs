@@ -2,8 +2,8 @@
 //!
 //! Numbered as in the reference of the interface that clients of the tracker of 2019 speak, over real HTTP against the
 //! real binary; where this daemon decided otherwise, the case says so. `wire` and `rules` are about what the reference
-//! promises beyond its cases, `defects` about what the original got wrong, `additions` and `identity` about what
-//! goes beyond that interface.
+//! promises beyond its cases, `defects` about what the original got wrong; `additions`, `waiting` and `identity` about
+//! what goes beyond that interface; `races`, `durable` and `killed` about many at once and about what outlives the daemon.
 //!
 //! Tests share a daemon where they do not disturb each other: each makes projects and workers of its own. What is about
 //! rates uses rates so low that a slow machine cannot earn another token.
