@@ -6,7 +6,7 @@
 //! ```text
 //!  main ─┬─ serve ──> keeper ══ frames ══ core (daemon)            what runs belongs to the keeper,
 //!        ├─ core ───────────────────────> │                       what is known to the store
-//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag
+//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag, tracker
 //!                                             │         │ routes → handle → engine ─┬─> machine (pure)
 //!                                            auth       │                           ├─> store
 //!                                                       └─ launch ──> keeper::link  └─> logs, bus
@@ -18,12 +18,13 @@
 //! | [`config`], [`metrics`], [`schedule`] | settings; counters; cron and time zones | `base` |
 //! | [`store`] | the only user of sled: typed records, one atomic batch a decision | `base`, `metrics` |
 //! | [`logs`] | the files that children write: marks, bounds, reading | `base`, `metrics` |
-//! | [`auth`] | who is calling and what they may do; tokens; the audit log | `base`, `store` |
+//! | [`auth`] | who is calling and what they may do; tokens; accounts; the audit log | `base`, `store` |
 //! | [`http`] | listeners, the families' manners, routes, streams | `base`, `auth`, `metrics` |
 //! | [`keeper`] | the other process, and the core's end of the socket to it | nothing of ours |
 //! | [`launch`] | from what a task says to what the keeper executes | `auth`, `keeper` |
 //! | [`proc`] | supervised processes | all of the above |
 //! | [`dag`] | runs of directed acyclic graphs of commands | all of the above |
+//! | [`tracker`] | work for workers | `auth`, `http`, `store` |
 //! | [`admin`] | hostler's own administration | `auth`, `http`, `store` |
 //! | [`cli`] | the command line, a client of the API | `base`, `config` |
 //! | [`daemon`] | puts the rooms together; nothing imports it | everything |

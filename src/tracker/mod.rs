@@ -9,7 +9,24 @@
 //!               `── time is up, holder died, skipped, failed (retries left) ──┘   `── failed for good, until reset
 //! ```
 //!
-//! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`.
+//! A held task is a *lease*: it ends with its time, with the process it is tied to, or when its holder gives it back.
+//! Several workers may have to come to the same result (*votes*) before a task is closed. What is closed is gone but for
+//! its count.
+//!
+//! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`: paths, words and statuses are its own,
+//! and what goes beyond it is optional. Who somebody is, his own credentials tell: a session cookie, a worker's two
+//! headers, a token; over TCP a connection names nobody, save that an operator may be the first admin. Owns the kinds of
+//! records from 0x50 on.
+//!
+//! * `model` projects, tasks, leases, who works and who manages; `machine` every decision, pure
+//! * `engine` the driver that carries the decisions out; `start` what it begins with; `watch` processes that leases are
+//!   tied to; `events` what listeners are told
+//! * `records` what is stored; `journal` logs and samples, which no decision needs; `retention` what is thrown away
+//! * `wire` what clients say and see; `routes` the API, by theme in `workers`, `projects`, `access`, `tasks`, `queue`,
+//!   `managers`, `monitoring`, `logs`, `webhook`; `people` who asks; `numbers`, `answer` in the original's manner
+//!
+//! **Absent:** processes of its own (a worker comes by itself, as a supervised task or from anywhere), results, passwords
+//! (they are [`crate::auth::accounts`]'). From the machine also: clocks, logs, samples' past, status codes.
 
 mod access;
 mod answer;
