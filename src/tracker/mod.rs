@@ -12,6 +12,7 @@
 //! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`.
 
 mod engine;
+mod import;
 pub mod machine;
 pub mod model;
 mod records;
@@ -22,5 +23,12 @@ mod start;
 pub use engine::{Engine, Handle, HookHash, Level, Registration, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use retention::keep_bounds;
-pub use routes::routes;
 pub use start::start;
+
+use crate::http::Route;
+
+/// The room's routes.
+pub fn routes(handle: Handle) -> Vec<Route> {
+    let import = import::route(&handle);
+    routes::routes(handle).into_iter().chain([import]).collect()
+}

@@ -1,0 +1,59 @@
+//! Whether a worker may be handed tasks, and how it comes to that.
+//!
+//! ```text
+//! public, or granted? ── yes ──> work
+//!   no ──> ask for it ──> grant it, if whoever runs this may ──> work
+//!                           may not: say what to do, and look again, less and less often
+//! ```
+
+use super::service::{Pauses, Service, tell};
+use crate::cli::exit::Problem;
+use hyper::StatusCode;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The pauses between looks grow from this …
+const FIRST: Duration = Duration::from_secs(1);
+/// … to this.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Returns when the worker may be handed tasks. Safe to drop.
+///
+/// # Errors
+/// The daemon cannot be asked, or the project is not there.
+pub(super) async fn obtain(service: &mut Service) -> Result<(), Problem> {
+    let mut pauses = Pauses::new(FIRST, LONGEST);
+    let mut told = false;
+    loop {
+        // Who may be handed tasks may know the secret, and nobody else.
+        if service.secret().await?.is_some() || service.project.public {
+            return Ok(());
+        }
+        match service.request().await? {
+            status if status.is_success() => {}
+            // It has asked before.
+            StatusCode::BAD_REQUEST => {}
+            // The daemon has forgotten this worker, or it is another's daemon.
+            StatusCode::UNAUTHORIZED => {
+                let lost = service.identity().await;
+                service.renew(&lost).await?;
+                continue;
+            }
+            status => return Err(Problem::Misuse(format!("access cannot be asked for ({})", status.as_u16()))),
+        }
+        if service.accept().await? {
+            // Looked at again without a pause, once: what was granted may have been to submit only.
+            if service.secret().await?.is_some() {
+                return Ok(());
+            }
+        }
+        if !std::mem::replace(&mut told, true) {
+            let (worker, project) = (service.identity().await, service.project.clone());
+            tell(&format!(
+                "worker {} ({}) waits for access to {}: a manager grants it by `hostler project access grant {} {}`",
+                worker.id, worker.alias, project.name, project.name, worker.id
+            ));
+        }
+        sleep(pauses.grow()).await;
+    }
+}
