@@ -1,26 +1,55 @@
 //! The decisions of the room: which worker gets which task, for how long, and when one is done.
 //!
 //! [`Room::step`] takes an event and the time and answers with a [`Plan`]; [`Room::deadline`] says when an
-//! [`Event::Tick`] is owed. Questions that change nothing are asked of the [`Room`] itself.
+//! [`Event::Tick`] is owed. It reads no clock, performs nothing and never fails. Questions that change nothing are asked
+//! of the [`Room`] itself.
+//!
+//! * `words` the vocabulary; `asks` what clients want, by theme
+//! * `lane` one project with its tasks, `queue` the free ones in their order, `places` the project of each task
+//! * `fetch` handing out and taking back, `leases` when that ends, `waiting` those for whom there was nothing
+//! * `bucket` rate limits, `counters` numbers, `time` what comes with time, `recover` the start
+//!
+//! An event costs time logarithmic in the number of tasks, and linear in those that it changes. Emptying a project drops
+//! all of its tasks at once.
 
+mod asks;
+mod bucket;
+mod counters;
+mod fetch;
+mod lane;
+mod leases;
+mod places;
+mod queue;
+mod recover;
+mod time;
+mod waiting;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use words::*;
 
 use super::model::{
     Access, Manager, ManagerId, Project, ProjectId, Role, Sample, Standing, Task, TaskId, Worker, WorkerId,
 };
-use crate::base::{Mono, Now};
-use std::collections::BTreeMap;
+use crate::base::{Mono, Now, Timers, Wall};
+use counters::Counters;
+use lane::Lane;
+use leases::Leases;
+use places::Places;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use waiting::Waiting;
 
 /// What the machine goes by.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How long a task may be held that says 0.
     pub default_assign: Duration,
-    /// The pause between two samples.
+    /// The pause between two samples; zero: none are taken.
     pub sample_every: Duration,
 }
 
@@ -41,53 +70,145 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Room {
     settings: Settings,
+    workers: BTreeMap<WorkerId, Member>,
+    lanes: BTreeMap<ProjectId, Lane>,
+    names: BTreeMap<String, ProjectId>,
+    /// Projects by the small letters of their `git_repo`, where they have one.
+    repositories: BTreeMap<String, BTreeSet<ProjectId>>,
+    /// Projects that have something to hand out, the most important first.
+    ready: BTreeSet<(Reverse<i32>, ProjectId)>,
+    places: Places,
+    leases: Leases,
+    /// When the first task of a project may be handed out that may not yet.
+    ripening: Timers<Wall, ProjectId>,
+    /// When the bucket of a project has a token again, if somebody waits for that.
+    refills: Timers<Mono, ProjectId>,
+    waiting: Waiting,
+    /// Projects of which more may be had than at the beginning of the step.
+    stirred: BTreeSet<ProjectId>,
+    counters: Counters,
+    next_sample: Option<Mono>,
+    /// A step has left something for the next tick, which is due at once.
+    unfinished: bool,
+    now: Now,
+    plan: Plan,
+}
+
+/// A worker, and how many tasks it has closed.
+#[derive(Debug)]
+struct Member {
+    worker: Worker,
+    closed: u64,
 }
 
 impl Room {
-    /// What was stored, as the machine sees it now: leases of before go on for as long as they had left on the wall
-    /// clock, never longer than they were granted for. The plan watches their processes.
-    pub fn recover(settings: Settings, stored: Stored, now: Now) -> (Room, Plan) {
-        let _ = (stored, now);
-        (Room { settings }, Plan::default())
+    fn empty(settings: Settings, counters: Counters, now: Now) -> Room {
+        Room {
+            settings,
+            workers: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            places: Places::default(),
+            leases: Leases::default(),
+            ripening: Timers::default(),
+            refills: Timers::default(),
+            waiting: Waiting::default(),
+            stirred: BTreeSet::new(),
+            counters,
+            next_sample: Room::first_sample(now.mono, settings.sample_every),
+            unfinished: false,
+            now,
+            plan: Plan::default(),
+        }
     }
 
-    /// Decides what follows from an event.
+    /// Decides what follows from an event. What was due before it comes before it.
     pub fn step(&mut self, event: Event, now: Now) -> Plan {
-        let _ = (event, now, self.settings);
-        Plan::default()
+        self.now = now;
+        self.pass_time();
+        match event {
+            Event::Asked(ask) => self.plan.verdict = Some(self.asked(ask)),
+            Event::Died(process) => self.died(process),
+            Event::Left(wait) => self.waiting.remove(wait),
+            Event::Undelivered { worker, tasks } => self.undelivered(worker, &tasks),
+            Event::Tick => {}
+        }
+        self.serve_stirred();
+        self.plan.writes.extend(self.counters.owed().map(Write::PutNumbers));
+        std::mem::take(&mut self.plan)
     }
 
     /// When an [`Event::Tick`] is owed, should nothing else happen first.
     pub fn deadline(&self) -> Option<Mono> {
-        None
+        if self.unfinished {
+            return Some(self.now.mono);
+        }
+        let ripe = self.ripening.next().map(|at| self.mono_of(at));
+        let all = [self.leases.next(), self.waiting.next(), self.refills.next(), ripe, self.next_sample];
+        all.into_iter().flatten().min()
+    }
+
+    /// Takes a project in.
+    fn open(&mut self, lane: Lane) {
+        let project = &lane.project;
+        self.names.insert(project.definition.name.clone(), project.id);
+        if !project.definition.git_repo.is_empty() {
+            let repository = project.definition.git_repo.to_lowercase();
+            self.repositories.entry(repository).or_default().insert(project.id);
+        }
+        self.lanes.insert(project.id, lane);
+    }
+
+    /// Whether a project has something to hand out, and when it will have more, may have changed.
+    fn list(&mut self, project: ProjectId) {
+        let Some(lane) = self.lanes.get_mut(&project) else { return };
+        let listed = lane.is_ready().then_some(lane.project.definition.priority);
+        if listed != lane.listed {
+            if let Some(before) = lane.listed {
+                self.ready.remove(&(Reverse(before), project));
+            }
+            if let Some(priority) = listed {
+                self.ready.insert((Reverse(priority), project));
+            }
+            lane.listed = listed;
+        }
+        match lane.ripens() {
+            Some(at) if self.ripening.get(project) != Some(at) => self.ripening.set(project, at),
+            Some(_) => {}
+            None => self.ripening.clear(project),
+        }
+    }
+
+    fn tell(&mut self, project: ProjectId, what: What) {
+        self.plan.changes.push(Change { project, what });
     }
 
     /// A worker.
     pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
-        let _ = id;
-        None
+        self.workers.get(&id).map(|member| &member.worker)
     }
 
     /// All workers by number, with how many tasks each has closed.
     pub fn workers(&self) -> impl Iterator<Item = (&Worker, u64)> {
-        std::iter::empty()
+        self.workers.values().map(|member| (&member.worker, member.closed))
     }
 
     /// A project.
     pub fn project(&self, id: ProjectId) -> Option<&Project> {
-        let _ = id;
-        None
+        self.lanes.get(&id).map(|lane| &lane.project)
     }
 
     /// All projects, by name.
     pub fn projects(&self) -> impl Iterator<Item = &Project> {
-        std::iter::empty()
+        self.names.values().filter_map(|id| self.project(*id))
     }
 
     /// The projects whose `git_repo` is this, without regard to case; never those without one.
     pub fn projects_of_repository(&self, repository: &str) -> Vec<ProjectId> {
-        let _ = repository;
-        Vec::new()
+        let found = self.repositories.get(&repository.to_lowercase());
+        found.map(|projects| projects.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Whether this person may do that in a project; nobody but admins may in one that is not there.
@@ -100,8 +221,11 @@ impl Room {
 
     /// Rows of access to a project: accepted first, then pending, each by alias, then by number.
     pub fn access_list(&self, project: ProjectId) -> Vec<(&Worker, Access)> {
-        let _ = project;
-        Vec::new()
+        let Some(project) = self.project(project) else { return Vec::new() };
+        let rows = project.access.iter().filter_map(|(id, access)| Some((self.worker(*id)?, *access)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|(a, his), (b, hers)| (his.pending, &a.alias, a.id).cmp(&(hers.pending, &b.alias, b.id)));
+        rows
     }
 
     /// Managers with a role in a project, by number.
@@ -112,24 +236,24 @@ impl Room {
     /// How many tasks each worker holds in a project, and how many nobody holds (`None`): the most first, at most
     /// `limit` entries, none of them 0.
     pub fn assignees(&self, project: ProjectId, limit: usize) -> Vec<(Option<WorkerId>, u64)> {
-        let _ = (project, limit);
-        Vec::new()
+        let mut entries = self.lanes.get(&project).map(Lane::assignees).unwrap_or_default();
+        entries.sort_by_key(|(worker, count)| (Reverse(*count), *worker));
+        entries.truncate(limit);
+        entries
     }
 
     /// The queue of a project in numbers.
     pub fn count(&self, project: ProjectId, now: Now) -> Sample {
-        let _ = (project, now);
-        Sample::default()
+        self.lanes.get(&project).map(|lane| lane.sample(now.wall)).unwrap_or_default()
     }
 
     /// A task and where it stands.
     pub fn task(&self, id: TaskId) -> Option<(Arc<Task>, Standing)> {
-        let _ = id;
-        None
+        self.lanes.get(&self.places.get(id)?)?.task(id)
     }
 
     /// Tasks of a project with numbers above `after`, by number, as far as `wanted` agrees: at most `limit`, having looked
-    /// at no more than `most`. The second value is where the next page begins, while there may be more.
+    /// at no more than `most`. The second value is the `after` of the next page, where there is one.
     pub fn tasks(
         &self,
         project: ProjectId,
@@ -137,17 +261,24 @@ impl Room {
         (limit, most): (usize, usize),
         wanted: impl Fn(&Task, &Standing) -> bool,
     ) -> (Vec<(Arc<Task>, Standing)>, Option<TaskId>) {
-        let _ = (project, after, limit, most, wanted);
-        (Vec::new(), None)
+        match self.lanes.get(&project) {
+            Some(lane) => lane.page(after, (limit, most), wanted),
+            None => (Vec::new(), None),
+        }
     }
 
     /// How many tasks exist, for metrics.
     pub fn len(&self) -> usize {
-        0
+        self.places.len()
     }
 
     /// Whether no task exists.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many wait for a task, for metrics.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 }

@@ -304,7 +304,7 @@ pub enum Effect {
 pub struct Handed {
     /// What to do.
     pub task: Arc<Task>,
-    /// Where it stood.
+    /// Where it stands now, with the lease.
     pub standing: Standing,
     /// The project, as it was then.
     pub project: Arc<Definition>,
@@ -441,9 +441,9 @@ pub struct Marks {
     pub epoch: u32,
     /// What was submitted before this epoch is gone.
     pub wiped: u32,
-    /// What was FAILED before this epoch is NEW, free, without retries.
+    /// What was FAILED before this epoch is NEW, free, without retries. Votes and the last failure are kept.
     pub reset: u32,
-    /// What was held before this epoch is free.
+    /// What was held before this epoch is free, and else as it was.
     pub reclaimed: u32,
 }
 
