@@ -303,6 +303,7 @@ impl Connected {
                 Arc::new(house::TrackerRoom),
             ],
         });
+        let work = opened.work.clone();
         let mut routes = tracker::routes(opened.work);
         routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
@@ -324,6 +325,7 @@ impl Connected {
             tracing::info!("{}", self.welcome.cgroup.remark);
         }
         let code = self.live(&server, &rooms, &health, &house).await;
+        work.drain();
         server.drain(DRAIN).await;
         // An empty decision is durable when all earlier ones are.
         drop(store.submit(Batch::new()).durable().await);

@@ -1,17 +1,48 @@
-//! The driver: one task owns the machine, hears everything through one mailbox, and carries out its plans.
+//! The driver: one task owns the decisions, hears everything through one mailbox, and carries out its plans.
+//!
+//! ```text
+//!   routes ──ask──┐                    ┌──> store (one batch for what came in at once) ──durable──> answers
+//!   processes ────┼──> step ──> Plan ──┼──> watches (at once; safe to repeat)
+//!   clock ──tick──┘                    └──> bus
+//! ```
+//!
+//! Whoever asks is answered when what was decided for him is on disk, and so is all that was decided before. Two answers
+//! tell of nothing that a crash could take back, and never wait: that there is no task, and that there were too many
+//! requests.
+//!
+//! Who fetches may go at any moment. What he was handed then was never his: either the answer cannot be sent any more, or
+//! it lies unread in the channel; both are noticed, exactly one of them, and the room hears of it.
 //!
 //! **Absent:** decisions. They are the machine's.
 
-use super::machine::{Ask, Room, Verdict};
-use super::model::{Process, ProjectId, Sample};
+mod closing;
+
+use super::events;
+use super::machine::{Ask, Change, Effect, Event, Handed, Plan, Room, Verdict, WaitId, Write};
+use super::model::{Process, ProjectId, TaskId, WorkerId};
+use super::records;
+use super::watch::{self, Watches};
 use crate::auth::Accounts;
-use crate::base::{Bus, Secret};
+use crate::base::{Bus, Mono, Now, Secret, Wall};
 use crate::metrics::Metrics;
-use crate::store::{ReadError, Store};
+use crate::schedule::Clock;
+use crate::store::{Batch, ReadError, Store};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, oneshot};
+
+pub(super) use closing::{Answer, Closing, close};
+
+/// How many messages are heard before what they led to goes to the disk.
+const HEARD_AT_ONCE: usize = 64;
+
+/// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
+/// that becomes a file takes several.
+const TOGETHER: usize = 100;
 
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
@@ -139,6 +170,51 @@ pub struct Handle {
     pub(super) settings: Arc<Settings>,
     /// What the first admin may show instead of being an operator: told in the daemon's log.
     pub(super) code: Secret,
+    pub(super) room: SharedRoom,
+    pub(super) mailbox: UnboundedSender<Message>,
+    /// How many have fetched: each has a number of its own.
+    pub(super) clients: Arc<AtomicU64>,
+    /// The number of the newest log entry.
+    pub(super) newest_log: Arc<Mutex<u64>>,
+    pub(super) wiped: Arc<Wiped>,
+}
+
+/// The room, which only the driver changes. Others look at it between two decisions; nobody keeps it across an await.
+#[derive(Clone)]
+pub(super) struct SharedRoom(Arc<Mutex<Room>>);
+
+impl SharedRoom {
+    pub(super) fn new(room: Room) -> SharedRoom {
+        SharedRoom(Arc::new(Mutex::new(room)))
+    }
+
+    pub(super) fn get(&self) -> MutexGuard<'_, Room> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Projects of whose wiped queues something is left in the store.
+#[derive(Default)]
+pub(super) struct Wiped {
+    projects: Mutex<BTreeSet<ProjectId>>,
+    news: Notify,
+}
+
+impl Wiped {
+    pub(super) fn add(&self, projects: impl IntoIterator<Item = ProjectId>) {
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner).extend(projects);
+        self.news.notify_one();
+    }
+
+    /// Takes one out.
+    pub(super) fn take(&self) -> Option<ProjectId> {
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
+    }
+
+    /// Returns when one was added since.
+    pub(super) async fn added(&self) {
+        self.news.notified().await;
+    }
 }
 
 /// What kept the room from answering.
@@ -155,15 +231,49 @@ pub enum Failed {
     Write(String),
 }
 
+/// The number of one who fetches; never reused while the daemon lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Client(u64);
+
+pub(super) enum Message {
+    Ask(Asked),
+    /// Whoever fetched, and was not answered, has gone.
+    Gone(Client),
+    /// Something that was found out.
+    Event(Event),
+    /// Nobody is to wait any more.
+    Drain,
+}
+
+/// A wish, and where the answer goes.
+pub(super) struct Asked {
+    pub(super) ask: Ask,
+    pub(super) client: Option<Client>,
+    pub(super) answer: oneshot::Sender<Verdict>,
+}
+
 impl Handle {
     /// Asks for something, and answers when the decision is durable. [`Verdict::Waiting`] is never the answer: whoever asks
-    /// to wait gets what became of it, or [`Verdict::Handed`] with nothing as soon as `gone` returns.
+    /// to wait gets what became of it, or [`Verdict::Handed`] with nothing as soon as `gone` returns. Dropping the future
+    /// of a fetch is as good as `gone`; what else was asked for is carried out all the same.
     ///
     /// # Errors
     /// The daemon is ending.
     pub async fn ask(&self, ask: Ask, gone: impl Future<Output = ()> + Send) -> Result<Verdict, Failed> {
-        let _ = (ask, gone);
-        Err(Failed::Gone)
+        let (answer, answered) = oneshot::channel();
+        let Ask::Fetch { worker, wait, .. } = ask else {
+            let asked = Asked { ask, client: None, answer };
+            self.mailbox.send(Message::Ask(asked)).map_err(|_| Failed::Gone)?;
+            return answered.await.map_err(|_| Failed::Gone);
+        };
+        let client = Client(self.clients.fetch_add(1, Ordering::Relaxed));
+        self.mailbox.send(Message::Ask(Asked { ask, client: Some(client), answer })).map_err(|_| Failed::Gone)?;
+        let mut fetching = Fetching { answered: Some(answered), client, worker, mailbox: &self.mailbox };
+        tokio::select! {
+            biased; // what is there is told
+            verdict = fetching.verdict() => verdict,
+            () = gone, if !wait.is_zero() => Ok(Verdict::Handed(Vec::new())),
+        }
     }
 
     /// Looks at the room's present state, which may be ahead of the disk by one flush.
@@ -171,56 +281,112 @@ impl Handle {
     /// # Errors
     /// The daemon is ending.
     pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Room) -> T + Send + 'static) -> Result<T, Failed> {
-        let _ = look;
-        Err(Failed::Gone)
+        if self.mailbox.is_closed() {
+            return Err(Failed::Gone);
+        }
+        Ok(look(&self.room.get()))
     }
 
-    /// The process of this number, if it lives and belongs to `uid`.
+    /// The process of this number, if it lives and belongs to `uid`. Takes some microseconds.
     ///
     /// # Errors
     /// It does not, or the kernel does not tell: a sentence for the worker.
     pub fn process(&self, pid: i32, uid: u32) -> Result<Process, String> {
-        Err(format!("process {pid} of uid {uid} is not there"))
+        watch::prove(pid, uid)
     }
 
-    /// Writes a log entry down, if its level is kept, and to the daemon's own log in any case. Returns once it is on disk.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn log(&self, entry: LogEntry) -> Result<(), Failed> {
-        let _ = entry;
-        Err(Failed::Gone)
+    /// Whoever waits for a task gets none, from now on: the daemon is about to end.
+    pub fn drain(&self) {
+        let _ = self.mailbox.send(Message::Drain); // the driver has ended
     }
+}
 
-    /// Entries of this level with a timestamp above `since`, in the order in which they were written; the newest `limit`
-    /// where there are more.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn logged(&self, level: Level, since: i64, limit: usize) -> Result<Vec<LogEntry>, Failed> {
-        let _ = (level, since, limit);
-        Err(Failed::Gone)
-    }
+/// Somebody who fetches, until he has his answer.
+struct Fetching<'a> {
+    /// None: he has it.
+    answered: Option<oneshot::Receiver<Verdict>>,
+    client: Client,
+    worker: WorkerId,
+    mailbox: &'a UnboundedSender<Message>,
+}
 
-    /// The samples of a project within these Unix seconds, newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn samples(
-        &self,
-        project: ProjectId,
-        within: RangeInclusive<i64>,
-        limit: usize,
-    ) -> Result<Vec<Sample>, Failed> {
-        let _ = (project, within, limit);
-        Err(Failed::Gone)
+impl Fetching<'_> {
+    async fn verdict(&mut self) -> Result<Verdict, Failed> {
+        let Some(answered) = &mut self.answered else { return Err(Failed::Gone) };
+        let verdict = answered.await;
+        self.answered = None;
+        verdict.map_err(|_| Failed::Gone)
     }
+}
+
+impl Drop for Fetching<'_> {
+    /// Gives back what he was handed and did not take. After `close` nothing can arrive any more, so it is either here or
+    /// could not be sent.
+    fn drop(&mut self) {
+        let Some(mut answered) = self.answered.take() else { return };
+        answered.close();
+        let message = match answered.try_recv() {
+            Ok(Verdict::Handed(handed)) if !handed.is_empty() => Message::Event(undelivered(self.worker, &handed)),
+            Ok(_) => return,
+            Err(_) => Message::Gone(self.client),
+        };
+        let _ = self.mailbox.send(message); // the driver has ended
+    }
+}
+
+/// That nobody took them.
+fn undelivered(worker: WorkerId, handed: &[Handed]) -> Event {
+    let tasks: Vec<TaskId> = handed.iter().map(|handed| handed.task.id).collect();
+    Event::Undelivered { worker, tasks }
 }
 
 /// The driver's state.
 pub struct Engine {
-    pub(super) room: Room,
+    pub(super) room: SharedRoom,
     pub(super) tools: Tools,
+    pub(super) mailbox: UnboundedReceiver<Message>,
+    pub(super) own: UnboundedSender<Message>,
+    pub(super) clock: Clock,
+    pub(super) watches: Watches,
+    pub(super) wiped: Arc<Wiped>,
+    pub(super) closing: UnboundedSender<Closing>,
+    /// How many of those are not closed yet.
+    pub(super) open: Arc<AtomicUsize>,
+    /// What was decided since the last batch.
+    pub(super) group: Group,
+    /// Who waits, and for what he is known to the machine.
+    pub(super) waiting: HashMap<WaitId, Waiter>,
+    pub(super) waits: HashMap<Client, WaitId>,
+    pub(super) draining: bool,
+}
+
+/// Decisions on their way to the disk, and who hears of them then.
+#[derive(Default)]
+pub(super) struct Group {
+    batch: Batch,
+    answers: Vec<Answer>,
+    /// Queues that are gone with it.
+    wiped: Vec<ProjectId>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.answers.is_empty()
+    }
+}
+
+/// Somebody who waits for a task.
+pub(super) struct Waiter {
+    client: Option<Client>,
+    answer: oneshot::Sender<Verdict>,
+}
+
+/// Who asked, and how he is answered.
+pub(super) struct Asker {
+    /// Only of a fetch.
+    worker: Option<WorkerId>,
+    client: Option<Client>,
+    answer: oneshot::Sender<Verdict>,
 }
 
 impl Engine {
@@ -228,8 +394,193 @@ impl Engine {
     ///
     /// # Errors
     /// The kernel refuses a timer.
-    pub async fn run(self) -> io::Result<()> {
-        let _ = (self.room, self.tools);
-        std::future::pending().await
+    pub async fn run(mut self) -> io::Result<()> {
+        let mut heard = Vec::with_capacity(HEARD_AT_ONCE);
+        loop {
+            let deadline = self.tick_if_due();
+            self.flush();
+            tokio::select! {
+                biased;
+                count = self.mailbox.recv_many(&mut heard, HEARD_AT_ONCE) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    heard.drain(..).for_each(|message| self.take(message));
+                }
+                fired = self.clock.until(deadline, None) => {
+                    fired?;
+                    self.step(Event::Tick, None);
+                }
+            }
+        }
+    }
+
+    /// A full mailbox must not put off what is due. Answers with what is due next.
+    fn tick_if_due(&mut self) -> Option<Mono> {
+        let deadline = self.room.get().deadline()?;
+        if deadline > Now::read().mono {
+            return Some(deadline);
+        }
+        self.step(Event::Tick, None);
+        self.room.get().deadline()
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Ask(asked) => self.ask(asked),
+            Message::Gone(client) => {
+                if let Some(wait) = self.waits.remove(&client) {
+                    self.waiting.remove(&wait);
+                    self.step(Event::Left(wait), None);
+                }
+            }
+            Message::Event(event) => {
+                if let Event::Died(process) = event {
+                    self.watches.forget(process);
+                }
+                self.step(event, None);
+            }
+            Message::Drain => {
+                self.draining = true;
+                let all: Vec<WaitId> = self.waiting.keys().copied().collect();
+                all.into_iter().for_each(|wait| self.send_away(wait));
+            }
+        }
+    }
+
+    fn ask(&mut self, Asked { ask, client, answer }: Asked) {
+        let worker = match ask {
+            // He has gone before anything was decided for him.
+            Ask::Fetch { .. } if answer.is_closed() => return,
+            Ask::Fetch { worker, .. } => Some(worker),
+            _ => None,
+        };
+        self.step(Event::Asked(ask), Some(Asker { worker, client, answer }));
+    }
+
+    pub(super) fn step(&mut self, event: Event, asker: Option<Asker>) {
+        let now = Now::read();
+        let plan = self.room.get().step(event, now);
+        self.carry_out(plan, now.wall, asker);
+    }
+
+    /// Adds what is to be written to the group, and leaves what must wait for the disk to [`close`].
+    pub(super) fn carry_out(&mut self, plan: Plan, at: Wall, asker: Option<Asker>) {
+        let Plan { verdict, writes, effects, changes } = plan;
+        let writing = writes.len() * records::MOST_PER_WRITE;
+        if self.group.batch.len() + writing > TOGETHER {
+            self.flush();
+        }
+        self.group.wiped.extend(writes.iter().filter_map(wiped_by));
+        records::write(writes, &mut self.group.batch);
+        if let Some(asker) = asker {
+            self.answer(asker, verdict.unwrap_or(Verdict::Accepted), writing > 0);
+        }
+        for effect in effects {
+            self.perform(effect);
+        }
+        for change in changes {
+            self.publish(&change, at);
+        }
+    }
+
+    fn answer(&mut self, Asker { worker, client, answer: to }: Asker, verdict: Verdict, writes: bool) {
+        match verdict {
+            Verdict::Waiting(wait) => {
+                self.waiting.insert(wait, Waiter { client, answer: to });
+                if let Some(client) = client {
+                    self.waits.insert(client, wait);
+                }
+                if self.draining {
+                    self.send_away(wait);
+                }
+            }
+            verdict if tells_nothing(&verdict) => drop(to.send(verdict)), // he has given up waiting
+            verdict => {
+                let answer = Answer { to, verdict, worker };
+                if !writes && self.group.is_empty() && self.open.load(Ordering::Acquire) == 0 {
+                    answer.give(&self.own);
+                } else {
+                    self.group.answers.push(answer);
+                }
+            }
+        }
+    }
+
+    /// He waits no longer, and gets nothing.
+    fn send_away(&mut self, wait: WaitId) {
+        if let Some(waiter) = self.leave(wait) {
+            let _ = waiter.send(Verdict::Handed(Vec::new())); // he has given up waiting
+        }
+        self.step(Event::Left(wait), None);
+    }
+
+    fn leave(&mut self, wait: WaitId) -> Option<oneshot::Sender<Verdict>> {
+        let Waiter { client, answer } = self.waiting.remove(&wait)?;
+        if let Some(client) = client {
+            self.waits.remove(&client);
+        }
+        Some(answer)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Hand(wait, worker, handed) => match self.leave(wait) {
+                Some(to) => {
+                    let answer = Answer { to, verdict: Verdict::Handed(handed), worker: Some(worker) };
+                    self.group.answers.push(answer);
+                }
+                None => {
+                    let _ = self.own.send(Message::Event(undelivered(worker, &handed))); // the driver has ended
+                }
+            },
+            Effect::GiveUp(wait) => {
+                if let Some(to) = self.leave(wait) {
+                    let _ = to.send(Verdict::Handed(Vec::new())); // he has given up himself
+                }
+            }
+            Effect::Watch(process) => self.watches.watch(process),
+            Effect::Unwatch(process) => self.watches.forget(process),
+        }
+    }
+
+    /// Hands the group to the store.
+    pub(super) fn flush(&mut self) {
+        if self.group.is_empty() {
+            return;
+        }
+        let Group { batch, answers, wiped } = std::mem::take(&mut self.group);
+        let ticket = (!batch.is_empty()).then(|| self.tools.store.submit(batch));
+        if !wiped.is_empty() {
+            self.wiped.add(wiped);
+        }
+        self.open.fetch_add(1, Ordering::AcqRel);
+        let _ = self.closing.send(Closing { ticket, answers }); // the runtime is ending
+    }
+
+    fn publish(&self, change: &Change, at: Wall) {
+        let (kind, data) = events::event(change);
+        self.tools.bus.publish(at, kind, change.project.to_string(), None, data);
     }
 }
+
+/// The project whose queue is gone with this.
+fn wiped_by(write: &Write) -> Option<ProjectId> {
+    match write {
+        Write::PutMarks(project, marks) if marks.wiped > 0 && marks.wiped == marks.epoch => Some(*project),
+        _ => None,
+    }
+}
+
+/// Whether a crash could take nothing back of what this says: there is no task, or the bucket is empty, neither of which
+/// is written down. Those who ask again and again are answered so, and cost the disk nothing.
+fn tells_nothing(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Handed(handed) => handed.is_empty(),
+        Verdict::Refused(why) => matches!(why, super::machine::Refusal::TooMany { .. }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

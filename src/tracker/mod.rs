@@ -12,15 +12,18 @@
 //! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`.
 
 mod engine;
+mod events;
 mod import;
+mod journal;
 pub mod machine;
 pub mod model;
 mod records;
 mod retention;
 mod routes;
 mod start;
+mod watch;
 
-pub use engine::{Engine, Handle, HookHash, Level, Registration, Settings, Tools};
+pub use engine::{Engine, Handle, HookHash, Level, LogEntry, Registration, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use retention::keep_bounds;
 pub use start::start;
