@@ -102,6 +102,9 @@ impl<Shared: Clone + Send + Sync + 'static> Draft<Shared> {
 pub enum Access {
     /// Anybody. Also routes of families that know people by credentials of their own: their handlers ask.
     Public,
+    /// Anybody: every request is signed, and its handler checks that. Neither connection nor cookies lend it a right, so
+    /// that the rules on `Host` and `Origin` do not apply.
+    Signed,
     /// Anybody who is known.
     Caller,
     /// Who holds the scope.
@@ -117,7 +120,7 @@ impl Access {
     /// 401 or 403, with what is missing.
     pub fn check(self, caller: &Caller) -> Result<(), Denied> {
         match self {
-            Access::Public => Ok(()),
+            Access::Public | Access::Signed => Ok(()),
             Access::Caller => caller.require_known(),
             Access::Scope(scope) => caller.require(scope),
             Access::Operator => caller.require_operator(),

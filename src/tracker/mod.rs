@@ -11,17 +11,30 @@
 //!
 //! Clients of the task_tracker of 2019 speak to it unchanged, at `/` and `/api`.
 
+mod access;
+mod answer;
 mod engine;
 mod events;
 mod import;
 mod journal;
+mod logs;
 pub mod machine;
+mod managers;
 pub mod model;
+mod monitoring;
+mod numbers;
+mod people;
+mod projects;
+mod queue;
 mod records;
 mod retention;
 mod routes;
 mod start;
+mod tasks;
 mod watch;
+mod webhook;
+mod wire;
+mod workers;
 
 pub use engine::{Engine, Handle, HookHash, Level, LogEntry, Registration, Settings, Tools};
 pub use records::{TABLES, rules};
