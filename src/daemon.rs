@@ -90,7 +90,8 @@ impl Arguments {
 
 /// All kinds of records, of every room.
 pub fn tables() -> Vec<Table> {
-    auth::tokens::TABLES.into_iter().chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).collect()
+    let known = auth::tokens::TABLES.into_iter().chain(auth::accounts::TABLES);
+    known.chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).collect()
 }
 
 /// How the store of this configuration is opened.

@@ -31,7 +31,7 @@ pub struct Services {
     pub store: Store,
     /// The kinds of records that an export shows: those the store was opened with.
     pub tables: Vec<Table>,
-    /// Where it announces what happened to tokens.
+    /// Where it announces what happened to tokens and accounts.
     pub bus: Bus,
     /// The daemon.
     pub house: Arc<dyn House>,
@@ -80,6 +80,14 @@ impl Handle {
 
     pub(super) fn store(&self) -> &Store {
         &self.0.services.store
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.0.services.accounts
+    }
+
+    pub(super) fn bus(&self) -> &Bus {
+        &self.0.services.bus
     }
 
     pub(super) fn list_tokens(&self, by: &Caller) -> Result<Vec<Token>, Denied> {

@@ -4,6 +4,8 @@
 //! | --- | --- | --- |
 //! | `GET status` | known callers | version, uptime; for operators also processes, listeners, store, cgroup |
 //! | `GET tokens`, `POST tokens`, `DELETE tokens/{id}` | users: their own; operators: all | see [`crate::auth::tokens`] |
+//! | `GET accounts`, `POST accounts`, `GET`, `PATCH`, `DELETE accounts/{name}` | operators | see [`crate::auth::accounts`] |
+//! | `PUT accounts/{name}/password`, `DELETE accounts/{name}/sessions` | operators | both end its sessions |
 //! | `GET audit` | operators | the newest lines of the audit log |
 //! | `GET backup`, `GET export` | operators | the store as one file; as JSON lines, secrets masked |
 //! | `POST check` | operators | checksums, references, files: what is not as it should be |
@@ -11,12 +13,13 @@
 //! | `POST upgrade`, `POST stop` | operators | the daemon itself |
 //! | `GET why/{name}` | known callers | the chain of causes, asked of every room |
 //!
-//! The room decides nothing: it asks the store, the tokens, the audit log, and by the traits of `house.rs` the daemon
-//! and the rooms. Reading through the whole store (backup, export, check) is done one at a time.
+//! The room decides nothing: it asks the store, the tokens, the accounts, the audit log, and by the traits of `house.rs`
+//! the daemon and the rooms. Reading through the whole store (backup, export, check) is done one at a time.
 //!
-//! **Absent:** records, state, a task of its own; accounts, which come with the families that have them; `restore`,
-//! which needs the daemon to be down.
+//! **Absent:** records, state, a task of its own; signing in, which is each family's; `restore`, which needs the daemon to
+//! be down.
 
+mod accounts;
 mod engine;
 mod house;
 mod routes;

@@ -1,5 +1,6 @@
 //! `/hostler/v1/…`: path → right → [`Handle`] → answer.
 
+use super::accounts;
 use super::engine::{Handle, Out, UpkeepError};
 use super::wire::{self, AuditOut, CheckOut, StatusOut, TokenIn, TokenOut, TokensOut, UpgradeIn, WhyOut};
 use crate::auth::audit::Filter;
@@ -19,7 +20,7 @@ const AUDIT_MOST: usize = 10_000;
 pub fn routes(handle: Handle) -> Vec<Route> {
     let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
     let route = |what, access, doc| Draft::new(&handle, Family::Own, what, access, doc);
-    vec![
+    let mut routes = vec![
         route((get.clone(), "/hostler/v1/status"), Access::Caller, STATUS).with(status),
         route((get.clone(), "/hostler/v1/tokens"), Access::Caller, TOKENS).with(tokens),
         route((post.clone(), "/hostler/v1/tokens"), Access::Caller, MINT).with(mint),
@@ -32,7 +33,9 @@ pub fn routes(handle: Handle) -> Vec<Route> {
         route((post.clone(), "/hostler/v1/upgrade"), Access::Operator, UPGRADE).with(upgrade),
         route((post, "/hostler/v1/stop"), Access::Operator, STOP).with(stop),
         route((get, "/hostler/v1/why/{name}"), Access::Caller, WHY).with(why),
-    ]
+    ];
+    routes.extend(accounts::routes(&handle));
+    routes
 }
 
 const STATUS: Doc = Doc {
@@ -220,7 +223,7 @@ async fn why(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     Ok(Reply::json(&WhyOut { name, answers }))
 }
 
-fn bad(why: impl Into<String>) -> Failure {
+pub(super) fn bad(why: impl Into<String>) -> Failure {
     Failure::public(ErrorStatus::BAD_REQUEST, "bad_request", why)
 }
 

@@ -4,7 +4,7 @@ use super::stream::{AHEAD, PIECE, stream};
 use super::*;
 use crate::auth::audit::{self, Audit};
 use crate::auth::tokens::{self, Ask, Tokens};
-use crate::auth::{Accounts, Caller, Gate, Local, Scope, Transport};
+use crate::auth::{Accounts, Caller, Gate, Local, Scope, Transport, accounts};
 use crate::base::{Bus, Now, Wall};
 use crate::http::{self, Bound, Health, Server, State};
 use crate::metrics::Metrics;
@@ -76,18 +76,18 @@ impl Room for Things {
 }
 
 /// A server with this room, and ways to ask it.
-struct World {
+pub(super) struct World {
     address: SocketAddr,
     operator: String,
     asked: Arc<Asked>,
-    handle: Handle,
+    pub(super) handle: Handle,
     _dir: tempfile::TempDir,
     _server: Server,
 }
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum As<'a> {
+pub(super) enum As<'a> {
     Operator,
     User,
     Nobody,
@@ -102,9 +102,9 @@ fn user() -> u32 {
 }
 
 impl World {
-    async fn new() -> World {
+    pub(super) async fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
-        let tables = tokens::TABLES.to_vec();
+        let tables: Vec<_> = tokens::TABLES.into_iter().chain(accounts::TABLES).collect();
         let settings = store::Settings { tables: tables.clone(), reserve_bytes: 0, ..store::Settings::new(dir.path()) };
         let (store, bus) = (Store::open(settings).unwrap(), Bus::new(Wall::UNIX_EPOCH));
         let tokens = Tokens::load(store.clone()).unwrap();
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// Sends a request over a connection of its own; the answer's status and body.
-    async fn send(&self, who: As<'_>, method: Method, path: &str, body: Value) -> (StatusCode, Bytes) {
+    pub(super) async fn send(&self, who: As<'_>, method: Method, path: &str, body: Value) -> (StatusCode, Bytes) {
         let address = self.address;
         let connect = move || {
             setfsuid(Uid::from_raw(user()));
@@ -165,16 +165,16 @@ impl World {
         (answer.status(), answer.into_body().collect().await.unwrap().to_bytes())
     }
 
-    async fn json(&self, who: As<'_>, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn json(&self, who: As<'_>, method: Method, path: &str, body: Value) -> (u16, Value) {
         let (status, body) = self.send(who, method, path, body).await;
         (status.as_u16(), if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
     }
 
-    async fn get(&self, who: As<'_>, path: &str) -> (u16, Value) {
+    pub(super) async fn get(&self, who: As<'_>, path: &str) -> (u16, Value) {
         self.json(who, Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, who: As<'_>, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn post(&self, who: As<'_>, path: &str, body: Value) -> (u16, Value) {
         self.json(who, Method::POST, path, body).await
     }
 }

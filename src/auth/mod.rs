@@ -17,8 +17,10 @@
 //! Rights are asked of the [`Caller`]: a scope ([`Caller::require`]), and whose things may be touched
 //! ([`Caller::may_touch`]). Rooms never look at uids of their own accord.
 //!
-//! **Absent:** routes; passwords and sessions, which belong to the accounts of the other families; the rules on `Host`
-//! and `Origin`, which the HTTP room applies where [`Caller::is_ambient`].
+//! Beside them there are [`Accounts`], with passwords and sessions. No account is a [`Caller`]: the families that know
+//! their clients by name ask them in their own handlers, each for its own rights.
+//!
+//! **Absent:** routes; the rules on `Host` and `Origin`, which the HTTP room applies where [`Caller::is_ambient`].
 
 pub mod accounts;
 pub mod audit;

@@ -8,8 +8,9 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, apply, backup, check, compact, completions, dag, doctor, events, export, import, list, logs, man, probe,
-    project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade, wait, why, worker,
+    Session, account, apply, backup, check, compact, completions, dag, doctor, events, export, import, list, logs, man,
+    probe, project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade, wait, why,
+    worker,
 };
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -79,6 +80,7 @@ enum Verb {
     Import(import::Import),
     Events(events::Events),
     Token(token::Token),
+    Account(account::Account),
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -242,6 +244,7 @@ impl Errand {
             Verb::Import(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,
+            Verb::Account(verb) => verb.run(at).await,
             Verb::Doctor(verb) => verb.run(at).await,
             Verb::Backup(verb) => verb.run(at).await,
             Verb::Export(verb) => verb.run(at).await,

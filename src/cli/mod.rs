@@ -13,6 +13,7 @@
 //! **Absent:** decisions about tasks (the daemon takes them), the store, threads while parsing, polling: who waits
 //! listens to `/events`.
 
+mod account;
 mod apply;
 mod args;
 mod backup;
@@ -32,6 +33,7 @@ mod logs;
 mod man;
 mod offline;
 mod out;
+mod password;
 mod place;
 mod probe;
 mod project;

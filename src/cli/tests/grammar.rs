@@ -28,8 +28,8 @@ fn the_grammar_holds_together() {
 fn every_verb_explains_itself_with_examples() {
     let mut whole = grammar();
     whole.build();
-    let dag = whole.find_subcommand("dag").expect("the verb").get_subcommands();
-    let verbs = whole.get_subcommands().chain(dag);
+    let families = ["dag", "account"].map(|verb| whole.find_subcommand(verb).expect("the verb").get_subcommands());
+    let verbs = whole.get_subcommands().chain(families.into_iter().flatten());
     for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         let help = verb.clone().render_help().to_string();
         assert!(help.contains("Example"), "`{} --help` has no examples", verb.get_name());
@@ -61,6 +61,7 @@ fn the_verbs_at_a_glance() {
         dag          Run graphs of commands: submit, watch, mend, draw, schedule them
         events       Show what happens, as it happens
         token        Create, list and revoke tokens
+        account      Make, list, change and remove accounts
         doctor       Look for what is not as it should be
         backup       Save everything the daemon keeps into one file, while it runs
         restore      Put a backup in place of the data of a stopped daemon

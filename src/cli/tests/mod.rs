@@ -1,5 +1,6 @@
 //! The command line against a scripted daemon: what it asks, what it says, how it ends.
 
+mod account;
 mod dag;
 mod fake;
 mod grammar;
