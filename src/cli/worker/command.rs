@@ -204,20 +204,34 @@ async fn feed(mut to: pipe::Sender, bytes: &[u8]) {
     let _ = to.write_all(bytes).await;
 }
 
-/// Passes a stream on until its end, and remembers the end of it.
+/// Passes a stream on until its end, and remembers the end of it. Lines go on whole: several commands, and the two
+/// streams of each, may end up in one log.
 async fn pass<W: Write + Send + 'static>(mut from: pipe::Receiver, tail: &mut Tail, to: fn() -> W) {
     let mut buffer = vec![0; PIECE];
+    let mut begun = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let piece = buffer.get(..length).unwrap_or_default().to_vec();
-        tail.push(&piece);
-        // A reader of ours that is slow holds up the command, as it would without us, and nothing else.
-        let write = move || {
-            let mut to = to();
-            to.write_all(&piece).and_then(|()| to.flush())
+        let piece = buffer.get(..length).unwrap_or_default();
+        tail.push(piece);
+        begun.extend_from_slice(piece);
+        let whole = match begun.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if begun.len() >= PIECE => begun.len(),
+            None => continue,
         };
-        // Nobody may read it: the log still has it.
-        let _ = tokio::task::spawn_blocking(write).await;
+        let rest = begun.split_off(whole);
+        write(std::mem::replace(&mut begun, rest), to).await;
     }
+    write(begun, to).await;
+}
+
+/// A reader of ours that is slow holds up the command, as it would without us, and nothing else.
+async fn write<W: Write + Send + 'static>(bytes: Vec<u8>, to: fn() -> W) {
+    let write = move || {
+        let mut to = to();
+        to.write_all(&bytes).and_then(|()| to.flush())
+    };
+    // Nobody may read it: the log still has it.
+    let _ = tokio::task::spawn_blocking(write).await;
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(in crate::cli) struct Identity {
     /// Its number.
     pub(in crate::cli) id: u32,
     /// What it calls itself.
+    #[serde(default)]
     pub(in crate::cli) alias: String,
     /// 32 bytes in base64.
     secret: String,

@@ -45,6 +45,8 @@ pub(super) struct Plan {
 struct Task {
     id: u64,
     recipe: String,
+    /// What the project is called now; nothing where it is not said.
+    project: Option<String>,
     retries: u64,
     /// Seconds it may be held; 0: it does not say.
     lease: i64,
@@ -55,6 +57,7 @@ impl Task {
         Some(Task {
             id: task.get("id")?.as_u64()?,
             recipe: task.get("recipe")?.as_str()?.to_owned(),
+            project: task.get("project").and_then(|project| project.get("name")?.as_str()).map(str::to_owned),
             retries: task.get("retries").and_then(Value::as_u64).unwrap_or(0),
             lease: task.get("max_assign_time").and_then(Value::as_i64).unwrap_or(0),
         })
@@ -89,12 +92,12 @@ struct Secret {
 /// Waits for a task, with the project's secret as it is now. Safe to drop: a task on its way goes back.
 async fn next(service: &mut Service, secret: &mut Secret) -> Result<Task, Problem> {
     let mut pauses = Pauses::new(HELD, LONGEST_HELD);
-    let mut held = String::new();
+    let (mut held, mut renewed) = (String::new(), false);
     loop {
         if secret.at.is_none_or(|at| at.elapsed() > SECRET_FOR) {
             (secret.text, secret.at) = (service.secret().await?, Some(Instant::now()));
             if secret.text.is_none() && !service.project.public {
-                access::obtain(service).await?;
+                access::obtain(service, false).await?;
                 secret.at = None;
                 continue;
             }
@@ -108,9 +111,14 @@ async fn next(service: &mut Service, secret: &mut Secret) -> Result<Task, Proble
             Fetched::Later(pause) => sleep(pause).await,
             Fetched::Unknown => {
                 tell(&format!("the daemon does not know worker {} any more: registering a new one", who.id));
+                // Once is a daemon that was set up anew; more often is something that only time can mend.
+                if std::mem::replace(&mut renewed, true) {
+                    sleep(pauses.grow()).await;
+                }
                 service.renew(&who).await?;
-                access::obtain(service).await?;
+                access::obtain(service, true).await?;
                 secret.at = None;
+                continue;
             }
             Fetched::Held(why) => {
                 if held != why {
@@ -175,11 +183,12 @@ fn environment(service: &Service, task: &Task, secret: &Secret) -> Vec<(&'static
     let fits = |text: &str| text.len() <= VARIABLE && !text.contains('\0');
     let recipe = Some(task.recipe.clone()).filter(|recipe| fits(recipe));
     let secret = secret.text.clone().unwrap_or_default();
+    let name = task.project.clone().unwrap_or_else(|| service.project.name.clone());
     vec![
         ("TASK_ID", Some(task.id.to_string())),
         ("TASK_RETRIES", Some(task.retries.to_string())),
         ("TASK_RECIPE", recipe),
-        ("PROJECT_NAME", Some(service.project.name.clone()).filter(|name| fits(name))),
+        ("PROJECT_NAME", Some(name).filter(|name| fits(name))),
         ("PROJECT_SECRET", Some(secret).filter(|secret| fits(secret))),
     ]
 }

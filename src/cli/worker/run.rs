@@ -101,7 +101,7 @@ impl Run {
             None => nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         };
         let mut service = Service::open(client.another(), Store { file, alias }, project).await?;
-        access::obtain(&mut service).await?;
+        access::obtain(&mut service, true).await?;
         Ok(service)
     }
 }
