@@ -44,7 +44,6 @@ impl Buckets {
         if tokens == 0 {
             return;
         }
-        #[expect(clippy::cast_precision_loss, reason = "no ask has more than 2^53 tasks")]
         let tokens = tokens as f64;
         if let Some(rate) = limit.rate.limit() {
             self.shared = self.shared.max(now) + refill(tokens, rate);
@@ -71,7 +70,6 @@ fn refill(tokens: f64, rate: f64) -> Duration {
     if seconds >= LONGEST.as_secs_f64() {
         return LONGEST;
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a hundred years")]
     let nanos = (seconds * 1e9) as u64;
     Duration::from_nanos(nanos)
 }

@@ -9,8 +9,14 @@ use std::collections::BTreeMap;
 /// Small enough that a page with one task left does not matter.
 const PAGE: usize = 64;
 
-/// The projects of 64 neighbours; 0: no such task.
-type Page = [u32; PAGE];
+/// The projects of 64 neighbours.
+#[derive(Debug)]
+struct Page {
+    /// 0: no such task.
+    slots: [u32; PAGE],
+    /// How many are not 0.
+    used: usize,
+}
 
 /// The project of each task.
 #[derive(Debug, Default)]
@@ -28,16 +34,18 @@ impl Places {
     /// The project of a task.
     pub(super) fn get(&self, task: TaskId) -> Option<ProjectId> {
         let (page, slot) = split(task);
-        let project = *self.pages.get(&page)?.get(slot)?;
+        let project = *self.pages.get(&page)?.slots.get(slot)?;
         (project != 0).then_some(ProjectId(project))
     }
 
     /// A task is in that project.
     pub(super) fn set(&mut self, task: TaskId, project: ProjectId) {
         let (page, slot) = split(task);
-        let page = self.pages.entry(page).or_insert_with(|| Box::new([0; PAGE]));
-        if let Some(place) = page.get_mut(slot) {
-            self.count += usize::from(*place == 0);
+        let page = self.pages.entry(page).or_insert_with(|| Box::new(Page { slots: [0; PAGE], used: 0 }));
+        if let Some(place) = page.slots.get_mut(slot) {
+            let new = usize::from(*place == 0);
+            page.used += new;
+            self.count += new;
             *place = project.0;
         }
     }
@@ -46,10 +54,12 @@ impl Places {
     pub(super) fn clear(&mut self, task: TaskId) {
         let (number, slot) = split(task);
         let Some(page) = self.pages.get_mut(&number) else { return };
-        let Some(place) = page.get_mut(slot) else { return };
-        self.count -= usize::from(*place != 0);
+        let Some(place) = page.slots.get_mut(slot) else { return };
+        let gone = usize::from(*place != 0);
         *place = 0;
-        if page.iter().all(|place| *place == 0) {
+        page.used -= gone;
+        self.count -= gone;
+        if page.used == 0 {
             self.pages.remove(&number);
         }
     }

@@ -4,11 +4,11 @@
 //! a project opens, a right is granted, a bucket refills) stirs its project, and before the step ends those who wait for
 //! it are asked in their order, until nothing is left.
 
+use super::lane::Lane;
 use super::words::From;
 use super::{Effect, Room, WaitId};
 use crate::base::{Mono, Timers};
 use crate::tracker::model::{Process, ProjectId, WorkerId};
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
@@ -81,12 +81,14 @@ impl Waiting {
         self.all.len()
     }
 
-    /// The next after `last` who may be content with a task of this project.
-    fn after(&self, project: ProjectId, last: WaitId, any: bool) -> Option<WaitId> {
-        let beyond = (Bound::Excluded(last), Bound::Unbounded);
-        let here = self.of_project.get(&project).and_then(|waits| waits.range(beyond).next());
-        let anywhere = if any { self.any.range(beyond).next() } else { None };
-        here.into_iter().chain(anywhere).min().copied()
+    /// The next after `last` who wait for this project, or for any.
+    fn after(&self, last: WaitId, project: Option<ProjectId>) -> Option<(WaitId, Option<ProjectId>)> {
+        let waits = match project {
+            Some(project) => self.of_project.get(&project)?,
+            None => &self.any,
+        };
+        let next = waits.range((Bound::Excluded(last), Bound::Unbounded)).next()?;
+        Some((*next, project))
     }
 
     /// Those of one worker who may be content with a task of this project, or of any.
@@ -118,43 +120,50 @@ impl Room {
         }
     }
 
-    /// Whoever waits for something that may be had now gets it.
+    /// Whoever waits for something that may be had now gets it, those first who have waited longest.
     pub(super) fn serve_stirred(&mut self) {
-        let stirred = std::mem::take(&mut self.stirred);
-        let ready = |id: &ProjectId| self.lanes.get(id).filter(|lane| lane.is_ready());
-        let mut order: Vec<_> = stirred
-            .iter()
-            .filter_map(|id| ready(id).map(|lane| (Reverse(lane.project.definition.priority), *id)))
-            .collect();
-        order.sort_unstable();
-        for (_, project) in order {
-            self.serve(project);
-        }
-    }
-
-    fn serve(&mut self, project: ProjectId) {
-        let mut last = WaitId(0);
-        loop {
-            let Some(lane) = self.lanes.get(&project).filter(|lane| lane.is_ready()) else { return };
-            // Those who wait for this project have paid; for the others its bucket has to be open.
-            let delay = lane.assign.shared_delay(&lane.project.definition.assign, self.now.mono);
-            if !delay.is_zero() {
-                self.refill_at(project, self.now.mono + delay);
+        let mut stirred: Vec<_> = std::mem::take(&mut self.stirred).into_iter().collect();
+        let mut line: BTreeSet<_> =
+            stirred.iter().filter_map(|project| self.waiting.after(WaitId(0), Some(*project))).collect();
+        line.extend(self.waiting.after(WaitId(0), None));
+        while let Some((id, from)) = line.pop_first() {
+            stirred.retain(|project| self.lanes.get(project).is_some_and(Lane::is_ready));
+            let goes_on = match from {
+                Some(project) => stirred.contains(&project),
+                None => self.some_are_open(&stirred),
+            };
+            if goes_on {
+                self.serve_one(id, from, &stirred);
+                line.extend(self.waiting.after(id, from));
             }
-            let Some(next) = self.waiting.after(project, last, delay.is_zero()) else { return };
-            last = next;
-            self.serve_one(next, project);
         }
     }
 
-    /// Hands what there is to one who waits, if he may have a task of this project.
-    fn serve_one(&mut self, id: WaitId, project: ProjectId) {
-        let Some(waiter) = self.waiting.all.get(&id).copied() else { return };
-        let paused = self.workers.get(&waiter.worker).is_none_or(|member| member.worker.paused);
-        if paused || self.lanes.get(&project).is_none_or(|lane| lane.first_for(waiter.worker).is_none()) {
-            return;
+    /// Whether the bucket of one of these has a token: those who wait for any project have not paid yet.
+    fn some_are_open(&mut self, projects: &[ProjectId]) -> bool {
+        let mut open = false;
+        for project in projects {
+            let Some(lane) = self.lanes.get(project) else { continue };
+            let delay = lane.assign.shared_delay(&lane.project.definition.assign, self.now.mono);
+            open |= delay.is_zero();
+            if !delay.is_zero() {
+                self.refill_at(*project, self.now.mono + delay);
+            }
         }
-        self.serve_waiter(id, waiter);
+        open
+    }
+
+    /// Hands what there is to one who waits, if one of these projects has something for him.
+    fn serve_one(&mut self, id: WaitId, from: Option<ProjectId>, stirred: &[ProjectId]) {
+        let Some(waiter) = self.waiting.all.get(&id).copied() else { return };
+        let has_some = |project: &ProjectId| {
+            let fits = from.is_none_or(|from| from == *project);
+            fits && self.lanes.get(project).is_some_and(|lane| lane.first_for(waiter.worker).is_some())
+        };
+        let paused = self.workers.get(&waiter.worker).is_none_or(|member| member.worker.paused);
+        if !paused && stirred.iter().any(has_some) {
+            self.serve_waiter(id, waiter);
+        }
     }
 
     fn serve_waiter(&mut self, id: WaitId, waiter: Waiter) {
