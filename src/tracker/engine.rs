@@ -19,7 +19,7 @@ mod closing;
 
 use super::events;
 use super::machine::{Ask, Change, Effect, Event, Handed, Plan, Room, Verdict, WaitId, Write};
-use super::model::{Process, ProjectId, TaskId, WorkerId};
+use super::model::{ManagerId, Process, ProjectId, TaskId, WorkerId};
 use super::records;
 use super::watch::{self, Watches};
 use crate::auth::Accounts;
@@ -346,6 +346,8 @@ pub struct Engine {
     pub(super) tools: Tools,
     pub(super) mailbox: UnboundedReceiver<Message>,
     pub(super) own: UnboundedSender<Message>,
+    /// Accounts that are gone.
+    pub(super) removed: UnboundedReceiver<u32>,
     pub(super) clock: Clock,
     pub(super) watches: Watches,
     pub(super) wiped: Arc<Wiped>,
@@ -399,6 +401,9 @@ impl Engine {
         loop {
             let deadline = self.tick_if_due();
             self.flush();
+            // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
+            // but for hearing so.
+            let clock_set = deadline.map(|_| Wall::MAX_UTC);
             tokio::select! {
                 biased;
                 count = self.mailbox.recv_many(&mut heard, HEARD_AT_ONCE) => {
@@ -407,7 +412,10 @@ impl Engine {
                     }
                     heard.drain(..).for_each(|message| self.take(message));
                 }
-                fired = self.clock.until(deadline, None) => {
+                Some(account) = self.removed.recv() => {
+                    self.step(Event::Asked(Ask::ForgetManager(ManagerId(account))), None);
+                }
+                fired = self.clock.until(deadline, clock_set) => {
                     fired?;
                     self.step(Event::Tick, None);
                 }
@@ -583,4 +591,4 @@ fn tells_nothing(verdict: &Verdict) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

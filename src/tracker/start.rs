@@ -32,6 +32,8 @@ pub async fn start(tools: Tools, settings: Settings) -> io::Result<(Handle, Engi
     let read = tokio::task::spawn_blocking(move || read_back(&reader, restored, machine));
     let Read { room, plan, wiped, newest_log } = read.await.map_err(io::Error::other)??;
 
+    // From here on; who went before is looked for below.
+    let removed = tools.accounts.watch_removed();
     let (own, mailbox) = unbounded_channel();
     let (closing, closed) = unbounded_channel();
     let open = Arc::new(AtomicUsize::new(0));
@@ -51,6 +53,7 @@ pub async fn start(tools: Tools, settings: Settings) -> io::Result<(Handle, Engi
         room: handle.room.clone(),
         tools: handle.tools.clone(),
         mailbox,
+        removed,
         clock: Clock::new()?,
         watches: Watches::new(own.clone()),
         wiped: handle.wiped.clone(),

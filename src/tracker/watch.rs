@@ -45,7 +45,8 @@ pub(super) fn prove(pid: i32, uid: u32) -> Result<Process, String> {
 }
 
 fn open(pid: i32) -> rustix::io::Result<OwnedFd> {
-    let pid = Pid::from_raw(pid).filter(|pid| pid.as_raw_nonzero().get() > 0).ok_or(rustix::io::Errno::INVAL)?;
+    // A negative one is no number that `Pid` would take.
+    let pid = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw).ok_or(rustix::io::Errno::INVAL)?;
     pidfd_open(pid, PidfdFlags::NONBLOCK)
 }
 
@@ -114,11 +115,6 @@ impl Watches {
         if let Some(watch) = self.watched.remove(&process) {
             watch.abort();
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.watched.len()
     }
 }
 

@@ -146,7 +146,7 @@ impl Accounts {
                 (piece.collect(), self.0.store.submit(batch))
             };
             let durable = ticket.durable().await;
-            became.extend(piece.into_iter().map(|one| Ok(one.and(durable.clone().map_err(AccountError::from))?)));
+            became.extend(piece.into_iter().map(|one| one.and(durable.clone().map_err(AccountError::from))));
         }
         became
     }

@@ -130,7 +130,6 @@ fn now(standing: Standing, marks: Marks) -> model::Standing {
     if epoch < marks.reset && standing.status == Status::Failed {
         standing.status = Status::New;
         standing.retries = 0;
-        standing.failing = None;
     }
     if epoch < marks.reclaimed {
         standing.lease = None;

@@ -219,7 +219,7 @@ fn tasks_of_several_projects_keep_apart() {
     ];
     writes.push(Write::PutStanding(other, TaskId(2), Box::new(failed()), 0));
     let found = read(&with_project(writes));
-    let reset = Standing { votes: votes(), ..Standing::default() };
+    let reset = Standing { status: Status::New, retries: 0, ..failed() };
     assert_eq!(found.tasks, [(task(3), failed()), (foreign, reset)]);
 }
 
@@ -254,7 +254,7 @@ fn resetting_changes_what_had_failed_before() {
         Write::PutMarks(PROJECT, Marks { epoch: 3, reset: 3, ..Marks::default() }),
     ]);
     let found = load(&store.reader()).unwrap();
-    let reset = Standing { votes: votes(), ..Standing::default() };
+    let reset = Standing { status: Status::New, retries: 0, ..failed() };
     let expected = [(task(1), reset), (task(2), failed()), (task(3), held()), (task(4), retried)];
     assert_eq!(found.stored.tasks, expected);
     assert!(found.wiped.is_empty());
