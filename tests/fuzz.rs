@@ -1,6 +1,8 @@
 //! The bodies of the fuzz targets in `tests/fuzz/`, fed with their seeds and thousands of mutations of them. The choice is
 //! fixed, so that what fails once fails again.
 
+#[path = "fuzz/bodies.rs"]
+mod bodies;
 #[path = "fuzz/specification.rs"]
 mod specification;
 
@@ -79,19 +81,29 @@ fn mutated(text: &mut Vec<u8>, seeds: &[Vec<u8>], numbers: &mut Numbers) {
     }
 }
 
-#[test]
-fn specifications() {
-    let seeds = seeds("specification");
+/// Feeds the seeds, and so many mutations of them.
+fn mutations(target: &str, rounds: usize, feed: impl Fn(&[u8]) + panic::RefUnwindSafe) {
+    let seeds = seeds(target);
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     for seed in &seeds {
-        specification::feed(seed);
+        feed(seed);
     }
-    for round in 0..6_000 {
+    for round in 0..rounds {
         let mut text = seeds[round % seeds.len()].clone();
         for _ in 0..=numbers.below(4) {
             mutated(&mut text, &seeds, &mut numbers);
         }
-        let fed = panic::catch_unwind(|| specification::feed(&text));
+        let fed = panic::catch_unwind(|| feed(&text));
         assert!(fed.is_ok(), "round {round}: {}", text.escape_ascii());
     }
+}
+
+#[test]
+fn specifications() {
+    mutations("specification", 6_000, specification::feed);
+}
+
+#[test]
+fn bodies_of_the_tracker() {
+    mutations("bodies", 20_000, bodies::feed);
 }

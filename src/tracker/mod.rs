@@ -33,7 +33,7 @@ mod start;
 mod tasks;
 mod watch;
 mod webhook;
-mod wire;
+pub mod wire;
 mod workers;
 
 pub use engine::{Engine, Handle, HookHash, Level, LogEntry, Registration, Settings, Tools};

@@ -95,6 +95,12 @@ async fn another_origin_changes_nothing() {
     assert_eq!(public.status, 403, "also where anybody may");
     let worker = ["Origin: http://evil.example", "X-Worker-Id: 1", "X-Secret: x", "Via: 1.1 x"];
     assert_eq!(world.send("POST", "/task/submit", &worker, "{}").await.status, 200, "a secret header proves intent");
+    let hook = ["Host: git.example", "Origin: http://evil.example", "Cookie: a=b"];
+    assert_eq!(
+        world.send("POST", "/git/receivehook", &hook, "{}").await.status,
+        200,
+        "nothing is lent to what is signed"
+    );
 }
 
 #[tokio::test]

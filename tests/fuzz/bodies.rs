@@ -1,0 +1,59 @@
+//! What must hold for any bytes that a client of the tracker sends: reading them ends in an answer, only JSON objects and
+//! `null` are read, and what is accepted keeps to the rules of what is stored.
+
+use hostler::base::Wall;
+use hostler::tracker::model::NewTask;
+use hostler::tracker::wire::asked::{
+    Bulk, Extend, Fault, Hook, LogBody, Login, ProjectBody, Release, RequestAccess, SetRole, Submit, Wanted,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Does everything with these bytes that a client can have done with them. Panics if it is wrong.
+pub fn feed(data: &[u8]) {
+    if let Some(submit) = read::<Submit>(data) {
+        task(submit.check());
+    }
+    if let Some(bulk) = read::<Bulk>(data) {
+        assert!(bulk.requests.fault.is_none() || bulk.requests.tasks.is_empty());
+        bulk.requests.tasks.into_iter().for_each(|wanted| task(Ok(wanted)));
+    }
+    if let Some(project) = read::<ProjectBody>(data)
+        && project.is_valid()
+        && let Ok(definition) = project.definition()
+    {
+        assert!(!definition.name.is_empty() && !definition.name.contains('\0') && definition.priority >= 0);
+        assert!(!(definition.public && definition.hidden));
+        assert!(definition.assign.burst >= 1.0 && definition.submit.burst >= 1.0);
+        assert!(definition.assign.rate.wire() > 0.0 && definition.submit.rate.wire() > 0.0);
+    }
+    if let Some(hook) = read::<Hook>(data) {
+        assert!(!hook.after.contains('\0'));
+    }
+    if let Some(entry) = read::<LogBody>(data) {
+        assert!(!entry.scope.contains('\0') && !entry.message.contains('\0'));
+    }
+    read::<Release>(data);
+    read::<Extend>(data);
+    read::<SetRole>(data);
+    read::<RequestAccess>(data);
+    read::<Login>(data);
+}
+
+fn read<T: DeserializeOwned>(data: &[u8]) -> Option<T> {
+    let body = serde_json::from_slice(data).ok()?;
+    // Strings that are skipped may hold halves of characters, and numbers that are skipped may be too large: neither is
+    // a value of the library's own.
+    if let Ok(json) = serde_json::from_slice::<Value>(data) {
+        assert!(json.is_object() || json.is_null(), "{json}");
+    }
+    Some(body)
+}
+
+fn task(checked: Result<Wanted, Fault>) {
+    let Ok(wanted) = checked else { return };
+    assert_ne!(wanted.project, 0);
+    let NewTask { recipe, max_retries, verification_count, .. } = wanted.at(Wall::UNIX_EPOCH);
+    assert!(!recipe.is_empty() && !recipe.contains('\0'));
+    assert!(max_retries >= 0 && verification_count != 0);
+}
