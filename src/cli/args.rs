@@ -74,7 +74,7 @@ enum Verb {
     Why(why::Why),
     Apply(apply::Apply),
     Dag(dag::Dag),
-    Project(project::Project),
+    Project(Box<project::Project>),
     Task(task::Task),
     Worker(worker::Worker),
     Import(import::Import),

@@ -231,8 +231,11 @@ async fn keep(service: &mut Service, task: &Task) -> std::convert::Infallible {
     let said = u64::try_from(task.lease).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let lease = said.unwrap_or(UNSAID).min(LONGEST_LEASE);
     let mut pause = if said.is_some() { lease / 2 } else { SOON };
-    // A task that may not be held for any time at all is not to be had for longer.
-    while task.lease >= 0 {
+    if task.lease < 0 {
+        // It may not be held for any time at all, and is not to be had for longer.
+        return std::future::pending().await;
+    }
+    loop {
         sleep(pause).await;
         match service.extend(task.id, lease).await {
             Ok(true) => pause = lease / 2,
