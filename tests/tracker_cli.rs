@@ -261,6 +261,53 @@ fn a_result_survives_a_daemon_that_is_away() {
 }
 
 #[test]
+fn a_worker_that_may_not_grant_itself_access_waits_for_it() {
+    let daemon = Daemon::start();
+    project(&daemon, &["x"]);
+    let url = format!("http://{}", daemon.address());
+    let said = daemon.path("said");
+    let file = fs::File::create(&said).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
+    command.args(["worker", "run", "--url", &url, "--project", "p", "--once", "--identity"]);
+    command.arg(daemon.path("far.json")).args(["--", "true"]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("the binary");
+    let mut worker = Worker { child, output: said };
+    until("it says what is to be done", SOON, || {
+        worker.said().contains("`hostler project access grant p 1`").then_some(())
+    });
+    let listed = told(&daemon, &["project", "access", "list", "p"], 0);
+    assert!(listed.contains("assign  asks"), "{listed}");
+    told(&daemon, &["project", "access", "grant", "p", "1"], 0);
+    assert_eq!(worker.code(), Some(0), "{}", worker.said());
+    assert_eq!(states(&daemon, "p"), []);
+}
+
+#[test]
+fn a_worker_keeps_to_the_rate_of_its_project() {
+    let daemon = Daemon::start();
+    project(&daemon, &["a", "b", "c"]);
+    told(&daemon, &["project", "edit", "p", "--assign-rate", "5"], 0);
+    let mut worker = Worker::start(&daemon, "w", &[], "exec true");
+    until("all are done", SOON, || states(&daemon, "p").is_empty().then_some(()));
+    process::signal(worker.pid(), Signal::SIGTERM);
+    assert_eq!(worker.code(), Some(0), "{}", worker.said());
+    assert!(!worker.said().contains("Too many"), "{}", worker.said());
+}
+
+#[test]
+fn a_command_that_is_not_there_costs_no_task() {
+    let daemon = Daemon::start();
+    project(&daemon, &["x"]);
+    let identity = daemon.path("w.json");
+    let line = ["worker", "run", "--project", "p", "--jobs", "2", "--identity", identity.to_str().expect("text")];
+    let output = ended(&daemon, &[&line[..], &["--", "/no/such/program"]].concat(), 100);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("cannot start /no/such/program: "), "{said}");
+    let task = json_of(&daemon, &["task", "show", "1"]);
+    assert_eq!((&task["assignee"], &task["retries"]), (&json!(0), &json!(0)));
+}
+
+#[test]
 fn a_worker_that_was_forgotten_registers_anew() {
     let daemon = Daemon::start();
     project(&daemon, &["x"]);

@@ -7,6 +7,7 @@ use super::service::{Fetched, Pauses, Service, tell};
 use crate::cli::exit::{Exit, Problem};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::io;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -157,8 +158,7 @@ async fn handle(
         Err(error) => {
             // Nothing is wrong with the task: somebody else may be able to do it.
             give_back(service, task, Outcome::Skipped, told).await?;
-            let program = plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
-            return Err(Problem::Misuse(format!("cannot start {program}: {error}")));
+            return unstarted(plan, &error, told).await;
         }
     };
     let outcome = Outcome::of(status, signal, plan.votes.then(|| stdout.bytes())).because(stderr.bytes());
@@ -176,6 +176,25 @@ async fn handle(
         }
     }
     Ok(exit)
+}
+
+/// A command that is not there will not be there for the next task; a host that has no room for a process may have some
+/// soon.
+async fn unstarted(plan: &Plan, error: &io::Error, told: &watch::Receiver<Told>) -> Result<Exit, Problem> {
+    let program = plan.argv.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+    let why = format!("cannot start {program}: {error}");
+    let passes = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory)
+        || matches!(error.raw_os_error(), Some(libc::ENFILE | libc::EMFILE | libc::ETXTBSY));
+    if !passes {
+        return Err(Problem::Misuse(why));
+    }
+    tell(&why);
+    let mut end = told.clone();
+    tokio::select! {
+        () = sleep(HELD) => {}
+        _ = end.wait_for(|told| told.times > 0) => {}
+    }
+    Ok(Exit::Unhealthy)
 }
 
 /// What the command finds in its environment beside the worker's own.

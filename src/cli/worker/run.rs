@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Problem};
 use crate::cli::project::find;
 use crate::cli::watch::patiently;
 use clap::{Args, ValueEnum};
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -79,8 +79,9 @@ impl Run {
         drop(begin);
         let plan = Plan { argv: self.command, votes: self.verification.is_some(), once: self.once };
         let jobs = (0..self.jobs).map(|_| work(service.another(), &plan, told.clone()));
-        let ended = join_all(jobs.map(Box::pin)).await;
-        ended.into_iter().try_fold(Exit::Done, |worst, ended| Ok(worst.worse(ended?)))
+        // What one of them cannot do none of them can.
+        let ended = try_join_all(jobs.map(Box::pin)).await?;
+        Ok(ended.into_iter().fold(Exit::Done, Exit::worse))
     }
 
     /// Who it is, for which project, and that it may.
