@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use support::chance::{Dice, let_pass};
 use support::{Client, Daemon, Request, SOON, millis, process, require_root, until};
 
 /// These tests load the machine and measure times on it: one after the other.
@@ -230,24 +231,6 @@ fn time_to_answer(daemon: &Daemon) -> Duration {
         }
     });
     since.elapsed()
-}
-
-/// Numbers that only look random, so that a failure can be repeated; Knuth's multiplier for 64-bit words.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
-
-/// Waits a while that is not an event's: the moment of a kill is to be anywhere.
-fn let_pass(time: Duration) {
-    let end = Instant::now() + time;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
-    }
 }
 
 #[test]

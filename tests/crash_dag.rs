@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use support::chance::{Dice, let_pass};
 use support::{Answer, Daemon, Request, SOON, millis, until};
 
 const CONFIG: &str = "[dag]\ncores = 16\nmemory_mb = 4096\n";
@@ -206,24 +207,6 @@ fn pause_and_resume(daemon: &Daemon, run: u64, dice: &mut Dice) {
     assert!(matches!(set("PAUSED"), 200 | 409));
     let_pass(millis(dice.below(60)));
     assert!(matches!(set("QUEUED"), 200 | 409));
-}
-
-/// Numbers that only look random, so that a failure can be repeated; Knuth's multiplier for 64-bit words.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) % n
-    }
-}
-
-/// Waits a while that is not an event's: the moment of a kill is to be anywhere.
-fn let_pass(time: Duration) {
-    let end = Instant::now() + time;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
-    }
 }
 
 #[test]

@@ -2,10 +2,9 @@
 //! which know their things. Nobody here knows them; they are handed over as objects.
 
 use crate::auth::Caller;
-use crate::base::Wall;
+use crate::base::{Wall, Why};
 use crate::store::Rule;
 use futures_util::future::BoxFuture;
-use serde_json::Value;
 use std::path::PathBuf;
 
 /// The daemon, as far as its operator may ask it for something.
@@ -69,13 +68,4 @@ pub trait Room: Send + Sync {
 
     /// What must hold between its records, and between them and its files, for a check of the whole store.
     fn rules(&self) -> Vec<Rule>;
-}
-
-/// The chain of causes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Why {
-    /// Plain sentences, the cause nearest to the present first.
-    pub sentences: Vec<String>,
-    /// The same for programs.
-    pub facts: Value,
 }

@@ -30,5 +30,5 @@ mod wire;
 mod tests;
 
 pub use engine::{Busy, Handle, Services};
-pub use house::{Facts, House, Listener, Room, Why};
+pub use house::{Facts, House, Listener, Room};
 pub use routes::routes;

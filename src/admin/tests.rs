@@ -5,7 +5,7 @@ use super::*;
 use crate::auth::audit::{self, Audit};
 use crate::auth::tokens::{self, Ask, Tokens};
 use crate::auth::{Accounts, Caller, Gate, Local, Scope, Transport, accounts};
-use crate::base::{Bus, Now, Wall};
+use crate::base::{Bus, Now, Wall, Why};
 use crate::http::{self, Bound, Health, Server, State};
 use crate::metrics::Metrics;
 use crate::store::{self, Rule, Store};

@@ -1,10 +1,10 @@
 //! JSON in and out.
 
-use super::house::{Facts, Why};
+use super::house::Facts;
 use crate::auth::Scope;
 use crate::auth::audit::{Entry, Outcome};
 use crate::auth::tokens::Token;
-use crate::base::{Secret, Wall, duration};
+use crate::base::{Secret, Wall, Why, duration};
 use crate::store::{Report, Stats};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

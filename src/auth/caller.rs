@@ -170,6 +170,21 @@ impl Caller {
         self.is_operator() || reaches_all || self.uid() == Some(owner)
     }
 
+    /// Whether everybody's tasks and runs are the caller's to see and touch, as far as his scopes go.
+    pub fn may_touch_all(&self) -> bool {
+        // Nobody owns this uid; who may touch even its tasks may touch all.
+        self.may_touch(u32::MAX)
+    }
+
+    /// As whom something of the caller's runs that names no user: an operator's as `daemon`, anybody else's as himself,
+    /// a token's as its owner.
+    pub fn runs_as(&self, daemon: u32) -> u32 {
+        match self.uid() {
+            Some(uid) if self.token_holder().is_some() || !self.is_operator() => uid,
+            _ => daemon,
+        }
+    }
+
     /// Demands that it is known who calls.
     ///
     /// # Errors

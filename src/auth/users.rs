@@ -7,14 +7,13 @@
 //!
 //! **Absent:** numbers as names. `"1000"` is a user's name or nobody's.
 
+use crate::base::Known;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
-use std::collections::HashMap;
 use std::ffi::CString;
-use std::hash::Hash;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// How long a look-up may take, waiting for its turn included.
@@ -23,8 +22,6 @@ pub const LIMIT: Duration = Duration::from_secs(5);
 pub const AT_ONCE: usize = 8;
 /// For how long an entry is believed.
 pub const FRESH: Duration = Duration::from_secs(5);
-/// How many entries are remembered; one more, and all are looked up anew.
-const REMEMBERED: usize = 1024;
 
 /// A user of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +56,7 @@ pub enum LookupError {
 /// # Errors
 /// The database failed or was too slow.
 pub async fn by_name(name: &str) -> Result<Option<Account>, LookupError> {
-    static KNOWN: Known<String, Account> = Known::new();
+    static KNOWN: Known<String, Account> = Known::for_a(FRESH);
     let Some(name) = possible(name) else { return Ok(None) };
     let asked = name.clone();
     KNOWN.or_ask(name, bounded(LIMIT, move || account(absent(User::from_name(&asked))?))).await
@@ -70,7 +67,7 @@ pub async fn by_name(name: &str) -> Result<Option<Account>, LookupError> {
 /// # Errors
 /// The database failed or was too slow.
 pub async fn by_uid(uid: u32) -> Result<Option<Account>, LookupError> {
-    static KNOWN: Known<u32, Account> = Known::new();
+    static KNOWN: Known<u32, Account> = Known::for_a(FRESH);
     KNOWN.or_ask(uid, bounded(LIMIT, move || account(absent(User::from_uid(Uid::from_raw(uid)))?))).await
 }
 
@@ -79,49 +76,11 @@ pub async fn by_uid(uid: u32) -> Result<Option<Account>, LookupError> {
 /// # Errors
 /// The database failed or was too slow.
 pub async fn group_by_name(name: &str) -> Result<Option<u32>, LookupError> {
-    static KNOWN: Known<String, u32> = Known::new();
+    static KNOWN: Known<String, u32> = Known::for_a(FRESH);
     let Some(name) = possible(name) else { return Ok(None) };
     let asked = name.clone();
     let ask = bounded(LIMIT, move || Ok(absent(Group::from_name(&asked))?.map(|group| group.gid.as_raw())));
     KNOWN.or_ask(name, ask).await
-}
-
-/// Entries that were found lately.
-struct Known<K, V>(LazyLock<Mutex<HashMap<K, (Instant, V)>>>);
-
-impl<K: Eq + Hash, V: Clone> Known<K, V> {
-    const fn new() -> Known<K, V> {
-        Known(LazyLock::new(Mutex::default))
-    }
-
-    /// The entry that is remembered, else what `ask` answers.
-    async fn or_ask(
-        &self,
-        key: K,
-        ask: impl Future<Output = Result<Option<V>, LookupError>>,
-    ) -> Result<Option<V>, LookupError> {
-        let remembered =
-            self.entries().get(&key).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, entry)| entry.clone());
-        if remembered.is_some() {
-            return Ok(remembered);
-        }
-        let found = ask.await?;
-        let mut entries = self.entries();
-        match &found {
-            Some(entry) => {
-                if entries.len() >= REMEMBERED {
-                    entries.clear();
-                }
-                entries.insert(key, (Instant::now(), entry.clone()));
-            }
-            None => drop(entries.remove(&key)),
-        }
-        Ok(found)
-    }
-
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<K, (Instant, V)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A name the database can be asked for; a NUL inside would make the C library see another one.
@@ -184,16 +143,6 @@ mod tests {
         assert!(root.groups.contains(&0));
         assert_eq!(by_uid(0).await, Ok(Some(root)));
         assert_eq!(group_by_name("root").await, Ok(Some(0)));
-    }
-
-    #[tokio::test]
-    async fn who_was_found_is_believed_for_a_while_and_who_was_not_is_asked_again() {
-        let known: Known<u32, &str> = Known::new();
-        assert_eq!(known.or_ask(1, async { Ok(None) }).await, Ok(None));
-        assert_eq!(known.or_ask(1, async { Ok(Some("eve")) }).await, Ok(Some("eve")));
-        assert_eq!(known.or_ask(1, async { Err(LookupError::Slow) }).await, Ok(Some("eve")));
-        known.entries().get_mut(&1).unwrap().0 -= FRESH;
-        assert_eq!(known.or_ask(1, async { Ok(None) }).await, Ok(None));
     }
 
     #[tokio::test]

@@ -8,12 +8,18 @@
 pub mod duration;
 pub mod events;
 pub mod ids;
+pub mod known;
+pub mod owner;
 pub mod secret;
 pub mod time;
 pub mod timers;
+pub mod why;
 
 pub use events::Bus;
 pub use ids::RunId;
+pub use known::Known;
+pub use owner::Owner;
 pub use secret::Secret;
 pub use time::{Mono, Now, Wall};
 pub use timers::Timers;
+pub use why::Why;

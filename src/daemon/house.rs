@@ -1,9 +1,9 @@
 //! What the administration may ask of the daemon, and of the rooms.
 
 use super::listeners::Bound;
-use crate::admin::{Facts, House, Listener, Room, Why};
+use crate::admin::{Facts, House, Listener, Room};
 use crate::auth::Caller;
-use crate::base::{Bus, Wall};
+use crate::base::{Bus, Wall, Why};
 use crate::config::Config;
 use crate::dag;
 use crate::keeper::{CgroupFacts, Link, Welcome, start_ticks};
@@ -177,11 +177,7 @@ impl Room for ProcRoom {
     }
 
     fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
-        async move {
-            let proc::Why { sentences, facts } = self.0.why(caller, name).await?;
-            Some(Why { sentences, facts })
-        }
-        .boxed()
+        self.0.why(caller, name).boxed()
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -198,11 +194,7 @@ impl Room for DagRoom {
     }
 
     fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
-        async move {
-            let dag::Why { sentences, facts } = self.0.why(caller, name).await?;
-            Some(Why { sentences, facts })
-        }
-        .boxed()
+        self.0.why(caller, name).boxed()
     }
 
     fn rules(&self) -> Vec<Rule> {

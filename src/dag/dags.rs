@@ -8,7 +8,7 @@ use super::submit::{self, Keys, Read};
 use super::{records, rights, routes, runs, stored, wire};
 use crate::auth::Caller;
 use crate::base::{Now, Wall};
-use crate::http::{Cx, Failure, Reply};
+use crate::http::{Cx, Failure, Reply, blocking};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub async fn firings(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let next = handle.look(move |room| room.calendar().next_firings(name.as_str(), now, FIRINGS)).await?;
     handle.settled().await; // what was decided a moment ago is in the store after this
     let reader = handle.tools.store.reader();
-    let past = runs::blocking(move || records::firings(&reader, &dag.name, FIRINGS)).await?;
+    let past = blocking(move || records::firings(&reader, &dag.name, FIRINGS)).await?;
     let past: Vec<Value> = past.iter().map(wire::firing).collect();
     let next: Vec<String> = next.into_iter().map(wire::ns).collect();
     Ok(Reply::json(&json!({ "past": past, "next": next })))

@@ -427,7 +427,8 @@ impl Engine {
         let (effects, at_once): (Vec<_>, Vec<_>) = plan.effects.into_iter().partition(waits);
         let deferred = asked || !effects.is_empty();
         if deferred || !plan.heard.is_empty() || !spent.is_empty() || !batch.is_empty() {
-            let ticket = self.tools.store.submit(batch);
+            let store = &self.tools.store;
+            let ticket = if deferred { store.submit(batch) } else { store.submit_lazily(batch) };
             self.undurable += usize::from(asked);
             self.deferred += usize::from(deferred);
             let answer = answer.map(|to| (to, plan.verdict.unwrap_or(Verdict::AlreadySo)));
@@ -496,8 +497,7 @@ pub enum Stream {
 ///
 /// # Errors
 /// The attempt is not known, or the file system's.
-pub fn file_of(handle: &Handle, run: DagRunId, slot: RunId, stream: Stream) -> io::Result<Stem> {
-    let _ = handle;
+pub fn file_of(run: DagRunId, slot: RunId, stream: Stream) -> io::Result<Stem> {
     output::Files { run, slot }.stem(stream)
 }
 

@@ -6,7 +6,7 @@ use super::model::*;
 use super::{records, runs, wire};
 use crate::auth::Caller;
 use crate::base::{Wall, duration};
-use crate::http::{Cx, Failure, Query, Reply};
+use crate::http::{Cx, Failure, Query, Reply, blocking};
 use crate::store::ReadError;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -119,10 +119,10 @@ impl Listing {
             let mine = rows.into_iter().filter(|row| listing.caller.may_touch(row.runs_as));
             Ok::<_, ReadError>((mine.collect::<Vec<_>>(), rest))
         };
-        let (found, rest) = runs::blocking(read).await?;
+        let (found, rest) = blocking(read).await?;
         let numbers: Vec<DagRunId> = found.iter().map(|row| row.id).collect();
         let held = move |room: &Room| -> HashMap<DagRunId, RunRow> {
-            numbers.into_iter().filter_map(|run| Some((run, room.summary(run)?.row))).collect()
+            numbers.into_iter().filter_map(|run| Some((run, room.row(run)?))).collect()
         };
         let mut held = self.handle.look(held).await?;
         let mut rows = Vec::with_capacity(found.len());
@@ -199,7 +199,7 @@ pub async fn summary(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
         // It was accepted, so it can be read; should it not, the rest is still worth telling.
         Ok::<_, ReadError>(text.and_then(|text| serde_json::from_str::<Options>(&text).ok()).unwrap_or_default())
     };
-    let options = runs::blocking(read).await?;
+    let options = blocking(read).await?;
     let mut summary = wire::summary(&row);
     summary.insert("options".into(), serde_json::to_value(&options).map_err(Failure::internal)?);
     Ok(Reply::json(&summary))

@@ -6,7 +6,7 @@ use super::machine::Room;
 use super::model::*;
 use super::{escape, records, runs};
 use crate::base::RunId;
-use crate::http::{Cx, Failure, Reply, Sse};
+use crate::http::{Cx, Failure, Reply, Sse, blocking};
 use crate::logs::Selection;
 use bytes::Bytes;
 use chrono::Utc;
@@ -126,7 +126,7 @@ async fn recorded(
 ) -> Result<Option<(u32, Attempt)>, Failure> {
     handle.settled().await; // what had ended a moment ago is in the store after this
     let reader = handle.tools.store.reader();
-    let attempts = runs::blocking(move || records::attempts(&reader, run, task)).await?;
+    let attempts = blocking(move || records::attempts(&reader, run, task)).await?;
     Ok(attempts.into_iter().rfind(|(number, _)| wanted.is_none_or(|wanted| wanted == *number)))
 }
 
@@ -183,7 +183,7 @@ fn ended(
         (Kept::File(length), Some(slot)) => {
             let whole = Selection { to: Some(*length), follow: false, done: None, ..selection.clone() };
             let rest = |from| Selection { from: Some(from), to: Some(*length), ..Selection::default() };
-            let stem = file_of(handle, run, slot, stream)?;
+            let stem = file_of(run, slot, stream)?;
             Ok(handle.tools.logs.read(&stem, from.map_or(whole, rest)).boxed())
         }
     }
@@ -192,7 +192,7 @@ fn ended(
 /// What a live attempt has written and, followed, what it will. Should it end meanwhile, its file may be gone before
 /// all of it was read; then the record has the rest.
 fn live(handle: &Handle, source: &Source, slot: RunId, stream: Which, selection: Selection) -> io::Result<Pieces> {
-    let stem = file_of(handle, source.run, slot, stream)?;
+    let stem = file_of(source.run, slot, stream)?;
     let reached = Arc::new(AtomicU64::new(0));
     let (seen, handle, source) = (reached.clone(), handle.clone(), source.clone());
     let pieces = handle.tools.logs.pieces(&stem, selection.clone()).map_ok(move |piece| {

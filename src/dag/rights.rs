@@ -8,22 +8,9 @@ use crate::http::{ErrorStatus, Failure};
 
 /// The caller as the machine knows him.
 pub fn asker(handle: &Handle, caller: &Caller) -> Asker {
-    let owner = Owner {
-        uid: default_uid(caller, handle.settings.own_uid),
-        name: caller.name(),
-        operator: caller.is_operator(),
-    };
-    // Nobody owns this uid; who may touch even its runs may touch all.
-    Asker { owner, all: caller.may_touch(u32::MAX) }
-}
-
-/// As whom a run runs that names no user: an operator's as the daemon, anybody else's as himself, a token's as its
-/// owner.
-pub fn default_uid(caller: &Caller, daemon: u32) -> u32 {
-    match caller.uid() {
-        Some(uid) if caller.token_holder().is_some() || !caller.is_operator() => uid,
-        _ => daemon,
-    }
+    let owner =
+        Owner { uid: caller.runs_as(handle.settings.own_uid), name: caller.name(), operator: caller.is_operator() };
+    Asker { owner, all: caller.may_touch_all() }
 }
 
 /// The uid that a run with this `user` runs as.
@@ -31,7 +18,7 @@ pub fn default_uid(caller: &Caller, daemon: u32) -> u32 {
 /// # Errors
 /// 400 for a user that does not exist; 403 where only an operator may name him.
 pub async fn runs_as(caller: &Caller, user: Option<&str>, daemon: u32) -> Result<u32, Failure> {
-    let own = default_uid(caller, daemon);
+    let own = caller.runs_as(daemon);
     let Some(name) = user else { return Ok(own) };
     let account = users::by_name(name).await.map_err(|why| Failure::unavailable(why.to_string()))?;
     let Some(account) = account else {

@@ -6,7 +6,7 @@ use super::model::*;
 use super::records;
 use crate::auth::Caller;
 use crate::base::events::Event;
-use crate::http::{Cx, ErrorStatus, Failure};
+use crate::http::{Cx, ErrorStatus, Failure, blocking};
 use serde_json::Value;
 
 /// The run in the path, as it is now.
@@ -40,8 +40,8 @@ pub async fn current(handle: &Handle, run: DagRunId) -> Result<Option<RunRow>, F
     // A run ends in memory a moment before it does in the store. A row that is not over there and not held here is of
     // such a moment: it is read again when the store has followed.
     for _ in 0..2 {
-        if let Some(held) = handle.look(move |room| room.summary(run)).await? {
-            return Ok(Some(held.row));
+        if let Some(held) = handle.look(move |room| room.row(run)).await? {
+            return Ok(Some(held));
         }
         let reader = handle.tools.store.reader();
         found = blocking(move || records::row(&reader, run)).await?;
@@ -98,17 +98,4 @@ pub fn state(view: &View, task: TaskId) -> State {
 /// Whether an event tells of a change of this run or of something in it.
 pub fn concerns(event: &Event, run: DagRunId) -> bool {
     event.kind.starts_with("dag.") && event.data.get("run").and_then(Value::as_u64) == Some(run.0)
-}
-
-/// Reads where it may block.
-pub async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(why)) => Err(Failure::internal(why)),
-        Err(why) => Err(Failure::internal(why)),
-    }
 }

@@ -9,12 +9,11 @@ use super::{records, retention};
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
 use crate::keeper::Owner as KeptFor;
-use crate::logs::{Logs, Stem};
+use crate::logs::{Logs, Stem, highest_number};
 use crate::schedule::Clock;
 use crate::store::{Batch, Reader};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Semaphore, watch};
@@ -214,11 +213,4 @@ impl Generators {
         let (blueprint, groups) = self.0.get(&run)?;
         groups.get(task.group as usize)?.then(|| blueprint.clone())
     }
-}
-
-/// The highest number that is a name in this directory, which need not exist.
-fn highest_number(dir: &Path) -> Option<u64> {
-    let names =
-        std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| name.parse().ok()).max()
 }

@@ -5,7 +5,7 @@ use super::machine::{Ask, Asker, Submission, Verdict};
 use super::model::*;
 use super::specification::{self, Limits};
 use super::{records, rights, runs, wire};
-use crate::http::{Cx, ErrorStatus, Failure, Reply};
+use crate::http::{Cx, ErrorStatus, Failure, Reply, blocking};
 use bytes::Bytes;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -83,7 +83,7 @@ pub async fn submit(
     let digest = digest(&submission.origin, cx.body.clone()).await?;
     let turn = keys.turn(by.owner.uid, &key).await;
     let (reader, uid, wanted) = (handle.tools.store.reader(), by.owner.uid, key.clone());
-    if let Some((known, run)) = runs::blocking(move || records::key(&reader, uid, &wanted)).await? {
+    if let Some((known, run)) = blocking(move || records::key(&reader, uid, &wanted)).await? {
         if known == digest {
             return Ok(Reply::json(&wire::run_id(run)));
         }

@@ -5,7 +5,7 @@ use super::machine::{Ask, View};
 use super::model::*;
 use super::wire::TaskFacts;
 use super::{listing, records, routes, runs, specification, wire};
-use crate::http::{Cx, Failure, Reply};
+use crate::http::{Cx, Failure, Reply, blocking};
 use crate::store::{ReadError, Reader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub async fn page(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     };
     let viewed = view.clone();
     let choose = move || Ok::<_, ReadError>(choose(&viewed, from, states.as_deref(), limit));
-    let (tasks, more) = runs::blocking(choose).await?;
+    let (tasks, more) = blocking(choose).await?;
     let next = tasks.last().filter(|_| more).map(|last| runs::name(&view, *last));
     let facts = facts(&handle, view.row.id, tasks).await?;
     let lines = facts.iter().map(|(task, facts)| line(&view, *task, facts)).collect::<Vec<_>>();
@@ -74,7 +74,7 @@ pub(super) async fn facts(
         })
         .await?;
     let reader = handle.tools.store.reader();
-    runs::blocking(move || {
+    blocking(move || {
         let facts = |task: TaskId| {
             let stored = stored(&reader, run, task)?;
             Ok((task, TaskFacts { live: live.get(&task).copied(), ..stored }))

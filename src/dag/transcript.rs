@@ -5,7 +5,7 @@ use super::engine::{Handle, Stream as Which, file_of};
 use super::machine::View;
 use super::model::*;
 use super::{escape, records, runs, wire};
-use crate::http::{Cx, Failure, Reply};
+use crate::http::{Cx, Failure, Reply, blocking};
 use crate::logs::{Logs, Selection, Stem};
 use crate::store::Reader;
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub async fn run(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let tail = format!(r#"}},"dagStateChanges":{}}}"#, wire::history(row));
     let logs = handle.tools.logs.clone();
     let told = Told { output: wants_output(&cx), details: false };
-    let attempts = Attempts { reader: handle.tools.store.reader(), handle, told };
+    let attempts = Attempts { reader: handle.tools.store.reader(), told };
 
     let body = once(head)
         .chain(sliced(view.clone(), definitions))
@@ -57,13 +57,13 @@ pub async fn attempts(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let (view, task) = runs::task(&handle, &cx).await?;
     let (run, logs) = (view.row.id, handle.tools.logs.clone());
     let told = Told { output: wants_output(&cx), details: true };
-    let attempts = Attempts { reader: handle.tools.store.reader(), handle, told };
+    let attempts = Attempts { reader: handle.tools.store.reader(), told };
     let read = move || -> io::Result<_> {
         let mut text = Text::default();
         attempts.tell(run, &records::attempts(&attempts.reader, run, task).map_err(io::Error::other)?, &mut text)?;
         Ok(text.end())
     };
-    let parts = runs::blocking(read).await?;
+    let parts = blocking(read).await?;
     Ok(Reply::stream("application/json", whole(parts, &logs)))
 }
 
@@ -154,7 +154,6 @@ impl Part {
 
 /// Where attempts come from, and how they are told.
 struct Attempts {
-    handle: Handle,
     reader: Reader,
     told: Told,
 }
@@ -187,7 +186,7 @@ impl Attempts {
     }
 
     fn tell(&self, run: DagRunId, attempts: &[(u32, Attempt)], text: &mut Text) -> io::Result<()> {
-        text.attempts(attempts, self.told, &|slot, stream| file_of(&self.handle, run, slot, stream))
+        text.attempts(attempts, self.told, &|slot, stream| file_of(run, slot, stream))
     }
 }
 

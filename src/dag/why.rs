@@ -7,7 +7,7 @@ use super::model::*;
 use super::wire::TaskFacts;
 use super::{runs, tasks, wire};
 use crate::auth::Caller;
-use crate::base::{Now, Wall};
+use crate::base::{Now, Wall, Why};
 use crate::logs::Selection;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -22,15 +22,6 @@ const AMONG: usize = 200;
 const LINES: usize = 5;
 /// Bytes of them at most.
 const BYTES: usize = 4096;
-
-/// The chain of causes of one run or task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Why {
-    /// The causes, the nearest first.
-    pub sentences: Vec<String>,
-    /// The run in short, and the tasks that the sentences tell of.
-    pub facts: Value,
-}
 
 impl Handle {
     /// Why `dag/4` or `dag/4/merge_0` is as it is; none when there is none that the caller may see, or the name is no

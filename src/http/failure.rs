@@ -22,6 +22,22 @@ pub const UNAVAILABLE: &str = "unavailable";
 /// The content type of plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
+/// Reads something where it may block. What goes wrong is ours.
+///
+/// # Errors
+/// 500, the cause for the log.
+pub async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(why)) => Err(Failure::internal(why)),
+        Err(why) => Err(Failure::internal(why)),
+    }
+}
+
 /// A status that says no: 4xx or 5xx. One that says yes cannot be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorStatus(StatusCode);

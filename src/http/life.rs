@@ -254,7 +254,9 @@ impl Asked {
         let rules = family.rules();
         let method = if rules.any_case { upper_case(&head.method) } else { head.method.clone() };
         let caller = shared.gate.identify(&link.peer, &head.headers);
-        Asked { path: segments.canonical(rules), head, family, method, caller, alias: Arc::default() }
+        // A target that is a mere name ("GET proc") has no path, and is not the root's.
+        let path = segments.canonical(rules).filter(|_| head.uri.path().starts_with('/'));
+        Asked { path, head, family, method, caller, alias: Arc::default() }
     }
 
     fn entry(&self, link: &Link, status: u16, why: Option<String>) -> Entry {

@@ -41,7 +41,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use failure::{ErrorStatus, Failure};
+pub use failure::{ErrorStatus, Failure, blocking};
 pub use health::{Health, State};
 pub use path::Query;
 pub use reply::{KEEP_ALIVE, Reply, Sse};

@@ -3,6 +3,7 @@
 //! The search happens here because only the core may wait for a slow mount; execution is by the path found, by the
 //! child, with the task user's rights. So a program that the user may not execute fails there and not here.
 
+use crate::base::Known;
 use nix::sys::statfs::{self, FsType, statfs};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,10 @@ use std::time::Duration;
 
 /// How long the file systems may take to answer.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a program that was found is believed to be there. Execution is by its path: where it has gone meanwhile, the
+/// child says so.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// File systems that answer from local memory or disk. Anything else, and anything unknown, might hang.
 const LOCAL: [FsType; 9] = [
@@ -57,6 +62,13 @@ pub enum NotFound {
 /// # Errors
 /// It is not there, or a directory does not answer.
 pub async fn find(name: &str, path: &str, cwd: &Path) -> Result<Found, NotFound> {
+    static KNOWN: Known<(String, String, PathBuf), Found> = Known::for_a(FRESH);
+    let key = (name.to_owned(), path.to_owned(), cwd.to_owned());
+    let found = KNOWN.or_ask(key, async { look(name, path, cwd).await.map(Some) }).await?;
+    found.ok_or_else(|| NotFound::Slow { name: name.to_owned() }) // never: what is not there is an error
+}
+
+async fn look(name: &str, path: &str, cwd: &Path) -> Result<Found, NotFound> {
     let (what, path, cwd) = (name.to_owned(), path.to_owned(), cwd.to_owned());
     let search = tokio::task::spawn_blocking(move || search(&what, &path, &cwd));
     match tokio::time::timeout(LIMIT, search).await {

@@ -34,4 +34,4 @@ mod tests;
 pub use engine::{Facts, Logs, Settings, Usage};
 pub use file::Whole;
 pub use read::{Piece, Selection, midnight};
-pub use stem::{Stem, StemError};
+pub use stem::{Stem, StemError, highest_number};

@@ -46,6 +46,14 @@ impl fmt::Display for Stem {
     }
 }
 
+/// The highest number that is a name in this directory, which need not exist: numbers whose output is still there are
+/// not given out again. Blocks.
+pub fn highest_number(dir: &Path) -> Option<u64> {
+    let names =
+        std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

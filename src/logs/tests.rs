@@ -2,7 +2,7 @@
 
 use super::file::{Bound, LogFile};
 use super::marks::{Kind, Ledger, MOST, Record, SIZE, since, thin};
-use super::{Logs, Piece, Selection, Settings, Stem, midnight};
+use super::{Logs, Piece, Selection, Settings, Stem, highest_number, midnight};
 use crate::base::Wall;
 use chrono::TimeDelta;
 use futures_util::future::FutureExt as _;
@@ -474,4 +474,14 @@ proptest! {
         prop_assert_eq!((small.base, small.kept, small.end), (full.base, full.kept, full.end));
         prop_assert!(since(&thinned, at(when)).max(full.kept) <= since(&records, at(when)).max(full.kept));
     }
+}
+
+#[test]
+fn the_highest_number_with_output_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(highest_number(&dir.path().join("none")), None);
+    for name in ["7", "12", "x", "-99"] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    assert_eq!(highest_number(dir.path()), Some(12));
 }

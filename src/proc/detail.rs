@@ -2,9 +2,9 @@
 
 use super::engine::Handle;
 use super::model::*;
-use super::{history, records, routes, wire};
+use super::{records, routes, wire};
 use crate::base::{Now, RunId};
-use crate::http::{Cx, Failure, Reply};
+use crate::http::{Cx, Failure, Reply, blocking};
 use crate::store::{Batch, Reader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub async fn task(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
         handle.tools.store.submit(Batch::new()).durable().await.map_err(Failure::internal)?;
         let reader = handle.tools.store.reader();
         let replicas = detail.get("replicas").and_then(Value::as_array).map_or(0, Vec::len);
-        let last = history::blocking(move || last_runs(&reader, incarnation, replicas)).await?;
+        let last = blocking(move || last_runs(&reader, incarnation, replicas)).await?;
         let replicas = detail.get_mut("replicas").and_then(Value::as_array_mut).into_iter().flatten();
         replicas.zip(0..).for_each(|(replica, index)| rested(replica, last.get(&index)));
     }

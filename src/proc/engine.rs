@@ -345,7 +345,9 @@ impl Engine {
             .into_iter()
             .partition(|effect| of_client || (self.undurable > 0 && matches!(effect, Effect::Launch(_))));
         if of_client || !plan.heard.is_empty() || !effects.is_empty() || !batch.is_empty() {
-            let ticket = self.tools.store.submit(batch);
+            let store = &self.tools.store;
+            let awaited = of_client || !effects.is_empty();
+            let ticket = if awaited { store.submit(batch) } else { store.submit_lazily(batch) };
             self.undurable += usize::from(of_client);
             let gone = asked.as_ref().filter(|(wait, _)| *wait).map(|_| self.gone(plan.ending));
             let answer = asked.map(|(_, to)| {

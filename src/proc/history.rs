@@ -5,7 +5,7 @@ use super::machine::Run;
 use super::model::*;
 use super::{records, routes, wire};
 use crate::base::{RunId, Wall};
-use crate::http::{Cx, Failure, Reply};
+use crate::http::{Cx, Failure, Reply, blocking};
 use crate::store::{Batch, Reader};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -144,19 +144,6 @@ fn joined(
         }
     }
     Ok(all)
-}
-
-/// Reads the store off the HTTP thread.
-pub(super) async fn blocking<T, E>(read: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(why)) => Err(Failure::internal(why)),
-        Err(why) => Err(Failure::internal(why)),
-    }
 }
 
 #[cfg(test)]

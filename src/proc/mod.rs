@@ -57,4 +57,3 @@ pub use records::{TABLES, rules};
 pub use retention::keep_bounds;
 pub use routes::routes;
 pub use start::{Host, StartError, start};
-pub use why::Why;

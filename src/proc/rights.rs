@@ -9,27 +9,12 @@ use crate::auth::{Caller, Denied};
 use crate::http::Failure;
 use nix::sys::resource::{Resource, getrlimit};
 
-/// Whether everybody's tasks are the caller's to see and touch.
-pub fn sees_all(caller: &Caller) -> bool {
-    // Nobody owns this uid; who may touch even its tasks may touch all.
-    caller.may_touch(u32::MAX)
-}
-
-/// As whom a task runs that names no user: an operator's as the daemon, anybody else's as himself, a token's as its
-/// owner.
-pub fn default_uid(caller: &Caller, daemon: u32) -> u32 {
-    match caller.uid() {
-        Some(uid) if caller.token_holder().is_some() || !caller.is_operator() => uid,
-        _ => daemon,
-    }
-}
-
 /// The uid this task runs as.
 ///
 /// # Errors
 /// 400 for a user or group that does not exist; 403 where only an operator may ask for it.
 pub async fn check(caller: &Caller, definition: &Definition, settings: &Settings) -> Result<u32, Failure> {
-    let own = default_uid(caller, settings.own_uid);
+    let own = caller.runs_as(settings.own_uid);
     let account = match &definition.user {
         None => users::by_uid(own).await.map_err(slow)?,
         Some(name) => {

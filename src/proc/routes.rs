@@ -104,12 +104,9 @@ pub(super) fn missing() -> Failure {
 }
 
 fn asker(handle: &Handle, caller: &Caller) -> Asker {
-    let owner = Owner {
-        uid: rights::default_uid(caller, handle.settings.own_uid),
-        name: caller.name(),
-        operator: caller.is_operator(),
-    };
-    Asker { owner, all: rights::sees_all(caller) }
+    let owner =
+        Owner { uid: caller.runs_as(handle.settings.own_uid), name: caller.name(), operator: caller.is_operator() };
+    Asker { owner, all: caller.may_touch_all() }
 }
 
 async fn decide(handle: &Handle, cx: &Cx, ask: Ask) -> Result<Answer, Failure> {

@@ -9,7 +9,7 @@ use super::{news, records};
 use crate::base::{Now, RunId};
 use crate::keeper as kept;
 use crate::keeper::Owner as KeptFor;
-use crate::logs::Stem;
+use crate::logs::{Stem, highest_number};
 use crate::schedule::Clock;
 use crate::store::{Batch, Reader};
 use std::collections::HashMap;
@@ -115,16 +115,9 @@ fn read_back(reader: &Reader, host: Host, output: &Path) -> Result<ReadBack, rec
             Err(why) => tracing::error!(slot = held.slot, "the keeper holds a child of unreadable intent: {why}"),
         }
     }
-    let logged = highest_number(output);
+    let logged = highest_number(output).unwrap_or(0);
     let found = Found { held: Vec::new(), logged, new_keeper, stopping: host.stopping, boot: host.boot };
     Ok(ReadBack { stored, kept, found, batch })
-}
-
-/// The highest number that is a name in this directory, which need not exist.
-fn highest_number(dir: &Path) -> u64 {
-    let names =
-        std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| name.parse().ok()).max().unwrap_or(0)
 }
 
 /// Why the room cannot begin.
@@ -151,19 +144,4 @@ fn known_runs(stored: &Stored, held: &[Held]) -> HashMap<RunId, Known> {
             (live.run, known)
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_highest_life_with_output_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(highest_number(&dir.path().join("proc")), 0);
-        for name in ["7", "12", "x", "-99"] {
-            std::fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        assert_eq!(highest_number(dir.path()), 12);
-    }
 }

@@ -4,9 +4,10 @@ use super::engine::Handle;
 use super::launch::Place;
 use super::machine::{Blocker, Room, Run, Seat, Task, TaskState};
 use super::model::*;
-use super::{history, records, wire};
+use super::{records, wire};
 use crate::auth::Caller;
-use crate::base::{Now, RunId, Wall};
+use crate::base::{Now, RunId, Wall, Why};
+use crate::http::blocking;
 use crate::logs::Selection;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -20,15 +21,6 @@ const LINKS: usize = 8;
 const LINES: usize = 5;
 /// Bytes of them at most.
 const BYTES: usize = 4096;
-
-/// The chain of causes of one task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Why {
-    /// The causes, the nearest first.
-    pub sentences: Vec<String>,
-    /// The task as `/proc/task` shows it, and its last run.
-    pub facts: Value,
-}
 
 /// What the room's present state says.
 struct Present {
@@ -93,7 +85,7 @@ impl Handle {
     /// A name that was deleted.
     async fn why_gone(&self, caller: &Caller, name: &str, now: Wall) -> Option<Why> {
         let reader = self.tools.store.reader();
-        let past = history::blocking(move || records::past(&reader)).await.ok()?;
+        let past = blocking(move || records::past(&reader)).await.ok()?;
         let mut past = past.into_iter().rev();
         let (incarnation, past) = past.find(|(_, past)| past.name == name && caller.may_touch(past.runs_as))?;
         let mut sentences =
@@ -106,7 +98,7 @@ impl Handle {
     async fn last_run(&self, incarnation: Incarnation) -> Option<RunRecord> {
         let reader = self.tools.store.reader();
         let newest = move || records::runs_back(&reader, incarnation, RunId(u64::MAX)).next().transpose();
-        history::blocking(newest).await.ok()?
+        blocking(newest).await.ok()?
     }
 
     /// The last lines that a run said.

@@ -9,14 +9,14 @@ use super::reader::{Pairs, ReadError, View};
 use super::reserve::has_room;
 use super::ticket::Ticket;
 use super::watch::{SLOW, Watch};
-use super::writer::{Gauges, Message, Writer};
+use super::writer::{Gauges, Haste, Message, Writer};
 use nix::fcntl::Flock;
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 /// An open store. The last handle that goes closes it.
@@ -27,6 +27,7 @@ pub(super) struct Disk {
     queue: Sender<Message>,
     gauges: Arc<Gauges>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    thread: Thread,
     repaired: Option<String>,
     pub(super) restored: Option<u64>,
 }
@@ -53,22 +54,31 @@ impl Disk {
             live_known: live,
         };
         let writer = thread::Builder::new().name("store-writer".into()).spawn(|| writer.run());
-        let writer = Mutex::new(Some(writer.map_err(OpenError::doing("start the writer"))?));
+        let writer = writer.map_err(OpenError::doing("start the writer"))?;
+        let thread = writer.thread().clone();
+        let writer = Mutex::new(Some(writer));
         let view = Arc::new(DiskView { backend: tree, objects, lock: Some(lock) });
-        Ok(Disk { view, settings, taps: AtomicU64::new(0), queue, gauges, writer, repaired, restored })
+        Ok(Disk { view, settings, taps: AtomicU64::new(0), queue, gauges, writer, thread, repaired, restored })
     }
 
     /// Queues a decision.
-    pub(super) fn submit(&self, batch: Batch) -> Ticket {
+    pub(super) fn submit(&self, batch: Batch, haste: Haste) -> Ticket {
         let (answer, ticket) = Ticket::awaited();
         self.gauges.queued.fetch_add(1, Ordering::Relaxed);
-        self.send(Message::Decide(batch, answer)); // a writer that is gone drops the answer, which says so
+        let message = Message::Decide(batch, answer, haste); // a writer that is gone drops the answer, which says so
+        match haste {
+            Haste::Awaited => self.send(message),
+            Haste::Lazy => drop(self.queue.send(message)),
+        }
         ticket
     }
 
-    /// Tells the writer something; in vain when it has ended.
+    /// Tells the writer something, now; in vain when it has ended.
     pub(super) fn send(&self, message: Message) {
         let _ = self.queue.send(message);
+        if self.gauges.lingering.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
     }
 
     /// Whether a client's write may start.

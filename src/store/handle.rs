@@ -11,6 +11,7 @@ use super::memory::{Memory, MemoryView};
 use super::open::{OpenError, Settings};
 use super::reader::{Reader, View};
 use super::ticket::{CommitError, Ticket};
+use super::writer::Haste;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,11 +90,21 @@ impl Store {
     /// Hands a decision to the writer. Never blocks. Decisions become durable, and visible, in the order of submission;
     /// an empty one is durable when all earlier ones are.
     pub fn submit(&self, batch: Batch) -> Ticket {
+        self.decide(batch, Haste::Awaited)
+    }
+
+    /// As [`Store::submit`], for a decision that nobody waits for: it may take up to 3 ms longer, so that others share
+    /// its flush.
+    pub fn submit_lazily(&self, batch: Batch) -> Ticket {
+        self.decide(batch, Haste::Lazy)
+    }
+
+    fn decide(&self, batch: Batch, haste: Haste) -> Ticket {
         if let Some(why) = batch.unwritable {
             return Ticket::known(Err(CommitError::Unwritable(why)));
         }
         match &self.engine {
-            Engine::Disk(disk) => disk.submit(batch),
+            Engine::Disk(disk) => disk.submit(batch, haste),
             Engine::Memory(memory) => Ticket::known(memory.submit(batch)),
         }
     }

@@ -191,6 +191,25 @@ fn doing() -> impl Strategy<Value = Doing> {
     ]
 }
 
+#[test]
+fn what_nobody_waits_for_is_on_disk_by_itself_and_keeps_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let write = |k, text: &str| {
+        let mut batch = Batch::new();
+        batch.put(&key(k, "n"), &note(text));
+        batch
+    };
+    store.submit_lazily(write(1, "alone")).wait().unwrap();
+    let (first, second) = (store.submit_lazily(write(1, "first")), store.submit(write(1, "second")));
+    second.wait().unwrap();
+    first.wait().unwrap();
+    assert_eq!(store.reader().get::<Note>(&key(1, "n")).unwrap(), Some(note("second")));
+    let last = store.submit_lazily(write(1, "last"));
+    store.close(); // which does not wait for it to grow old
+    last.wait().unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -211,7 +230,9 @@ proptest! {
             batch
         };
         for decision in &decisions {
-            drop(disk.submit(batch(decision)));
+            // Whether somebody waits for it makes no difference to what is stored, nor to the order.
+            let lazy = decision.len() % 2 == 0;
+            drop(if lazy { disk.submit_lazily(batch(decision)) } else { disk.submit(batch(decision)) });
             drop(memory.submit(batch(decision)));
         }
         disk.submit(Batch::new()).wait().unwrap();

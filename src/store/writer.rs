@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It sleeps on its queue and wakes for nothing else, save once a second while space is tight. What comes in while it
-//! commits is the next group: the slower the disk, the bigger the groups.
+//! commits is the next group: the slower the disk, the bigger the groups. A group that nobody waits for lingers a moment
+//! for others to share its flush.
 
 use super::backend::Backend;
 use super::batch::{Batch, Op};
@@ -23,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A group takes no further decision beyond so many operations or bytes: those who wait are not kept waiting for long.
@@ -31,6 +33,9 @@ const HEAVY_GROUP: usize = 16 << 20;
 
 /// How often space is looked at while it is tight.
 const TIGHT_LOOK: Duration = Duration::from_secs(1);
+
+/// How long a group that nobody waits for lingers for others: well within the 5 ms after which everything is on disk.
+const LINGER: Duration = Duration::from_millis(3);
 
 /// The estimate of live bytes is written down when it has drifted by so much.
 const LIVE_DRIFT: u64 = 1 << 20;
@@ -41,7 +46,7 @@ const AMPLIFICATION: usize = 4;
 /// What the writer is asked.
 pub(super) enum Message {
     /// Commit this.
-    Decide(Batch, Answer),
+    Decide(Batch, Answer, Haste),
     /// From here on tell this tap what is committed.
     Open(Tap),
     /// The tap has what it needs when it has heard everything up to here.
@@ -50,6 +55,15 @@ pub(super) enum Message {
     Drop(u64),
     /// Commit what came before, then stop.
     Close,
+}
+
+/// Whether somebody waits for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Somebody does.
+    Awaited,
+    /// Nobody does: it may linger.
+    Lazy,
 }
 
 /// Called with the error when a commit failed. The process is expected to end.
@@ -65,6 +79,8 @@ pub(super) struct Gauges {
     pub(super) free: AtomicU64,
     pub(super) held: AtomicU64,
     pub(super) live: AtomicU64,
+    /// The writer lingers: who sends something that is awaited has to wake it.
+    pub(super) lingering: AtomicBool,
 }
 
 impl Gauges {
@@ -103,10 +119,14 @@ impl Writer {
         let mut held_over = None;
         while let Some(message) = held_over.take().or_else(|| self.next()) {
             match message {
-                Message::Decide(batch, answer) => {
-                    let mut group = vec![Decision { ops: batch.ops, answer: Some(answer) }];
+                Message::Decide(batch, answer, haste) => {
+                    let mut group = Group::default();
+                    group.take(batch, answer, haste);
                     held_over = self.gather(&mut group);
-                    self.commit(group)?;
+                    if held_over.is_none() && group.may_linger() {
+                        held_over = self.linger(&mut group);
+                    }
+                    self.commit(group.decisions)?;
                 }
                 Message::Open(tap) => {
                     tap.begin();
@@ -138,22 +158,33 @@ impl Writer {
     }
 
     /// Adds the decisions that wait already; answers the message that ended it, which is none of them.
-    fn gather(&mut self, group: &mut Vec<Decision>) -> Option<Message> {
-        let weigh = |decision: &Decision| decision.ops.iter().map(Op::weight).sum::<usize>();
-        let (mut ops, mut bytes) = (0, 0);
-        while let Some(last) = group.last() {
-            ops += last.ops.len().max(1);
-            bytes += weigh(last);
-            if ops >= FULL_GROUP || bytes >= HEAVY_GROUP {
-                return None;
-            }
+    fn gather(&mut self, group: &mut Group) -> Option<Message> {
+        while !group.is_full() {
             match self.inbox.try_recv() {
-                Ok(Message::Decide(batch, answer)) => group.push(Decision { ops: batch.ops, answer: Some(answer) }),
+                Ok(Message::Decide(batch, answer, haste)) => group.take(batch, answer, haste),
                 Ok(other) => return Some(other),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return None,
             }
         }
         None
+    }
+
+    /// Waits for others to join a group that nobody waits for, as [`gather`](Writer::gather) does.
+    fn linger(&mut self, group: &mut Group) -> Option<Message> {
+        let until = Instant::now() + LINGER;
+        // Who sends after this wakes the writer; what was sent before it is gathered now.
+        self.gauges.lingering.store(true, Ordering::SeqCst);
+        let mut held_over = None;
+        while held_over.is_none() && group.may_linger() {
+            held_over = self.gather(group);
+            let left = until.saturating_duration_since(Instant::now());
+            if held_over.is_some() || !group.may_linger() || left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
+        self.gauges.lingering.store(false, Ordering::SeqCst);
+        held_over
     }
 
     fn commit(&mut self, mut group: Vec<Decision>) -> io::Result<()> {
@@ -214,6 +245,32 @@ impl Writer {
             self.committer.commit(vec![decision], false)?;
         }
         self.backend.sync()
+    }
+}
+
+/// Decisions that share a flush.
+#[derive(Default)]
+struct Group {
+    decisions: Vec<Decision>,
+    operations: usize,
+    bytes: usize,
+    awaited: bool,
+}
+
+impl Group {
+    fn take(&mut self, batch: Batch, answer: Answer, haste: Haste) {
+        self.operations += batch.ops.len().max(1);
+        self.bytes += batch.ops.iter().map(Op::weight).sum::<usize>();
+        self.awaited |= haste == Haste::Awaited;
+        self.decisions.push(Decision { ops: batch.ops, answer: Some(answer) });
+    }
+
+    fn is_full(&self) -> bool {
+        self.operations >= FULL_GROUP || self.bytes >= HEAVY_GROUP
+    }
+
+    fn may_linger(&self) -> bool {
+        !self.awaited && !self.is_full()
     }
 }
 

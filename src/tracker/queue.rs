@@ -28,10 +28,18 @@ fn may_look(room: &Room, by: Manager, project: ProjectId) -> bool {
     room.may(by, project, Role::READ) || room.may(by, project, Role::MAINTENANCE)
 }
 
+/// The person who asks. Guests may nothing here, and do not learn which tasks there are.
+fn manager(handle: &Handle, cx: &Cx) -> Result<Manager, Failure> {
+    match people::person(handle, cx)?.manager {
+        Manager::Guest => Err(forbidden()),
+        known => Ok(known),
+    }
+}
+
 /// `GET /task/{id}`
 pub(super) async fn get(handle: Handle, cx: Cx) -> Answer {
     let id = id(&cx)?;
-    let by = people::person(&handle, &cx)?.manager;
+    let by = manager(&handle, &cx)?;
     let found = handle.look(move |room| {
         let (task, standing) = room.task(id)?;
         let definition = room.project(task.project)?.definition.clone();
@@ -46,7 +54,7 @@ pub(super) async fn get(handle: Handle, cx: Cx) -> Answer {
 /// `DELETE /task/{id}`
 pub(super) async fn delete(handle: Handle, cx: Cx) -> Answer {
     let task = id(&cx)?;
-    let by = people::person(&handle, &cx)?.manager;
+    let by = manager(&handle, &cx)?;
     settled(handle.ask(Ask::DeleteTask { by, task }, pending()).await?)
 }
 
@@ -56,7 +64,7 @@ pub(super) async fn requeue(handle: Handle, cx: Cx) -> Answer {
     if task_id == 0 {
         return Err(bad("Invalid request"));
     }
-    let by = people::person(&handle, &cx)?.manager;
+    let by = manager(&handle, &cx)?;
     settled(handle.ask(Ask::Requeue { by, task: numbers::task(task_id) }, pending()).await?)
 }
 
@@ -124,7 +132,7 @@ pub(super) async fn list(handle: Handle, cx: Cx) -> Answer {
     let wanted = Wanted::named(cx.query.get("status"))?;
     let after = TaskId(numbers::within(&cx, "after", (0, u64::MAX))?.unwrap_or(0));
     let limit = numbers::within(&cx, "limit", (1, PAGE_MAX))?.unwrap_or(PAGE);
-    let by = people::person(&handle, &cx)?.manager;
+    let by = manager(&handle, &cx)?;
     let page = handle.look(move |room| {
         if !may_look(room, by, project) {
             return Err(forbidden());

@@ -9,15 +9,18 @@
 //! ```text
 //! subjects: latency throughput death sleepers memory writes output history
 //!           dag-chain dag-wide dag-post dag-edges dag-fair dag-million (`dag`: all of these)
-//!              └── bare (the loop beside it) · client (keep-alive HTTP) · child (this program as a task)
+//!           tracker-speed tracker-spin tracker-death tracker-million (`tracker`: all of these)
+//!              └── bare (the loop beside it) · hello, beanstalk (peers) · client (keep-alive HTTP) · child (this program as a task)
 //!              └── kernel (what /proc knows) · figures (medians) · report (tables)
 //! ```
 //!
 //! The root file is not called `main.rs`, because cargo would take the directory for an integration test.
 //!
-//! **Absent:** other users, TLS, TCP (the Unix socket is what local clients use); comparisons with other supervisors.
+//! **Absent:** other users, TLS, TCP save for the tracker (the Unix socket is what local clients use); comparisons with
+//! other supervisors.
 
 mod bare;
+mod beanstalk;
 mod child;
 mod client;
 mod dag;
@@ -25,6 +28,7 @@ mod dag_size;
 mod dag_speed;
 mod death;
 mod figures;
+mod hello;
 mod history;
 mod kernel;
 mod latency;
@@ -35,6 +39,9 @@ mod sleepers;
 #[path = "../support/mod.rs"]
 mod support;
 mod throughput;
+mod tracker;
+mod tracker_size;
+mod tracker_speed;
 mod writes;
 
 use std::env;
@@ -65,7 +72,7 @@ impl Subject {
 }
 
 /// In the order in which they run: what needs a quiet disk first, what fills it last.
-const SUBJECTS: [Subject; 14] = [
+const SUBJECTS: [Subject; 18] = [
     Subject { name: "latency", title: "from POST /proc to exec'd", measure: latency::measure },
     Subject { name: "throughput", title: "once tasks started, run and recorded", measure: throughput::measure },
     Subject { name: "death", title: "from a daemon's death to its next exec", measure: death::measure },
@@ -78,6 +85,14 @@ const SUBJECTS: [Subject; 14] = [
     Subject { name: "dag-fair", title: "100 runs beside each other", measure: dag_size::measure_fairness },
     Subject { name: "dag-edges", title: "two complete edges", measure: dag_size::measure_edges },
     Subject { name: "dag-million", title: "a run of 1,000,000 tasks", measure: dag_size::measure_million },
+    Subject { name: "tracker-speed", title: "work taken in and handed out", measure: tracker_speed::measure },
+    Subject { name: "tracker-spin", title: "clients that do not wait", measure: tracker_speed::measure_spin },
+    Subject {
+        name: "tracker-death",
+        title: "from a holder's death to the next",
+        measure: tracker_speed::measure_death,
+    },
+    Subject { name: "tracker-million", title: "1,000,000 tasks in a queue", measure: tracker_size::measure },
     Subject { name: "output", title: "a child that writes a lot", measure: output::measure },
     Subject { name: "history", title: "a start with 1,000,000 finished runs", measure: history::measure },
 ];

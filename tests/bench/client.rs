@@ -99,37 +99,107 @@ pub struct Tally {
     pub latency: Sample,
 }
 
-/// So many clients, each with a connection of its own, send the next request when the last was answered. `script` gives
-/// a client's requests by their number.
-pub fn crowd(socket: &Path, clients: usize, span: Duration, mut script: impl FnMut(usize, usize) -> Vec<u8>) -> Tally {
-    struct Member {
-        connection: Connection,
-        step: usize,
+/// What a crowd says, and how it understands what it hears.
+pub trait Dialogue {
+    /// The length of the answer at the beginning of these bytes; none while it is not complete.
+    fn complete(&self, bytes: &[u8]) -> Option<usize>;
+
+    /// What this client says next, having got that answer to what it said before.
+    fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8>;
+
+    /// Whether this client may leave now: what it made is gone again.
+    fn may_leave(&self, client: usize) -> bool {
+        let _ = client;
+        true
+    }
+}
+
+/// HTTP by a script: a client's requests by their number. Every answer has to be a 200, and everyone ends after an even
+/// number of them.
+struct Scripted<S> {
+    script: S,
+    steps: Vec<usize>,
+}
+
+impl<S: FnMut(usize, usize) -> Vec<u8>> Dialogue for Scripted<S> {
+    fn complete(&self, bytes: &[u8]) -> Option<usize> {
+        complete(bytes)
+    }
+
+    fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8> {
+        if let Some(answer) = answer {
+            accepted(answer);
+            self.steps[client] += 1;
+        }
+        (self.script)(client, self.steps[client])
+    }
+
+    fn may_leave(&self, client: usize) -> bool {
+        self.steps[client] % 2 == 1
+    }
+}
+
+/// The length of the HTTP answer at the beginning of these bytes.
+#[track_caller]
+pub fn complete(bytes: &[u8]) -> Option<usize> {
+    parse(bytes).expect("an answer this client can read").map(|(_, length)| length)
+}
+
+/// The body of an answer that has to be a 200.
+#[track_caller]
+pub fn accepted(answer: &[u8]) -> Vec<u8> {
+    let (answer, _) = parse(answer).expect("an answer this client can read").expect("a whole one");
+    answer.ok().body
+}
+
+/// So many clients over the Unix socket, each with a connection of its own, send the next request when the last was
+/// answered. `script` gives a client's requests by their number.
+pub fn crowd(socket: &Path, clients: usize, span: Duration, script: impl FnMut(usize, usize) -> Vec<u8>) -> Tally {
+    let open = || UnixStream::connect(socket).expect("the daemon listens");
+    converse(open, clients, span, &mut Scripted { script, steps: vec![0; clients] })
+}
+
+/// As [`crowd`], over whatever `open` opens, about whatever `dialogue` is about.
+pub fn converse<S: Read + Write + AsFd>(
+    open: impl Fn() -> S,
+    clients: usize,
+    span: Duration,
+    dialogue: &mut impl Dialogue,
+) -> Tally {
+    struct Member<S> {
+        stream: S,
+        got: Vec<u8>,
         sent: i64,
+        left: bool,
     }
-    let open = |_| Member { connection: Connection::open(socket), step: 0, sent: 0 };
-    let mut members: Vec<Member> = (0..clients).map(open).collect();
     let began = Instant::now();
-    for (number, member) in members.iter_mut().enumerate() {
-        member.connection.send(&script(number, 0));
-        member.sent = now();
-    }
-    let (mut latencies, mut in_time, mut outstanding) = (Vec::new(), 0_usize, clients);
-    while outstanding > 0 {
-        for number in readable(members.iter().map(|member| &member.connection.stream)) {
-            let member = &mut members[number];
-            let Some(answer) = member.connection.receive() else { continue };
-            answer.ok();
+    let mut members: Vec<Member<S>> = (0..clients)
+        .map(|client| {
+            let mut stream = open();
+            stream.write_all(&dialogue.next(client, None)).expect("somebody listens");
+            Member { stream, got: Vec::new(), sent: now(), left: false }
+        })
+        .collect();
+    let (mut latencies, mut in_time, mut chunk) = (Vec::new(), 0_usize, vec![0; 64 << 10]);
+    while members.iter().any(|member| !member.left) {
+        let staying: Vec<usize> = (0..clients).filter(|client| !members[*client].left).collect();
+        for place in readable(staying.iter().map(|client| &members[*client].stream)) {
+            let client = staying[place];
+            let member = &mut members[client];
+            let count = member.stream.read(&mut chunk).expect("an answer");
+            assert!(count > 0, "the other end hung up");
+            member.got.extend_from_slice(&chunk[..count]);
+            let Some(length) = dialogue.complete(&member.got) else { continue };
             latencies.push(between(member.sent, now()));
-            // Everyone ends after an even number, so that what was made is gone again.
-            if began.elapsed() < span {
-                in_time += 1;
-            } else if member.step % 2 == 1 {
-                outstanding -= 1;
+            let answer: Vec<u8> = member.got.drain(..length).collect();
+            let late = began.elapsed() >= span;
+            in_time += usize::from(!late);
+            if late && dialogue.may_leave(client) {
+                member.left = true;
                 continue;
             }
-            member.step += 1;
-            member.connection.send(&script(number, member.step));
+            let next = dialogue.next(client, Some(&answer));
+            member.stream.write_all(&next).expect("somebody listens");
             member.sent = now();
         }
     }
@@ -137,7 +207,7 @@ pub fn crowd(socket: &Path, clients: usize, span: Duration, mut script: impl FnM
 }
 
 /// Waits until something can be read; from which of them.
-fn readable<'a>(streams: impl Iterator<Item = &'a UnixStream>) -> Vec<usize> {
+fn readable<'a, S: AsFd + 'a>(streams: impl Iterator<Item = &'a S>) -> Vec<usize> {
     let mut watched: Vec<PollFd<'_>> = streams.map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
     let limit = PollTimeout::try_from(PATIENCE).expect("half a minute");
     assert!(poll(&mut watched, limit).expect("poll") > 0, "no answer for {PATIENCE:?}");

@@ -1,13 +1,14 @@
 //! # support — what every black-box test stands on
 //!
 //! `daemon` starts the real binary and ends it again, `http` speaks to it byte by byte, `relay` does so as another
-//! user, `process` reads what the kernel knows. Nothing here knows an answer's meaning; that is the tests' business.
+//! user, `process` reads what the kernel knows, `chance` picks moments. Nothing here knows an answer's meaning; that is the tests' business.
 //!
 //! **Absent:** sleeping for luck. [`until`] waits for an event with a bound, [`holds`] watches that nothing happens.
 
 // Every test binary compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod chance;
 pub mod daemon;
 pub mod http;
 pub mod process;

@@ -41,7 +41,7 @@ pub use stored::{Entry, Found, Held, Last, LiveAttempt, Stored, StoredAddition, 
 pub use words::{Ask, Asker, Change, Effect, End, Event, How, Launch, Plan, Refusal, Submission, Verdict, What, Write};
 
 use crate::base::{Mono, Now, RunId, Timers, Wall};
-use crate::dag::model::{Capacity, DagName, DagRunId, Job, RunRow, State, Summary, TaskId, Template};
+use crate::dag::model::{Capacity, DagName, DagRunId, Job, RunRow, State, TaskId, Template};
 use attempts::{Live, Stopping};
 use ending::Ending;
 use queue::Queue;
@@ -256,13 +256,13 @@ impl Room {
     }
 
     /// The same in one line.
-    pub fn summary(&self, run: DagRunId) -> Option<Summary> {
-        self.runs.get(&run).map(|run| Summary { row: run.row.clone() })
+    pub fn row(&self, run: DagRunId) -> Option<RunRow> {
+        self.runs.get(&run).map(|run| run.row.clone())
     }
 
     /// All runs that the room holds, in one line each, by number.
-    pub fn summaries(&self) -> impl Iterator<Item = Summary> {
-        self.runs.values().map(|run| Summary { row: run.row.clone() })
+    pub fn rows(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.values().map(|run| &run.row)
     }
 
     /// The state of one task of a run that the room holds.

@@ -1,7 +1,7 @@
 //! What has become of runs and tasks.
 
 use super::names::{DagName, DagRunId};
-use crate::base::{RunId, Wall};
+use crate::base::{Owner, RunId, Wall};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,17 +77,6 @@ impl Counts {
     }
 }
 
-/// Who submitted a run: it has his rights, and he may touch it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// His uid.
-    pub uid: u32,
-    /// How he is named in listings and the audit log.
-    pub name: String,
-    /// Whether he was an operator then.
-    pub operator: bool,
-}
-
 /// Why a run exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -148,13 +137,6 @@ impl RunRow {
     pub fn state(&self) -> State {
         self.history.last().map_or(State::Queued, |change| change.state)
     }
-}
-
-/// One line of the list of runs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// The run; `last_update` and `counts` are the present ones.
-    pub row: RunRow,
 }
 
 /// One attempt that has ended. Without kinship to its place: that is its key.

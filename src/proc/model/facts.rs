@@ -4,17 +4,6 @@ use super::values::{Incarnation, TaskName};
 use crate::base::{RunId, Wall};
 use std::time::Duration;
 
-/// Who created a task: it runs with his rights, and he may touch it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// His uid.
-    pub uid: u32,
-    /// How he is named in listings and the audit log, for example `uid 1000 (alice)`.
-    pub name: String,
-    /// Whether he was an operator then, and might name any user.
-    pub operator: bool,
-}
-
 /// Why a run was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartedBy {

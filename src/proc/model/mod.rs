@@ -7,12 +7,13 @@ mod definition;
 mod facts;
 mod values;
 
+pub use crate::base::Owner;
 pub use definition::{
     Backoff, Definition, Dependency, HEALTH_FAILURES, HEALTH_INTERVAL, HEALTH_TIMEOUT, Health, INTERVAL, Kind, Limits,
     Probe, READY_INTERVAL, READY_TIMEOUT, Ready, ReadyWhen, Restart, RestartOn, STABLE_AFTER, STOP_TIMEOUT, Schedule,
     Until,
 };
-pub use facts::{Firing, NotRun, Offsets, Owner, RunRecord, RunState, StartedBy, Status, StoppedBy, Usage};
+pub use facts::{Firing, NotRun, Offsets, RunRecord, RunState, StartedBy, Status, StoppedBy, Usage};
 pub use values::{
     Command, Env, Incarnation, Invalid, NAME_MAX, Nice, OomScoreAdj, REPLICAS_MAX, RESOURCES, Replicas, Rlimit, Signal,
     TaskName, Umask,

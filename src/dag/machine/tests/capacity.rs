@@ -154,6 +154,6 @@ proptest! {
             prop_assert!(needs.iter().map(|needs| needs.memory_mb).sum::<u64>() <= total.memory_mb);
         }
         play.all_end(0);
-        prop_assert_eq!(play.room.summaries().count(), 0);
+        prop_assert_eq!(play.room.rows().count(), 0);
     }
 }
