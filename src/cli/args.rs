@@ -8,11 +8,13 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, account, apply, backup, check, compact, completions, dag, doctor, events, export, list, logs, man, probe,
-    restart, restore, rm, run, scale, signal, start, status, stop, token, upgrade, wait, why,
+    Session, account, apply, backup, check, compact, completions, dag, doctor, events, export, import, list, logs, man,
+    probe, project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade, wait, why,
+    worker,
 };
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use hyper::header::HeaderValue;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +45,9 @@ pub(super) struct Global {
     /// A file whose content is a token: act with its rights
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// Act for this account in the tracker, the cache and the hub; for operators, over the Unix socket
+    #[arg(long = "as", global = true, value_name = "NAME")]
+    pub(super) acting: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -69,6 +74,10 @@ enum Verb {
     Why(why::Why),
     Apply(apply::Apply),
     Dag(dag::Dag),
+    Project(Box<project::Project>),
+    Task(task::Task),
+    Worker(worker::Worker),
+    Import(import::Import),
     Events(events::Events),
     Token(token::Token),
     Account(account::Account),
@@ -158,8 +167,8 @@ pub(super) fn shown() -> clap::Command {
 impl Global {
     /// The socket of a daemon to be; what only a client needs is refused.
     fn daemon(self) -> Result<Option<PathBuf>, clap::Error> {
-        if self.url.is_some() || self.token_file.is_some() {
-            let what = "--url and --token-file are for clients: `serve` takes --listen and --socket";
+        if self.url.is_some() || self.token_file.is_some() || self.acting.is_some() {
+            let what = "--url, --token-file and --as are for clients: `serve` takes --listen and --socket";
             return Err(grammar().error(ErrorKind::ArgumentConflict, what));
         }
         Ok(self.socket)
@@ -178,6 +187,14 @@ impl Global {
                 Place::default_socket(variable, nix::unistd::geteuid().is_root()).map_err(Problem::Misuse)?
             }
         };
+        let acting = self.acting.as_ref().map(|name| match &place {
+            Place::Unix(_) => HeaderValue::from_bytes(name.as_bytes())
+                .map_err(|_| Problem::Misuse("--as: no account has a name with control characters".to_owned())),
+            Place::Tcp { .. } => Err(Problem::Misuse(
+                "--as works over the Unix socket only: leave out --url, and be an operator".to_owned(),
+            )),
+        });
+        let acting = acting.transpose()?;
         let token = self.token_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Problem::Misuse(format!("cannot read the token file {}: {error}", file.display())))?;
@@ -186,7 +203,7 @@ impl Global {
                 token => Ok(Secret::new(token)),
             }
         });
-        Ok(Client::new(place, token.transpose()?))
+        Ok(Client::new(place, token.transpose()?).acting(acting))
     }
 }
 
@@ -221,6 +238,10 @@ impl Errand {
             Verb::Why(verb) => verb.run(at).await,
             Verb::Apply(verb) => verb.run(at).await,
             Verb::Dag(verb) => verb.run(at).await,
+            Verb::Project(verb) => verb.run(at).await,
+            Verb::Task(verb) => verb.run(at).await,
+            Verb::Worker(verb) => verb.run(at).await,
+            Verb::Import(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,
             Verb::Account(verb) => verb.run(at).await,

@@ -18,6 +18,8 @@ use std::time::Duration;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// No answer that is read as a whole is larger: 2,000 tasks are about 2 MiB.
 const ANSWER_MAX: usize = 256 << 20;
+/// Names the account that an operator acts for.
+const ACTS_FOR: HeaderName = HeaderName::from_static("x-hostler-as");
 /// Everything but RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -110,13 +112,14 @@ pub struct Call {
     target: String,
     body: Option<Bytes>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    patient: bool,
+    /// How long it may go unanswered.
+    limit: Duration,
 }
 
 impl Call {
     /// With this method, to this path.
     pub fn new(method: Method, path: &str) -> Call {
-        Call { method, target: path.to_owned(), body: None, headers: Vec::new(), patient: false }
+        Call { method, target: path.to_owned(), body: None, headers: Vec::new(), limit: ANSWERS_WITHIN }
     }
 
     /// `GET`.
@@ -172,8 +175,14 @@ impl Call {
 
     /// The answer may take as long as it takes: the daemon waits for something or works through its files.
     #[must_use]
-    pub fn patient(mut self) -> Call {
-        self.patient = true;
+    pub fn patient(self) -> Call {
+        self.within(Duration::MAX)
+    }
+
+    /// The answer may take so long.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Call {
+        self.limit = limit;
         self
     }
 }
@@ -189,18 +198,27 @@ type Sender = SendRequest<Full<Bytes>>;
 pub struct Client {
     place: Place,
     token: Option<Secret>,
+    /// The account it acts for.
+    acting: Option<HeaderValue>,
     kept: Option<Sender>,
 }
 
 impl Client {
     /// For the daemon at `place`, with the rights of `token` or, without one, of this user.
     pub fn new(place: Place, token: Option<Secret>) -> Client {
-        Client { place, token, kept: None }
+        Client { place, token, acting: None, kept: None }
+    }
+
+    /// Acts for an account from now on; only an operator may, over the Unix socket.
+    #[must_use]
+    pub fn acting(mut self, account: Option<HeaderValue>) -> Client {
+        self.acting = account;
+        self
     }
 
     /// Another client of the same daemon, with connections of its own.
     pub fn another(&self) -> Client {
-        Client::new(self.place.clone(), self.token.clone())
+        Client::new(self.place.clone(), self.token.clone()).acting(self.acting.clone())
     }
 
     /// Where the daemon is.
@@ -213,9 +231,49 @@ impl Client {
     /// # Errors
     /// No daemon, no success, or no JSON.
     pub async fn ask(&mut self, call: Call) -> Result<Value, CallError> {
-        let limit = if call.patient { Duration::MAX } else { ANSWERS_WITHIN };
+        let (status, bytes) = self.answer(call).await?;
+        if !status.is_success() {
+            return Err(CallError::Refused { status, message: refusal(status, &bytes) });
+        }
+        self.json(&bytes)
+    }
+
+    /// As [`ask`](Client::ask), of the family that says no in its envelope with any status: what is in `content`.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Client::ask), and a refusal with a status of success.
+    pub async fn content(&mut self, call: Call) -> Result<Value, CallError> {
+        let mut answer = self.ask(call).await?;
+        if answer.get("ok") == Some(&Value::Bool(false)) {
+            let message = answer.get("message").and_then(Value::as_str).unwrap_or("no reason").to_owned();
+            return Err(CallError::Refused { status: StatusCode::OK, message });
+        }
+        Ok(answer.get_mut("content").map(Value::take).unwrap_or_default())
+    }
+
+    /// Makes a request and gives its status and its JSON, whether it is a refusal or not; what is no JSON is `null`.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn verdict(&mut self, call: Call) -> Result<(StatusCode, Value), CallError> {
+        let (status, bytes) = self.answer(call).await?;
+        if status.is_success() {
+            return Ok((status, self.json(&bytes)?));
+        }
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+
+    /// The whole answer, in the time the call gives it.
+    async fn answer(&mut self, call: Call) -> Result<(StatusCode, Vec<u8>), CallError> {
         let silent = CallError::Silent { place: self.place.to_string() };
-        tokio::time::timeout(limit, self.exchange(call)).await.map_err(|_| silent)?
+        tokio::time::timeout(call.limit, self.exchange(call)).await.map_err(|_| silent)?
+    }
+
+    fn json(&self, bytes: &[u8]) -> Result<Value, CallError> {
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(bytes).map_err(|error| self.strange(&format!("no JSON ({error})")))
     }
 
     /// As [`ask`](Client::ask), of the family whose answers come in an envelope: what is in it.
@@ -227,7 +285,7 @@ impl Client {
         Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
-    async fn exchange(&mut self, call: Call) -> Result<Value, CallError> {
+    async fn exchange(&mut self, call: Call) -> Result<(StatusCode, Vec<u8>), CallError> {
         let response = match self.kept.take().filter(|sender| sender.is_ready()) {
             Some(mut sender) => match sender.send_request(self.request(&call)?).await {
                 // The daemon closed it for being idle before it took the request: nothing has happened yet.
@@ -239,13 +297,7 @@ impl Client {
         let (response, sender) = response;
         let (status, bytes) = self.whole(response).await?;
         self.kept = Some(sender);
-        if !status.is_success() {
-            return Err(CallError::Refused { status, message: refusal(status, &bytes) });
-        }
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes).map_err(|error| self.strange(&format!("no JSON ({error})")))
+        Ok((status, bytes))
     }
 
     /// Makes a request whose answer is read piece by piece, on a connection of its own.
@@ -288,6 +340,9 @@ impl Client {
                 .map_err(|_| self.strange("the token file holds characters no token has"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
+        }
+        if let Some(account) = &self.acting {
+            request = request.header(ACTS_FOR, account);
         }
         if call.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");

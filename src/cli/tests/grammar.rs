@@ -28,7 +28,8 @@ fn the_grammar_holds_together() {
 fn every_verb_explains_itself_with_examples() {
     let mut whole = grammar();
     whole.build();
-    let families = ["dag", "account"].map(|verb| whole.find_subcommand(verb).expect("the verb").get_subcommands());
+    let families = ["dag", "account", "project", "task", "worker", "import"]
+        .map(|verb| whole.find_subcommand(verb).expect("the verb").get_subcommands());
     let verbs = whole.get_subcommands().chain(families.into_iter().flatten());
     for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
         let help = verb.clone().render_help().to_string();
@@ -59,6 +60,12 @@ fn the_verbs_at_a_glance() {
                      since when, what they said last
         apply        Make the tasks what files say they are; restarts only what changed
         dag          Run graphs of commands: submit, watch, mend, draw, schedule them
+        project      Queues of tasks for workers: create and change them, decide who may use them, see how
+                     they stand
+        task         Work for workers: submit tasks to a project, see where they stand, mend them
+        worker       Do the tasks of projects: run a command for each, and look after the workers there
+                     are
+        import       Take over what another program has kept so far
         events       Show what happens, as it happens
         token        Create, list and revoke tokens
         account      Make, list, change and remove accounts

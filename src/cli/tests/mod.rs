@@ -6,4 +6,5 @@ mod fake;
 mod grammar;
 mod parts;
 mod streams;
+mod tracker;
 mod verbs;
