@@ -301,7 +301,7 @@ impl Connected {
             rooms: vec![
                 Arc::new(house::ProcRoom(rooms.tasks.clone())),
                 Arc::new(house::DagRoom(rooms.runs.clone())),
-                Arc::new(house::TrackerRoom),
+                Arc::new(house::TrackerRoom(opened.work.clone())),
             ],
         });
         let work = opened.work.clone();

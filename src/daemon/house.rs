@@ -203,16 +203,15 @@ impl Room for DagRoom {
 }
 
 /// The room of work for workers, asked by the administration.
-pub struct TrackerRoom;
+pub struct TrackerRoom(pub tracker::Handle);
 
 impl Room for TrackerRoom {
     fn name(&self) -> &'static str {
         "tracker"
     }
 
-    /// Its things have numbers, not names.
-    fn why<'a>(&'a self, _: &'a Caller, _: &'a str) -> BoxFuture<'a, Option<Why>> {
-        async { None }.boxed()
+    fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
+        self.0.why(caller, name).boxed()
     }
 
     fn rules(&self) -> Vec<Rule> {

@@ -23,7 +23,7 @@
 //!   tied to; `events` what listeners are told
 //! * `records` what is stored; `journal` logs and samples, which no decision needs; `retention` what is thrown away
 //! * `wire` what clients say and see; `routes` the API, by theme in `workers`, `projects`, `access`, `tasks`, `queue`,
-//!   `managers`, `monitoring`, `logs`, `webhook`; `people` who asks; `numbers`, `answer` in the original's manner
+//!   `managers`, `monitoring`, `logs`, `webhook`; `people` who asks; `why` the chain of causes; `numbers`, `answer` in the original's manner
 //!
 //! **Absent:** processes of its own (a worker comes by itself, as a supervised task or from anywhere), results, passwords
 //! (they are [`crate::auth::accounts`]'). From the machine also: clocks, logs, samples' past, status codes.
@@ -50,6 +50,7 @@ mod start;
 mod tasks;
 mod watch;
 mod webhook;
+mod why;
 pub mod wire;
 mod workers;
 

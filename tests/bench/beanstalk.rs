@@ -1,6 +1,7 @@
 //! beanstalkd, the small work queue that many know, with its log on disk and an fsync for every change (`-b DIR -f0`):
 //! what it gets done with the same number of clients.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,24 +17,43 @@ pub struct Beanstalk {
 }
 
 impl Beanstalk {
-    /// On a directory below `dir`.
-    pub fn start(dir: &Path) -> Beanstalk {
+    /// On a directory below `dir`, with so many jobs in it: put there without fsync, which takes too long otherwise.
+    pub fn start(dir: &Path, jobs: usize, recipe: &str) -> Beanstalk {
         let log = dir.join("beanstalkd");
         std::fs::create_dir(&log).expect("a directory");
+        Beanstalk::run(&log, "-F").fill(jobs, recipe);
+        Beanstalk::run(&log, "-f0")
+    }
+
+    fn run(log: &Path, sync: &str) -> Beanstalk {
         // It cannot tell which port it chose; the one that was free a moment ago has to do.
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let mut command = Command::new("beanstalkd");
-        command.args(["-l", "127.0.0.1", "-p", &free.port().to_string(), "-f0", "-b"]).arg(&log);
+        command.args(["-l", "127.0.0.1", "-p", &free.port().to_string(), sync, "-b"]).arg(log);
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = quiet.spawn().expect("beanstalkd, of the Debian package of that name");
         until("beanstalkd listens", SOON, || TcpStream::connect(free).ok());
         Beanstalk { child, address: free }
     }
 
+    /// Puts so many jobs, a thousand at a time.
+    fn fill(&self, jobs: usize, recipe: &str) {
+        const AT_ONCE: usize = 1_000;
+        let mut stream = BufReader::new(TcpStream::connect(self.address).expect("beanstalkd listens"));
+        let puts = put(recipe).repeat(AT_ONCE);
+        for _ in 0..jobs.div_ceil(AT_ONCE) {
+            stream.get_mut().write_all(&puts).expect("beanstalkd takes jobs");
+            for _ in 0..AT_ONCE {
+                let mut answer = String::new();
+                stream.read_line(&mut answer).expect("an answer");
+                assert!(answer.starts_with("INSERTED"), "{answer}");
+            }
+        }
+    }
+
     /// `put`s by so many clients.
     pub fn puts(&self, clients: usize, span: Duration, recipe: &str) -> Tally {
-        let put = format!("put 0 0 600 {}\r\n{recipe}\r\n", recipe.len()).into_bytes();
-        self.converse(clients, span, &mut Puts(put))
+        self.converse(clients, span, &mut Puts(put(recipe)))
     }
 
     /// `reserve` and `delete` by so many clients; two answers a cycle.
@@ -56,6 +76,10 @@ impl Drop for Beanstalk {
         let _ = self.child.kill(); // it may have ended by itself
         let _ = self.child.wait();
     }
+}
+
+fn put(recipe: &str) -> Vec<u8> {
+    format!("put 0 0 600 {}\r\n{recipe}\r\n", recipe.len()).into_bytes()
 }
 
 /// A line up to and including its end.

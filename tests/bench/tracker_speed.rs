@@ -35,8 +35,8 @@ pub fn measure() -> Vec<Line> {
     let (inbox, stock) = (tracker.project("inbox", json!({})), tracker.project("stock", json!({})));
     let worker = tracker.worker(&[inbox, stock]);
     let plain = hello::serve();
-    let peer = Beanstalk::start(tracker.daemon.dir());
     let recipe = "r".repeat(RECIPE);
+    let peer = Beanstalk::start(tracker.daemon.dir(), STOCK, &recipe);
     let submit = json!({ "project": inbox, "recipe": recipe }).to_string();
     let mut rates = Rates::default();
     for _ in 0..ROUNDS {
@@ -49,7 +49,6 @@ pub fn measure() -> Vec<Line> {
         rates.puts.push(peer.puts(CROWD, SPAN, &recipe).per_second);
         tracker.fill(&worker, stock, STOCK);
         rates.cycles.push(tracker.converse(CROWD, SPAN, &mut Cycles::new(&worker, stock, CROWD)).per_second / 2.0);
-        // What was put before is more than is reserved now.
         rates.reserves.push(peer.cycles(CROWD, SPAN).per_second / 2.0);
         let bulks = tracker.converse(2, SPAN, &mut Same(bulk(&worker, inbox))).per_second;
         rates.bulks.push(bulks * BULK as f64);
