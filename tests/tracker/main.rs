@@ -33,6 +33,7 @@ mod submit;
 mod support;
 mod waiting;
 mod webhook;
+mod why;
 mod wire;
 mod workers;
 
