@@ -8,7 +8,7 @@
 //! before the right to send it is established.
 
 use crate::auth::audit::{Entry, Outcome};
-use crate::auth::{Caller, Peer};
+use crate::auth::{Caller, Peer, Place};
 use crate::base::Now;
 use crate::http::body;
 use crate::http::conn::{Outgoing, Wire};
@@ -218,7 +218,7 @@ where
     }
     let cx = Cx {
         caller: asked.caller.clone(),
-        from: link.peer.from(),
+        from: Place::of(&link.peer),
         method: route.method.clone(),
         params,
         query: Query::parse(asked.head.uri.query().unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! What a room offers: a route with its right, its limits, its words for the API description, and its handler.
 
-use crate::auth::{Caller, Denied, Scope, Source};
+use crate::auth::{Caller, Denied, Place, Scope};
 use crate::http::conn::Wire;
 use crate::http::failure::{ErrorStatus, Failure};
 use crate::http::path::Query;
@@ -157,8 +157,8 @@ where
 pub struct Cx {
     /// Who asks.
     pub caller: Caller,
-    /// From where, for logs.
-    pub from: Source,
+    /// From where, as far as limits go.
+    pub from: Place,
     /// The method; GET where HEAD is answered as GET.
     pub method: Method,
     /// The path's parameters.

@@ -200,13 +200,18 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"'))
 }
 
-/// `reply`, with the session's cookie.
+/// `reply`, with the session's cookie. No page of another site makes a browser send it, not even by a link: some GETs of
+/// the original change something, and over plain HTTP browsers do not say where a link was followed.
 pub(super) fn with_cookie(reply: Reply, settings: &Settings, session: &Secret, until: Wall) -> Answer {
-    let until = until.format("%a, %d %b %Y %H:%M:%S GMT");
-    let text = format!("{}={}; Path=/; HttpOnly; SameSite=Lax; Expires={until}", settings.cookie, session.expose());
+    let text = cookie_of(&settings.cookie, session, until);
     let mut value = HeaderValue::from_str(&text).map_err(Failure::internal)?;
     value.set_sensitive(true);
     Ok(reply.header(SET_COOKIE, value))
+}
+
+fn cookie_of(name: &str, session: &Secret, until: Wall) -> String {
+    let until = until.format("%a, %d %b %Y %H:%M:%S GMT");
+    format!("{name}={}; path=/; HttpOnly; SameSite=Strict; expires={until}", session.expose())
 }
 
 /// Whether the caller may become the first admin: an operator whom the kernel knows, or who was told the code.
@@ -275,6 +280,12 @@ mod tests {
         assert_eq!(found(&[("cookie", "TT=no")]), None);
         assert_eq!(found(&[("cookie", "a=b"), ("cookie", "tt=\"abc\"")]), Some("abc".to_owned()));
         assert_eq!(found(&[("cookie", "tt")]), None);
+    }
+
+    #[test]
+    fn a_sessions_cookie_is_for_our_own_pages_alone() {
+        let text = cookie_of("tt", &Secret::new("abc"), Wall::UNIX_EPOCH);
+        assert_eq!(text, "tt=abc; path=/; HttpOnly; SameSite=Strict; expires=Thu, 01 Jan 1970 00:00:00 GMT");
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn big_json_is_parsed_like_small_json() {
     let (_draining, drain) = tokio::sync::watch::channel(false);
     let mut cx = Cx {
         caller: parts.services.gate.identify(&peer, &hyper::HeaderMap::new()),
-        from: peer.from(),
+        from: crate::auth::Place::of(&peer),
         method: Method::POST,
         params: Params(vec![("run".to_owned(), "7".to_owned())]),
         query: Query::parse("lines=12&bad=x"),
