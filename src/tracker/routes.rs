@@ -10,6 +10,7 @@
 
 use super::engine::{Handle, Level};
 use super::projects::Mass;
+use super::workers::Newcomers;
 use super::{access, answer, logs, managers, monitoring, projects, queue, tasks, webhook, workers};
 use crate::http::{Access, Cx, Doc, Draft, Family, Route};
 use hyper::Method;
@@ -62,10 +63,12 @@ fn index_and_managers(handle: &Handle) -> Vec<Route> {
 }
 
 fn of_workers(handle: &Handle) -> Vec<Route> {
+    let newcomers = Newcomers::new();
     let get = |path, doc| draft(handle, (Method::GET, path), doc);
     let post = |path, doc| draft(handle, (Method::POST, path), doc);
     vec![
-        beginning(handle, "/worker/create", CREATE_WORKER).with(workers::create),
+        beginning(handle, "/worker/create", CREATE_WORKER)
+            .with(move |handle, cx| workers::create(handle, cx, newcomers.clone())),
         post("/worker/update", UPDATE_WORKER).with(workers::update),
         get("/worker/get/{id}", WORKER).with(workers::get),
         post("/worker/set_paused", SET_PAUSED).with(workers::set_paused),
@@ -157,7 +160,12 @@ const INDEX: Doc = plain("What this is", &[(200, "content: name, version")]);
 const REGISTER: Doc = with_body(
     "Make a manager's account and sign in",
     "username, of 3 to 16 bytes; password, of at least 8",
-    &[(200, "the cookie of a session"), BAD, (403, "registration is closed")],
+    &[
+        (200, "the cookie of a session"),
+        BAD,
+        (403, "registration is closed"),
+        (429, "too many were made from that place"),
+    ],
 );
 const LOGIN: Doc = with_body(
     "Sign in",
@@ -191,7 +199,12 @@ const SET_ROLE: Doc = with_body(
 const CREATE_WORKER: Doc = with_body(
     "Make a worker",
     "alias",
-    &[(200, "content.worker, with its secret"), BAD, (403, "a reserved alias, or only managers make workers here")],
+    &[
+        (200, "content.worker, with its secret"),
+        BAD,
+        (403, "a reserved alias, or only managers make workers here"),
+        (429, "too many were made from that place"),
+    ],
 );
 const UPDATE_WORKER: Doc = with_body("Rename the worker that asks", "alias", &[DONE, BAD, NO_WORKER]);
 const WORKER: Doc =

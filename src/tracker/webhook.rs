@@ -29,7 +29,7 @@ pub(super) async fn receive(handle: Handle, cx: Cx) -> Answer {
     cx.acts_as(|| "git hook".to_owned());
     let bad = Ok(Reply::empty().status(StatusCode::BAD_REQUEST));
     let Ok(asked::Hook { reference, after, repository }) = body(&cx).await else { return bad };
-    if !counts(&reference, &handle.settings) {
+    if !counts(&reference, &handle.settings) || after.len() > asked::TEXT_MAX {
         return bad;
     }
     let projects = handle.look(move |room| {
