@@ -142,12 +142,15 @@ fn check_origin(shared: &Shared, asked: &Asked, route: &Route, target: Target<'_
     let connection_lends = asked.caller.is_ambient() && !(over_tcp && route.access == Access::Credentials);
     // A header proves intent only where nothing else lends a right: a rebound page may invent one, and some public
     // routes (the first registration) look at who is connected.
-    let worker = asked.family == Family::Tracker && headers.contains_key("x-secret");
-    if !connection_lends && (shows_token(headers) || worker) {
+    let is_tracker = asked.family == Family::Tracker;
+    let worker = is_tracker && headers.contains_key("x-secret");
+    let cookie = headers.contains_key(COOKIE);
+    // The tracker asks for a session first, whatever else is shown.
+    if !connection_lends && !(is_tracker && cookie) && (shows_token(headers) || worker) {
         return Ok(());
     }
     let harmless = route.access.is_open() && !route.changes;
-    let lent = connection_lends || headers.contains_key(COOKIE);
+    let lent = connection_lends || cookie;
     if over_tcp && lent && !harmless && !shared.names.called(headers, target) {
         let message = "the Host header does not name this daemon; see http.hosts in the configuration";
         return Err(Failure::public(ErrorStatus::FORBIDDEN, "foreign_host", message));

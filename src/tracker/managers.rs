@@ -120,10 +120,13 @@ pub(super) async fn list(handle: Handle, cx: Cx) -> Answer {
     if !people::person(&handle, &cx)?.is_manager() {
         return Err(unauthorized());
     }
-    let managers = handle.tools.accounts.list();
-    let managers: Vec<wire::Manager> =
-        managers.iter().filter(|account| account.rights.tracker != Tracker::None).map(people::shown).collect();
-    long(managers.len(), Managers { managers }).await
+    // There may be very many, where anybody may register.
+    let accounts = handle.tools.accounts.clone();
+    let written = tokio::task::spawn_blocking(move || {
+        let managers = accounts.list().into_iter().filter(|account| account.rights.tracker != Tracker::None);
+        content(Managers { managers: managers.map(|account| people::shown(&account)).collect::<Vec<_>>() })
+    });
+    written.await.map_err(Failure::internal)?
 }
 
 #[derive(Serialize)]

@@ -26,13 +26,13 @@ pub(super) async fn create(handle: Handle, cx: Cx) -> Answer {
     sent.fits()?;
     let by = people::person(&handle, &cx)?.manager;
     let sent = ProjectBody { paused: false, ..sent };
-    let (public, chain) = (sent.public, sent.chain);
+    let (public, chain, is_last) = (sent.public, sent.chain, sent.chain == 0);
     let definition = match sent.definition() {
         Ok(definition) => Box::new(definition),
         Err(why) => {
             let chain = ProjectId(asked::number(chain));
             let may_chain = handle.look(move |room| has(room, chain) && room.may(by, chain, Role::EDIT)).await?;
-            let permitted = by != Manager::Guest && (!public || by.is_admin()) && (chain.0 == 0 || may_chain);
+            let permitted = by != Manager::Guest && (!public || by.is_admin()) && (is_last || may_chain);
             return if permitted { database(&why.to_string()) } else { refused(&Refusal::NotPermitted) };
         }
     };
