@@ -7,7 +7,7 @@
 //! account exists or was imported.
 
 use super::words::AccountError;
-use crate::base::Secret;
+use crate::base::{Secret, same};
 use crate::store::CommitError;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
@@ -189,14 +189,9 @@ fn check(name: &str, password: &Secret, kept: Option<&Kept>) -> Result<Found, Ha
         }
         Some(Kept::Sha512(expected)) => {
             let found = Sha512::new().chain_update(password.expose()).chain_update(name).finalize();
-            if is_same(&found.into(), expected) { hash(password).map(Found::Outdated) } else { decoy(password) }
+            if same(&found, expected) { hash(password).map(Found::Outdated) } else { decoy(password) }
         }
     }
-}
-
-/// Compares without telling by the time it takes where the difference is.
-fn is_same(a: &[u8; 64], b: &[u8; 64]) -> bool {
-    std::hint::black_box(a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
 }
 
 #[cfg(test)]
