@@ -19,7 +19,7 @@ pub use events::Bus;
 pub use ids::RunId;
 pub use known::Known;
 pub use owner::Owner;
-pub use secret::Secret;
+pub use secret::{Secret, same};
 pub use time::{Mono, Now, Wall};
 pub use timers::Timers;
 pub use why::Why;

@@ -38,6 +38,11 @@ impl<At: Copy + Ord, Key: Clone + Ord + Hash> Timers<At, Key> {
         self.by_key.get(&key).copied()
     }
 
+    /// How many deadlines there are.
+    pub fn count(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<At> {
         self.by_time.first().map(|(at, _)| *at)

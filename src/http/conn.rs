@@ -32,8 +32,9 @@ use crate::http::settings::Settings;
 use crate::http::socket::Socket;
 
 /// How much of what a client still sends is read after the last answer, so that closing does not destroy that
-/// answer on its way (a socket closed with unread data resets the connection).
-const LINGER_BYTES: usize = 256 << 10;
+/// answer on its way (a socket closed with unread data resets the connection). Enough for bodies that are a few times too
+/// large for most routes: clients that do not read before they have sent everything then learn why.
+const LINGER_BYTES: usize = 32 << 20;
 
 /// What the connection waits for. Shared by the socket's clock and the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

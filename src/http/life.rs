@@ -8,7 +8,7 @@
 //! before the right to send it is established.
 
 use crate::auth::audit::{Entry, Outcome};
-use crate::auth::{Caller, Peer};
+use crate::auth::{Caller, Peer, Place};
 use crate::base::Now;
 use crate::http::body;
 use crate::http::conn::{Outgoing, Wire};
@@ -137,15 +137,21 @@ fn check_origin(shared: &Shared, asked: &Asked, route: &Route, target: Target<'_
         return Ok(());
     }
     let headers = &asked.head.headers;
+    // No browser reaches the Unix socket.
+    let over_tcp = target.address.is_some();
+    let connection_lends = asked.caller.is_ambient() && !(over_tcp && route.access == Access::Credentials);
     // A header proves intent only where nothing else lends a right: a rebound page may invent one, and some public
     // routes (the first registration) look at who is connected.
-    let worker = asked.family == Family::Tracker && headers.contains_key("x-secret");
-    if !asked.caller.is_ambient() && (shows_token(headers) || worker) {
+    let is_tracker = asked.family == Family::Tracker;
+    let worker = is_tracker && headers.contains_key("x-secret");
+    let cookie = headers.contains_key(COOKIE);
+    // The tracker asks for a session first, whatever else is shown.
+    if !connection_lends && !(is_tracker && cookie) && (shows_token(headers) || worker) {
         return Ok(());
     }
-    let harmless = route.access == Access::Public && !route.changes;
-    let lent = asked.caller.is_ambient() || headers.contains_key(COOKIE);
-    if target.address.is_some() && lent && !harmless && !shared.names.called(headers, target) {
+    let harmless = route.access.is_open() && !route.changes;
+    let lent = connection_lends || cookie;
+    if over_tcp && lent && !harmless && !shared.names.called(headers, target) {
         let message = "the Host header does not name this daemon; see http.hosts in the configuration";
         return Err(Failure::public(ErrorStatus::FORBIDDEN, "foreign_host", message));
     }
@@ -218,7 +224,7 @@ where
     }
     let cx = Cx {
         caller: asked.caller.clone(),
-        from: link.peer.from(),
+        from: Place::of(&link.peer),
         method: route.method.clone(),
         params,
         query: Query::parse(asked.head.uri.query().unwrap_or_default()),

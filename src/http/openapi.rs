@@ -1,6 +1,6 @@
 //! `/openapi.json`: OpenAPI 3.1 of every route, written from the table that routes.
 
-use crate::http::route::{Access, Route};
+use crate::http::route::Route;
 use crate::http::table::Family;
 use bytes::Bytes;
 use hyper::Method;
@@ -93,7 +93,7 @@ fn operation(path: &str, sharing: &[&Route]) -> Option<(HttpMethod, Operation)> 
             operation = operation.response(status.to_string(), ResponseBuilder::new().description(*meaning));
         }
         operation = operation.response("default", refusal(route.family));
-        if !matches!(route.access, Access::Public | Access::Signed) {
+        if !route.access.is_open() {
             operation = operation
                 .security(SecurityRequirement::default())
                 .security(SecurityRequirement::new(TOKEN, Vec::<String>::new()));

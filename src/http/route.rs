@@ -1,6 +1,6 @@
 //! What a room offers: a route with its right, its limits, its words for the API description, and its handler.
 
-use crate::auth::{Caller, Denied, Scope, Source};
+use crate::auth::{Caller, Denied, Place, Scope};
 use crate::http::conn::Wire;
 use crate::http::failure::{ErrorStatus, Failure};
 use crate::http::path::Query;
@@ -100,8 +100,11 @@ impl<Shared: Clone + Send + Sync + 'static> Draft<Shared> {
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody. Also routes of families that know people by credentials of their own: their handlers ask.
+    /// Anybody, also by what the connection lends: who may reach the daemon at all, and, where a handler asks, who he is.
     Public,
+    /// Anybody: its handler knows people by credentials that the request itself carries. Over TCP the connection lends it no
+    /// right, so that the rule on `Host` applies only where there is a cookie.
+    Credentials,
     /// Anybody: every request is signed, and its handler checks that. Neither connection nor cookies lend it a right, so
     /// that the rules on `Host` and `Origin` do not apply.
     Signed,
@@ -114,13 +117,18 @@ pub enum Access {
 }
 
 impl Access {
+    /// Whether a right has to be shown before the handler is asked.
+    pub fn is_open(self) -> bool {
+        matches!(self, Access::Public | Access::Credentials | Access::Signed)
+    }
+
     /// Checks the right.
     ///
     /// # Errors
     /// 401 or 403, with what is missing.
     pub fn check(self, caller: &Caller) -> Result<(), Denied> {
         match self {
-            Access::Public | Access::Signed => Ok(()),
+            Access::Public | Access::Credentials | Access::Signed => Ok(()),
             Access::Caller => caller.require_known(),
             Access::Scope(scope) => caller.require(scope),
             Access::Operator => caller.require_operator(),
@@ -157,8 +165,8 @@ where
 pub struct Cx {
     /// Who asks.
     pub caller: Caller,
-    /// From where, for logs.
-    pub from: Source,
+    /// From where, as far as limits go.
+    pub from: Place,
     /// The method; GET where HEAD is answered as GET.
     pub method: Method,
     /// The path's parameters.

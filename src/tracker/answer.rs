@@ -2,6 +2,7 @@
 
 use super::engine::Failed;
 use super::machine::{Refusal, Verdict};
+use super::wire::asked::TooLong;
 use super::wire::{Envelope, Later};
 use crate::http::{Cx, ErrorStatus, Failure, Reply};
 use hyper::StatusCode;
@@ -13,8 +14,10 @@ use serde_json::{Value, json};
 /// What a handler comes to.
 pub(super) type Answer = Result<Reply, Failure>;
 
-/// Lists longer than this are written on the blocking pool.
-const LONG: usize = 10_000;
+/// Answers of more bytes than this are written on the blocking pool.
+const LONG: usize = 1 << 20;
+/// About how many bytes an entry of a list takes.
+pub(super) const ENTRY: usize = 100;
 
 /// 200: it was done.
 pub(super) fn done() -> Answer {
@@ -33,10 +36,15 @@ pub(super) fn content(content: impl Serialize) -> Answer {
 
 /// 200 with what came of it, of which the most part is a list of `length` entries.
 pub(super) async fn long(length: usize, list: impl Serialize + Send + 'static) -> Answer {
-    if length <= LONG {
-        return content(list);
+    aside(length * ENTRY, || content(list)).await
+}
+
+/// What `write` writes: on the blocking pool, if it is about so many bytes.
+pub(super) async fn aside(bytes: usize, write: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    if bytes <= LONG {
+        return write();
     }
-    tokio::task::spawn_blocking(|| content(list)).await.map_err(Failure::internal)?
+    tokio::task::spawn_blocking(write).await.map_err(Failure::internal)?
 }
 
 /// 400
@@ -119,6 +127,12 @@ pub(super) fn settled(verdict: Verdict) -> Answer {
 /// A verdict that does not fit the ask: a defect.
 pub(super) fn unexpected(verdict: &Verdict) -> Failure {
     Failure::internal(format!("the machine answered something else: {verdict:?}"))
+}
+
+impl From<TooLong> for Failure {
+    fn from(why: TooLong) -> Failure {
+        bad(why.to_string())
+    }
 }
 
 impl From<Failed> for Failure {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::future::pending;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// How long a name may be that is registered here, in bytes.
 const NAME: RangeInclusive<usize> = 3..=16;
@@ -41,13 +42,19 @@ pub(super) async fn register(handle: Handle, cx: Cx) -> Answer {
         rights: Rights { tracker: Tracker::Manager, ..Rights::default() },
         admin_if_first: people::may_be_first(&handle, &cx),
     };
-    let account = accounts.create(new, Now::read()).await.map_err(|why| match why {
-        AccountError::Taken(_) => {
-            bad(r#"pq: duplicate key value violates unique constraint "manager_username_key""#).because(why)
+    let account = match accounts.register(new, cx.from, Now::read()).await {
+        Ok(account) => account,
+        Err(AccountError::TooMany(rest)) => return Ok(too_many(&AccountError::TooMany(rest), rest)),
+        Err(why @ AccountError::Taken(_)) => {
+            return Err(
+                bad(r#"pq: duplicate key value violates unique constraint "manager_username_key""#).because(why)
+            );
         }
-        AccountError::Name | AccountError::Password => bad("Invalid register request").because(why),
-        other => stored(other),
-    })?;
+        Err(why @ (AccountError::Name | AccountError::Password)) => {
+            return Err(bad("Invalid register request").because(why));
+        }
+        Err(other) => return Err(stored(other)),
+    };
     cx.acts_as(|| format!("account {}", account.name));
     signed_in(&handle, account.id, done()?).await
 }
@@ -62,14 +69,16 @@ pub(super) async fn login(handle: Handle, cx: Cx) -> Answer {
             let message = "Invalid username/password";
             return Err(Failure::public(ErrorStatus::FORBIDDEN, "forbidden", message));
         }
-        Err(SignInError::Throttled(rest)) => {
-            let message = SignInError::Throttled(rest).to_string();
-            return Ok(later(&message, rest.as_secs_f64().max(0.001)));
-        }
+        Err(SignInError::Throttled(rest)) => return Ok(too_many(&SignInError::Throttled(rest), rest)),
         Err(SignInError::Failed(why)) => return Err(Failure::internal(why)),
     };
     cx.acts_as(|| format!("account {}", account.name));
     signed_in(&handle, account.id, content(json!({ "manager": people::shown(&account) }))?).await
+}
+
+/// 429, in the words of what keeps him waiting.
+fn too_many(why: &impl ToString, rest: Duration) -> Reply {
+    later(&why.to_string(), rest.as_secs_f64().max(0.001))
 }
 
 /// The answer, with the cookie of a session that is new in any case.
@@ -90,7 +99,7 @@ fn stored(why: AccountError) -> Failure {
 /// `GET|POST /logout`
 pub(super) async fn logout(handle: Handle, cx: Cx) -> Answer {
     if let Some(session) = people::cookie(&cx.headers, &handle.settings.cookie) {
-        people::person(&handle, &cx)?; // for the audit log: afterwards nobody knows
+        drop(people::person(&handle, &cx)); // for the audit log: afterwards nobody knows
         let closed = handle.tools.accounts.close_session(session).await;
         closed.map_err(|why| Failure::unavailable(why.to_string()))?;
     }
@@ -111,10 +120,13 @@ pub(super) async fn list(handle: Handle, cx: Cx) -> Answer {
     if !people::person(&handle, &cx)?.is_manager() {
         return Err(unauthorized());
     }
-    let managers = handle.tools.accounts.list();
-    let managers: Vec<wire::Manager> =
-        managers.iter().filter(|account| account.rights.tracker != Tracker::None).map(people::shown).collect();
-    long(managers.len(), Managers { managers }).await
+    // There may be very many, where anybody may register.
+    let accounts = handle.tools.accounts.clone();
+    let written = tokio::task::spawn_blocking(move || {
+        let managers = accounts.list().into_iter().filter(|account| account.rights.tracker != Tracker::None);
+        content(Managers { managers: managers.map(|account| people::shown(&account)).collect::<Vec<_>>() })
+    });
+    written.await.map_err(Failure::internal)?
 }
 
 #[derive(Serialize)]

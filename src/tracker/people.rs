@@ -7,7 +7,7 @@ use super::model::{Manager, ManagerId, Process, WorkerId};
 use super::wire;
 use crate::auth::accounts::{Account, Tracker};
 use crate::auth::{Scope, Transport};
-use crate::base::{Now, Secret, Wall};
+use crate::base::{Now, Secret, Wall, same};
 use crate::http::{Cx, ErrorStatus, Failure, Reply};
 use hyper::HeaderMap;
 use hyper::header::{COOKIE, HeaderValue, SET_COOKIE};
@@ -200,13 +200,18 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"'))
 }
 
-/// `reply`, with the session's cookie.
+/// `reply`, with the session's cookie. No page of another site makes a browser send it, not even by a link: some GETs of
+/// the original change something, and over plain HTTP browsers do not say where a link was followed.
 pub(super) fn with_cookie(reply: Reply, settings: &Settings, session: &Secret, until: Wall) -> Answer {
-    let until = until.format("%a, %d %b %Y %H:%M:%S GMT");
-    let text = format!("{}={}; Path=/; HttpOnly; SameSite=Lax; Expires={until}", settings.cookie, session.expose());
+    let text = cookie_of(&settings.cookie, session, until);
     let mut value = HeaderValue::from_str(&text).map_err(Failure::internal)?;
     value.set_sensitive(true);
     Ok(reply.header(SET_COOKIE, value))
+}
+
+fn cookie_of(name: &str, session: &Secret, until: Wall) -> String {
+    let until = until.format("%a, %d %b %Y %H:%M:%S GMT");
+    format!("{name}={}; path=/; HttpOnly; SameSite=Strict; expires={until}", session.expose())
 }
 
 /// Whether the caller may become the first admin: an operator whom the kernel knows, or who was told the code.
@@ -214,11 +219,6 @@ pub(super) fn may_be_first(handle: &Handle, cx: &Cx) -> bool {
     let code = handle.code.expose().as_bytes();
     let told = cx.headers.get("x-hostler-code").map_or(&b""[..], HeaderValue::as_bytes);
     (cx.caller.is_ambient() && cx.caller.is_operator()) || (!code.is_empty() && same(code, told))
-}
-
-/// Whether both are the same; takes equally long wherever they differ.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
 /// The process that `X-Worker-Pid` names, whose death frees what is handed out now; none without that header.
@@ -278,7 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_means_all_of_it() {
-        assert!(same(b"abc", b"abc") && !same(b"abc", b"abd") && !same(b"abc", b"ab") && !same(b"", b"a"));
+    fn a_sessions_cookie_is_for_our_own_pages_alone() {
+        let text = cookie_of("tt", &Secret::new("abc"), Wall::UNIX_EPOCH);
+        assert_eq!(text, "tt=abc; path=/; HttpOnly; SameSite=Strict; expires=Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

@@ -1,6 +1,8 @@
 //! Projects over HTTP: what can be set of them, their secrets, and what is done to all their tasks at once.
 
-use super::answer::{Answer, bad, body, content, database, forbidden, long, missing, refused, settled, unexpected};
+use super::answer::{
+    Answer, ENTRY, aside, bad, body, content, database, forbidden, missing, refused, settled, unexpected,
+};
 use super::engine::Handle;
 use super::machine::{Ask, Refusal, Room, Verdict};
 use super::model::{Definition, Manager, ProjectId, Role};
@@ -21,15 +23,16 @@ pub(super) async fn create(handle: Handle, cx: Cx) -> Answer {
     if !sent.is_valid() {
         return Err(bad("Invalid project"));
     }
+    sent.fits()?;
     let by = people::person(&handle, &cx)?.manager;
     let sent = ProjectBody { paused: false, ..sent };
-    let (public, chain) = (sent.public, sent.chain);
+    let (public, chain, is_last) = (sent.public, sent.chain, sent.chain == 0);
     let definition = match sent.definition() {
         Ok(definition) => Box::new(definition),
         Err(why) => {
             let chain = ProjectId(asked::number(chain));
             let may_chain = handle.look(move |room| has(room, chain) && room.may(by, chain, Role::EDIT)).await?;
-            let permitted = by != Manager::Guest && (!public || by.is_admin()) && (chain.0 == 0 || may_chain);
+            let permitted = by != Manager::Guest && (!public || by.is_admin()) && (is_last || may_chain);
             return if permitted { database(&why.to_string()) } else { refused(&Refusal::NotPermitted) };
         }
     };
@@ -93,6 +96,7 @@ pub(super) async fn update(handle: Handle, cx: Cx) -> Answer {
     if !sent.is_valid() || sent.chain == i64::from(project.0) && sent.chain != 0 {
         return Err(bad("Invalid request"));
     }
+    sent.fits()?;
     let by = people::person(&handle, &cx)?.manager;
     let definition = match sent.definition() {
         Ok(definition) => Box::new(definition),
@@ -126,8 +130,8 @@ pub(super) async fn list(handle: Handle, cx: Cx) -> Answer {
             seen.map(|project| (project.id, project.definition.clone())).collect()
         })
         .await?;
-    let length = seen.len();
-    long(length, Projects(seen)).await
+    let bytes = seen.iter().map(|(_, definition)| ENTRY + wire::text(definition)).sum();
+    aside(bytes, || content(Projects(seen))).await
 }
 
 struct Projects(Vec<(ProjectId, Definition)>);
@@ -177,6 +181,7 @@ pub(super) async fn set_secret(handle: Handle, cx: Cx) -> Answer {
     let by = people::person(&handle, &cx)?.manager;
     required(&handle, by, project, Role::SECRET).await?;
     let asked::SecretBody { secret } = body(&cx).await?;
+    asked::at_most(asked::TEXT_MAX, "secret", secret.len())?;
     settled(handle.ask(Ask::SetSecret { by, project, secret: Secret::new(secret) }, pending()).await?)
 }
 
@@ -193,6 +198,7 @@ pub(super) async fn webhook_secret(handle: Handle, cx: Cx) -> Answer {
 pub(super) async fn set_webhook_secret(handle: Handle, cx: Cx) -> Answer {
     let project = numbers::project(&cx, BAD_ID)?;
     let asked::WebhookSecretBody { webhook_secret } = body(&cx).await?;
+    asked::at_most(asked::TEXT_MAX, "webhook_secret", webhook_secret.len())?;
     let by = people::person(&handle, &cx)?.manager;
     let ask = Ask::SetWebhookSecret { by, project, secret: Secret::new(webhook_secret) };
     settled(handle.ask(ask, pending()).await?)

@@ -1,7 +1,7 @@
 //! Single tasks, as managers see and treat them: looking at one or at many, removing, trying again. The original has
 //! nothing of this.
 
-use super::answer::{Answer, bad, body, content, forbidden, missing, settled};
+use super::answer::{Answer, aside, bad, body, content, forbidden, missing, settled};
 use super::engine::Handle;
 use super::machine::{Ask, Room};
 use super::model::{Definition, Manager, ProjectId, Role, Standing, Status, Task, TaskId};
@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// How many tasks a page holds at most, and how many where nothing is said.
 const PAGE_MAX: usize = 1000;
 const PAGE: usize = 100;
+/// How many bytes of recipes a page holds, unless its first task has more: as much as a body brings.
+const RECIPES: usize = 4 << 20;
 /// How many tasks are looked at for one page at most.
 const LOOKED_AT: usize = 10_000;
 
@@ -48,7 +50,8 @@ pub(super) async fn get(handle: Handle, cx: Cx) -> Answer {
     });
     let found = found.await?.ok_or_else(|| missing("Task not found"))?;
     let (task, standing, definition) = found.ok_or_else(forbidden)?;
-    content(json!({ "task": wire::details(&task, &standing, &definition) }))
+    let bytes = task.what.recipe.len() + wire::text(&definition);
+    aside(bytes, move || content(json!({ "task": wire::details(&task, &standing, &definition) }))).await
 }
 
 /// `DELETE /task/{id}`
@@ -114,6 +117,30 @@ struct Page {
     next: Option<TaskId>,
 }
 
+impl Page {
+    /// The beginning of it, as far as the recipes have so many bytes; at least one task.
+    fn cut(mut self, bytes: usize) -> Page {
+        let mut left = bytes;
+        let mut fits = |(task, _): &(Arc<Task>, Standing)| {
+            let rest = left.checked_sub(task.what.recipe.len());
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let kept = self.tasks.iter().take_while(|entry| fits(entry)).count().max(1);
+        if kept < self.tasks.len() {
+            self.tasks.truncate(kept);
+            self.next = self.tasks.last().map(|(task, _)| task.id);
+        }
+        self
+    }
+
+    /// About how many bytes it takes when it is written: the project is in every task.
+    fn bytes(&self) -> usize {
+        let project = wire::text(&self.definition);
+        self.tasks.iter().map(|(task, _)| task.what.recipe.len() + project).sum()
+    }
+}
+
 impl Serialize for Page {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -139,9 +166,10 @@ pub(super) async fn list(handle: Handle, cx: Cx) -> Answer {
         }
         let definition = room.project(project).ok_or_else(|| missing("Project not found"))?.definition.clone();
         let (tasks, next) = room.tasks(project, after, (limit, LOOKED_AT), |_, standing| wanted.agrees(standing));
-        Ok(Page { definition, tasks, next })
+        Ok(Page { definition, tasks, next }.cut(RECIPES))
     });
-    content(page.await??)
+    let page = page.await??;
+    aside(page.bytes(), move || content(page)).await
 }
 
 #[cfg(test)]
@@ -149,6 +177,34 @@ mod tests {
     use super::*;
     use crate::base::Wall;
     use crate::tracker::model::{Lease, WorkerId};
+
+    #[test]
+    fn a_page_ends_where_its_recipes_grow_too_long() {
+        let task = |id: u64| {
+            let what = crate::tracker::model::NewTask {
+                recipe: "x".repeat(10).into(),
+                priority: 0,
+                max_retries: 0,
+                max_assign: 0,
+                verification_count: 1,
+                hash: 0,
+                not_before: None,
+            };
+            (Arc::new(Task { id: TaskId(id), project: ProjectId(1), what }), Standing::default())
+        };
+        let definition = || asked::ProjectBody::default().definition().unwrap();
+        let cut = |bytes: usize| {
+            let page = Page { definition: definition(), tasks: vec![task(3), task(5), task(9)], next: None };
+            let page = page.cut(bytes);
+            (page.tasks.len(), page.next.map(|next| next.0))
+        };
+        assert_eq!(cut(30), (3, None));
+        assert_eq!(cut(29), (2, Some(5)));
+        assert_eq!(cut(19), (1, Some(3)));
+        assert_eq!(cut(1), (1, Some(3)), "or nobody would ever see it");
+        let none = Page { definition: definition(), tasks: Vec::new(), next: Some(TaskId(7)) };
+        assert_eq!(none.cut(5).next, Some(TaskId(7)));
+    }
 
     #[test]
     fn a_status_is_a_word_for_where_tasks_stand() {

@@ -3,9 +3,14 @@
 //! Every route is open to everybody as far as the server is concerned: whether it takes a worker, a manager or a signature
 //! is the tracker's own affair, and so is what it says to those who are none. Calls of workers are too many for the audit
 //! log; what managers change is told there.
+//!
+//! A connection lends nobody anything here over TCP, except where somebody begins: who registers may be an operator of
+//! this host, and whoever can reach the daemon may make a worker or try passwords. There a page that a browser took for
+//! ours by a foreign name is kept out.
 
 use super::engine::{Handle, Level};
 use super::projects::Mass;
+use super::workers::Newcomers;
 use super::{access, answer, logs, managers, monitoring, projects, queue, tasks, webhook, workers};
 use crate::http::{Access, Cx, Doc, Draft, Family, Route};
 use hyper::Method;
@@ -25,7 +30,12 @@ pub fn routes(handle: Handle) -> Vec<Route> {
 }
 
 fn draft(handle: &Handle, what: (Method, &'static str), doc: Doc) -> Draft<Handle> {
-    Draft::new(handle, Family::Tracker, what, Access::Public, doc).limit(LIMIT)
+    Draft::new(handle, Family::Tracker, what, Access::Credentials, doc).limit(LIMIT)
+}
+
+/// Where somebody begins.
+fn beginning(handle: &Handle, path: &'static str, doc: Doc) -> Draft<Handle> {
+    Draft::new(handle, Family::Tracker, (Method::POST, path), Access::Public, doc).limit(LIMIT)
 }
 
 async fn index(_: Handle, _: Cx) -> answer::Answer {
@@ -37,8 +47,8 @@ fn index_and_managers(handle: &Handle) -> Vec<Route> {
     let post = |path, doc| draft(handle, (Method::POST, path), doc);
     vec![
         get("/", INDEX).with(index),
-        post("/register", REGISTER).with(managers::register),
-        post("/login", LOGIN).with(managers::login),
+        beginning(handle, "/register", REGISTER).with(managers::register),
+        beginning(handle, "/login", LOGIN).with(managers::login),
         get("/logout", LOGOUT).changes(true).with(managers::logout),
         post("/logout", LOGOUT).with(managers::logout),
         get("/account", ACCOUNT).with(managers::account),
@@ -53,10 +63,12 @@ fn index_and_managers(handle: &Handle) -> Vec<Route> {
 }
 
 fn of_workers(handle: &Handle) -> Vec<Route> {
+    let newcomers = Newcomers::new();
     let get = |path, doc| draft(handle, (Method::GET, path), doc);
     let post = |path, doc| draft(handle, (Method::POST, path), doc);
     vec![
-        post("/worker/create", CREATE_WORKER).with(workers::create),
+        beginning(handle, "/worker/create", CREATE_WORKER)
+            .with(move |handle, cx| workers::create(handle, cx, newcomers.clone())),
         post("/worker/update", UPDATE_WORKER).with(workers::update),
         get("/worker/get/{id}", WORKER).with(workers::get),
         post("/worker/set_paused", SET_PAUSED).with(workers::set_paused),
@@ -148,7 +160,12 @@ const INDEX: Doc = plain("What this is", &[(200, "content: name, version")]);
 const REGISTER: Doc = with_body(
     "Make a manager's account and sign in",
     "username, of 3 to 16 bytes; password, of at least 8",
-    &[(200, "the cookie of a session"), BAD, (403, "registration is closed")],
+    &[
+        (200, "the cookie of a session"),
+        BAD,
+        (403, "registration is closed"),
+        (429, "too many were made from that place"),
+    ],
 );
 const LOGIN: Doc = with_body(
     "Sign in",
@@ -182,7 +199,12 @@ const SET_ROLE: Doc = with_body(
 const CREATE_WORKER: Doc = with_body(
     "Make a worker",
     "alias",
-    &[(200, "content.worker, with its secret"), BAD, (403, "a reserved alias, or only managers make workers here")],
+    &[
+        (200, "content.worker, with its secret"),
+        BAD,
+        (403, "a reserved alias, or only managers make workers here"),
+        (429, "too many were made from that place"),
+    ],
 );
 const UPDATE_WORKER: Doc = with_body("Rename the worker that asks", "alias", &[DONE, BAD, NO_WORKER]);
 const WORKER: Doc =

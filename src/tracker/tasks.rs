@@ -1,9 +1,9 @@
 //! The calls of workers: submitting, being handed tasks, giving them back, asking for more time.
 
-use super::answer::{Answer, bad, body, content, long, refused, said, unexpected};
+use super::answer::{Answer, ENTRY, aside, bad, body, content, refused, said, unexpected};
 use super::engine::Handle;
 use super::machine::{Ask, From, Handed, Refusal, Submitter, Verdict};
-use super::model::{Outcome, ProjectId};
+use super::model::{NewTask, Outcome, ProjectId, TaskId};
 use super::numbers;
 use super::people::{self, Claim, Known};
 use super::wire::asked::{self, Fault, Submit, Wanted};
@@ -19,6 +19,8 @@ use std::time::Duration;
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// How many tasks are handed out at once at most.
 const COUNT_MAX: usize = 100;
+/// How many tasks of a bulk become one decision: what a few milliseconds suffice for.
+const SLICE: usize = 1000;
 /// How much is kept of the reason for a failure, in bytes.
 const REASON_MAX: usize = 1024;
 /// The longest time that a lease is extended by, in seconds: what the original's column holds.
@@ -53,35 +55,73 @@ pub(super) async fn submit(handle: Handle, cx: Cx) -> Answer {
     }
 }
 
+/// What became of the tasks of a bulk, in their order.
+type Stored = Vec<Result<TaskId, Refusal>>;
+
+#[derive(Serialize)]
+struct BulkContent {
+    submitted: usize,
+    rejected: Vec<wire::Rejected>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ids: Option<Vec<Option<u64>>>,
+}
+
+impl BulkContent {
+    fn of(stored: &Stored, with_ids: bool) -> BulkContent {
+        let refusal = |(index, outcome): (usize, &Result<_, Refusal>)| {
+            let why = outcome.as_ref().err()?;
+            Some(wire::Rejected { index, message: why.to_string() })
+        };
+        let rejected: Vec<wire::Rejected> = stored.iter().enumerate().filter_map(refusal).collect();
+        let id = |outcome: &Result<TaskId, Refusal>| outcome.as_ref().ok().map(|id| id.0);
+        let ids = with_ids.then(|| stored.iter().map(id).collect());
+        BulkContent { submitted: stored.len() - rejected.len(), rejected, ids }
+    }
+}
+
 /// `POST /task/bulk_submit`: what is new is stored, and the rest is told.
 pub(super) async fn bulk(handle: Handle, cx: Cx) -> Answer {
-    #[derive(Serialize)]
-    struct Content {
-        submitted: usize,
-        rejected: Vec<wire::Rejected>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ids: Option<Vec<Option<u64>>>,
-    }
     let by = submitter(&handle, &cx).await?;
     let (project, tasks) = several(body::<asked::Bulk>(&cx).await?.requests)?;
-    match handle.ask(Ask::Submit { by, project, tasks }, pending()).await? {
-        Verdict::Submitted(stored) => {
-            let refusal = |(index, outcome): (usize, &Result<_, Refusal>)| {
-                let why = outcome.as_ref().err()?;
-                Some(wire::Rejected { index, message: why.to_string() })
-            };
-            let rejected: Vec<wire::Rejected> = stored.iter().enumerate().filter_map(refusal).collect();
-            let id = |outcome: &Result<super::model::TaskId, Refusal>| outcome.as_ref().ok().map(|id| id.0);
-            let ids = cx.query.flag("id").then(|| stored.iter().map(id).collect());
-            long(stored.len(), Content { submitted: stored.len() - rejected.len(), rejected, ids }).await
+    // What was begun is finished, also for a client that has gone.
+    let stored = tokio::spawn(store(handle, by, project, tasks)).await.map_err(Failure::internal)??;
+    let with_ids = cx.query.flag("id");
+    match stored {
+        Ok(stored) => aside(stored.len() * ENTRY, move || content(BulkContent::of(&stored, with_ids))).await,
+        Err(why) => not_submitted(&why),
+    }
+}
+
+/// Stores the tasks slice by slice, so that whoever else wants something meanwhile has his turn. Only the first slice can be
+/// refused as a whole.
+async fn store(
+    handle: Handle,
+    by: Submitter,
+    project: ProjectId,
+    tasks: Vec<Wanted>,
+) -> Result<Result<Stored, Refusal>, Failure> {
+    let now = Now::read().wall;
+    let mut stored = Stored::with_capacity(tasks.len());
+    let mut tasks = tasks.into_iter();
+    loop {
+        let slice: Vec<NewTask> = tasks.by_ref().take(SLICE).map(|wanted| wanted.at(now)).collect();
+        let count = slice.len();
+        let ask = match (stored.is_empty(), count) {
+            (_, 0) => return Ok(Ok(stored)),
+            (true, _) => Ask::Submit { by, project, tasks: slice },
+            (false, _) => Ask::SubmitMore { by, project, tasks: slice },
+        };
+        match handle.ask(ask, pending()).await? {
+            Verdict::Submitted(these) => stored.extend(these),
+            Verdict::Refused(why) if stored.is_empty() => return Ok(Err(why)),
+            Verdict::Refused(why) => stored.extend(std::iter::repeat_n(Err(why), count)),
+            other => return Err(unexpected(&other)),
         }
-        Verdict::Refused(why) => not_submitted(&why),
-        other => Err(unexpected(&other)),
     }
 }
 
 /// The tasks of a bulk, and their project.
-fn several(requests: asked::Requests) -> Result<(ProjectId, Vec<super::model::NewTask>), Failure> {
+fn several(requests: asked::Requests) -> Result<(ProjectId, Vec<Wanted>), Failure> {
     if let Some(fault) = requests.fault {
         return Err(faulty(fault, "Invalid request"));
     }
@@ -89,9 +129,7 @@ fn several(requests: asked::Requests) -> Result<(ProjectId, Vec<super::model::Ne
     if requests.differing {
         return Err(bad("All the tasks in a bulk submit must be of the same project"));
     }
-    let project = ProjectId(asked::number(first.project));
-    let now = Now::read().wall;
-    Ok((project, requests.tasks.into_iter().map(|wanted: Wanted| wanted.at(now)).collect()))
+    Ok((ProjectId(asked::number(first.project)), requests.tasks))
 }
 
 fn faulty(fault: Fault, sentence: &'static str) -> Failure {
@@ -146,7 +184,11 @@ async fn fetch(handle: Handle, cx: Cx, worker: Known, from: From) -> Answer {
     };
     match verdict {
         Verdict::Handed(tasks) if tasks.is_empty() => said(false, "No task available"),
-        Verdict::Handed(tasks) => handed(&tasks, count.is_some()),
+        Verdict::Handed(tasks) => {
+            let bytes = tasks.iter().map(|handed| handed.task.what.recipe.len() + wire::text(&handed.project)).sum();
+            let handed = HandedOut { tasks, as_list: count.is_some() };
+            aside(bytes, move || content(handed)).await
+        }
         Verdict::Refused(why) => refused(&why),
         other => Err(unexpected(&other)),
     }
@@ -162,19 +204,28 @@ fn wait(text: Option<&str>) -> Result<Duration, Failure> {
     }
 }
 
-fn handed(tasks: &[Handed], as_list: bool) -> Answer {
-    #[derive(Serialize)]
-    struct Content<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        task: Option<wire::Task<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        tasks: Option<Vec<wire::Task<'a>>>,
+/// Tasks on their way to a worker.
+struct HandedOut {
+    tasks: Vec<Handed>,
+    as_list: bool,
+}
+
+impl Serialize for HandedOut {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Content<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            task: Option<wire::Task<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tasks: Option<Vec<wire::Task<'a>>>,
+        }
+        let content = if self.as_list {
+            Content { task: None, tasks: Some(self.tasks.iter().map(wire::handed).collect()) }
+        } else {
+            Content { task: self.tasks.first().map(wire::handed), tasks: None }
+        };
+        content.serialize(to)
     }
-    content(if as_list {
-        Content { task: None, tasks: Some(tasks.iter().map(wire::handed).collect()) }
-    } else {
-        Content { task: tasks.first().map(wire::handed), tasks: None }
-    })
 }
 
 /// `POST /task/release`
@@ -228,7 +279,35 @@ pub(super) async fn extend(handle: Handle, cx: Cx) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine::tests::{new_task, people, running};
+    use super::super::model::{Manager, ManagerId};
     use super::*;
+    use crate::store::Store;
+
+    fn wanted(number: usize, hash: i64) -> Wanted {
+        Wanted { project: 1, task: new_task(&format!("recipe {number}"), hash), delay: Duration::ZERO }
+    }
+
+    #[tokio::test]
+    async fn a_bulk_is_stored_slice_by_slice_and_told_as_one() {
+        let handle = running(Store::in_memory()).await;
+        let (_, _, project) = people(&handle).await;
+        let by = Submitter::Manager(Manager::Admin(ManagerId(0)));
+        let count = 2 * SLICE + 1;
+        let mut tasks: Vec<Wanted> = (0..count).map(|number| wanted(number, 0)).collect();
+        (tasks[3].task.hash, tasks[4].task.hash, tasks[count - 1].task.hash) = (7, 7, 7);
+        let stored = store(handle.clone(), by, project, tasks).await.unwrap().unwrap();
+        assert_eq!(stored.len(), count);
+        let content = serde_json::to_value(BulkContent::of(&stored, true)).unwrap();
+        assert_eq!(content["submitted"], count - 2);
+        let told: Vec<_> = content["rejected"].as_array().unwrap().iter().map(|one| one["index"].as_u64()).collect();
+        assert_eq!(told, [Some(4), Some(2 * SLICE as u64)]);
+        let ids = content["ids"].as_array().unwrap();
+        assert!(ids.len() == count && ids[4].is_null() && ids[5].as_u64() > ids[3].as_u64());
+
+        let none = store(handle.clone(), by, ProjectId(99), vec![wanted(0, 0)]).await.unwrap();
+        assert_eq!(none.unwrap_err(), Refusal::NoProject);
+    }
 
     #[test]
     fn waits_are_seconds_up_to_five_minutes() {

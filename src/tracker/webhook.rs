@@ -5,9 +5,8 @@ use super::answer::{Answer, body};
 use super::engine::{Handle, HookHash, Settings};
 use super::machine::{Ask, Verdict};
 use super::model::ProjectId;
-use super::people;
 use super::wire::asked;
-use crate::base::Secret;
+use crate::base::{Secret, same};
 use crate::http::{Cx, Failure, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::{HeaderMap, StatusCode};
@@ -29,7 +28,7 @@ pub(super) async fn receive(handle: Handle, cx: Cx) -> Answer {
     cx.acts_as(|| "git hook".to_owned());
     let bad = Ok(Reply::empty().status(StatusCode::BAD_REQUEST));
     let Ok(asked::Hook { reference, after, repository }) = body(&cx).await else { return bad };
-    if !counts(&reference, &handle.settings) {
+    if !counts(&reference, &handle.settings) || after.len() > asked::TEXT_MAX {
         return bad;
     }
     let projects = handle.look(move |room| {
@@ -78,8 +77,7 @@ fn signatures(headers: &HeaderMap, settings: &Settings) -> Vec<(HookHash, Vec<u8
 
 /// Whether one of the signatures is that of `content` under `key`. An empty key signs nothing: everybody knows it.
 fn is_signed(key: &Secret, content: &[u8], shown: &[(HookHash, Vec<u8>)]) -> bool {
-    !key.expose().is_empty()
-        && shown.iter().any(|(hash, hex)| people::same(signature(*hash, key, content).as_bytes(), hex))
+    !key.expose().is_empty() && shown.iter().any(|(hash, hex)| same(signature(*hash, key, content).as_bytes(), hex))
 }
 
 /// The signature in small hexadecimal letters; empty, which no signature shown is, if the key cannot be used.

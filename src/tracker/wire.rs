@@ -148,6 +148,12 @@ pub struct Project<'a> {
     worker_submit_rate: Option<Number>,
 }
 
+/// How many bytes of text a project has.
+pub fn text(definition: &Definition) -> usize {
+    let Definition { name, clone_url, git_repo, version, motd, .. } = definition;
+    [name, clone_url, git_repo, version, motd].map(String::len).iter().sum()
+}
+
 /// What was set of a project.
 pub fn project(id: ProjectId, definition: &Definition) -> Project<'_> {
     let burst = |limit: &Limit| (limit.burst != Limit::default().burst).then_some(Number(limit.burst));

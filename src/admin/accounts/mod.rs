@@ -187,6 +187,7 @@ impl From<AccountError> for Failure {
             AccountError::Name | AccountError::Password => (ErrorStatus::BAD_REQUEST, "bad_account"),
             AccountError::Taken(_) | AccountError::NumberTaken(_) => (ErrorStatus::CONFLICT, "account_exists"),
             AccountError::Unknown(_) => (ErrorStatus::NOT_FOUND, "no_such_account"),
+            AccountError::TooMany(_) => (ErrorStatus::TOO_MANY_REQUESTS, "too_many_accounts"),
             AccountError::NoRandomness(_) | AccountError::Commit(_) => return Failure::internal(why),
         };
         Failure::public(status, code, why.to_string())

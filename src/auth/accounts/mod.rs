@@ -9,7 +9,8 @@
 //! Everything is in memory and in the store alike. A lock is held from a decision until it is with the store, so that
 //! both see the same order; it is never held while anything is hashed or waited for. A change is answered once it is on
 //! disk. Passwords are in `passwords.rs`, sessions in `sessions.rs`, pauses after failures in `throttle.rs` (a pure
-//! machine), decisions and what they write in `known.rs`.
+//! machine), decisions and what they write in `known.rs`. Who makes an account for himself stands in a queue of his own,
+//! of which one at a time gets to the hashes.
 //!
 //! A number is given once. Only an import brings its own: it may take one that a removed account had.
 //!
@@ -31,16 +32,20 @@ pub use words::{
     Tracker, UnknownRight,
 };
 
-use super::Source;
+use super::{Allowance, Place};
 use crate::base::{Mono, Now, Secret, Wall};
 use crate::store::{Batch, CommitError, ReadError, Store, Ticket};
 use known::{Held, Known};
-use passwords::{Found, HashError, Kept, Passwords};
+use passwords::{Found, HashError, Kept, Passwords, Turn};
 use sessions::{LONGEST, hash, new_text};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-use throttle::{Place, Throttle};
+use throttle::Throttle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Accounts that people at one place may make for themselves at once, and the pause after which they may make one more:
+/// each costs a hash, and stays.
+const NEWCOMERS: (u32, Duration) = (100, Duration::from_secs(10));
 
 /// Imported accounts that become one decision: below the number of operations that the store writes as one.
 const IMPORT_PIECE: usize = 100;
@@ -59,10 +64,18 @@ struct Inner {
     watchers: Mutex<Vec<UnboundedSender<u32>>>,
 }
 
-#[derive(Default)]
 struct Throttles {
     names: Throttle<String>,
     places: Throttle<Place>,
+    newcomers: Allowance,
+}
+
+impl Default for Throttles {
+    /// Nobody has done anything.
+    fn default() -> Throttles {
+        let (at_once, every) = NEWCOMERS;
+        Throttles { names: Throttle::default(), places: Throttle::default(), newcomers: Allowance::new(at_once, every) }
+    }
 }
 
 impl Accounts {
@@ -117,13 +130,30 @@ impl Accounts {
         receiver
     }
 
-    /// Makes an account. Returns once it is on disk.
+    /// Makes an account, as an operator wants it. Returns once it is on disk.
     ///
     /// # Errors
     /// See [`AccountError`].
     pub async fn create(&self, new: NewAccount, now: Now) -> Result<Account, AccountError> {
         self.known().admits(&new.name)?; // before the costly part; what counts is decided after it
-        let kept = self.hash(&new.password).await?;
+        let turn = self.0.passwords.turn().await?;
+        self.make(new, turn, now).await
+    }
+
+    /// Makes an account for somebody who wants it himself: as [`Accounts::create`], but newcomers take no turns away from
+    /// those who sign in, and not too many come from one place.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn register(&self, new: NewAccount, from: Place, now: Now) -> Result<Account, AccountError> {
+        self.known().admits(&new.name)?;
+        self.throttles().newcomers.take(from, now.mono).map_err(AccountError::TooMany)?;
+        let turn = self.0.passwords.turn_of_a_newcomer().await?;
+        self.make(new, turn, now).await
+    }
+
+    async fn make(&self, new: NewAccount, turn: Turn, now: Now) -> Result<Account, AccountError> {
+        let kept = hash_in(turn, &new.password).await?;
         let (account, ticket) = {
             let mut known = self.known_mut();
             let mut batch = Batch::new();
@@ -157,18 +187,17 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`SignInError`].
-    pub async fn sign_in(&self, name: &str, password: &Secret, from: Source, now: Now) -> Result<Account, SignInError> {
+    pub async fn sign_in(&self, name: &str, password: &Secret, from: Place, now: Now) -> Result<Account, SignInError> {
         let key = throttled_name(name);
-        let place = Place::from(from);
-        self.throttled(&key, place, now.mono)?;
+        self.throttled(&key, from, now.mono)?;
         let turn = self.0.passwords.turn().await?;
-        self.throttled(&key, place, now.mono)?;
+        self.throttled(&key, from, now.mono)?;
         let held = self.known().by_name(name).cloned();
         let (found, turn) = turn.check(name, password, held.as_ref().map(|held| held.kept.clone())).await?;
         let Some(held) = held.filter(|_| !matches!(found, Found::Wrong)) else {
             let mut throttles = self.throttles();
             throttles.names.failed(key, now.mono);
-            throttles.places.failed(place, now.mono);
+            throttles.places.failed(from, now.mono);
             drop(turn); // only now: the next in the queue looks at the pauses
             return Err(SignInError::Wrong);
         };
@@ -203,7 +232,7 @@ impl Accounts {
     pub async fn set_password(&self, name: &str, password: &Secret) -> Result<Account, AccountError> {
         let unknown = || AccountError::Unknown(name.to_owned());
         let id = self.by_name(name).ok_or_else(unknown)?.id;
-        let kept = self.hash(password).await?;
+        let kept = hash_in(self.0.passwords.turn().await?, password).await?;
         let (account, ticket) = {
             let mut known = self.known_mut();
             let mut batch = Batch::new();
@@ -316,13 +345,6 @@ impl Accounts {
         Ok(account)
     }
 
-    async fn hash(&self, password: &Secret) -> Result<Kept, AccountError> {
-        if password.expose().is_empty() {
-            return Err(AccountError::Password);
-        }
-        Ok(self.0.passwords.turn().await?.hash(password).await?)
-    }
-
     fn throttled(&self, name: &String, place: Place, now: Mono) -> Result<(), SignInError> {
         let throttles = self.throttles();
         let rest = throttles.names.rest(name, now).max(throttles.places.rest(&place, now));
@@ -340,6 +362,14 @@ impl Accounts {
     fn throttles(&self) -> MutexGuard<'_, Throttles> {
         self.0.throttles.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What to keep of a password that may be one.
+async fn hash_in(turn: Turn, password: &Secret) -> Result<Kept, AccountError> {
+    if password.expose().is_empty() {
+        return Err(AccountError::Password);
+    }
+    Ok(turn.hash(password).await?)
 }
 
 /// Names that no account can have are counted as one, however long they are.

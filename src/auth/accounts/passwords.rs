@@ -7,7 +7,7 @@
 //! account exists or was imported.
 
 use super::words::AccountError;
-use crate::base::Secret;
+use crate::base::{Secret, same};
 use crate::store::CommitError;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
@@ -82,24 +82,37 @@ impl From<HashError> for AccountError {
 /// The turns.
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
+    /// One, for those who make an account for themselves: anybody may want any number of those, and the other turns are
+    /// for people who have one.
+    newcomer: Arc<Semaphore>,
 }
 
 /// A turn to make or check one hash. It is given back when it is dropped, and that is not before the work is over, also
 /// when nobody waits for it any longer.
 pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
+    _newcomer: Option<OwnedSemaphorePermit>,
 }
 
 impl Passwords {
     pub(super) fn new() -> Passwords {
-        Passwords { turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Passwords { turns: Arc::new(Semaphore::new(AT_ONCE)), newcomer: Arc::new(Semaphore::new(1)) }
     }
 
     /// Waits for a turn.
     pub(super) async fn turn(&self) -> Result<Turn, HashError> {
-        let turn = self.turns.clone().acquire_owned().await;
-        turn.map(|permit| Turn { _permit: permit }).map_err(|why| HashError::Failed(why.to_string()))
+        Ok(Turn { _permit: permit(&self.turns).await?, _newcomer: None })
     }
+
+    /// Waits for a turn behind all other newcomers: one of them at a time stands in the queue for turns.
+    pub(super) async fn turn_of_a_newcomer(&self) -> Result<Turn, HashError> {
+        let newcomer = Some(permit(&self.newcomer).await?);
+        Ok(Turn { _permit: permit(&self.turns).await?, _newcomer: newcomer })
+    }
+}
+
+async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, HashError> {
+    of.clone().acquire_owned().await.map_err(|why| HashError::Failed(why.to_string()))
 }
 
 impl Turn {
@@ -176,14 +189,9 @@ fn check(name: &str, password: &Secret, kept: Option<&Kept>) -> Result<Found, Ha
         }
         Some(Kept::Sha512(expected)) => {
             let found = Sha512::new().chain_update(password.expose()).chain_update(name).finalize();
-            if is_same(&found.into(), expected) { hash(password).map(Found::Outdated) } else { decoy(password) }
+            if same(&found, expected) { hash(password).map(Found::Outdated) } else { decoy(password) }
         }
     }
-}
-
-/// Compares without telling by the time it takes where the difference is.
-fn is_same(a: &[u8; 64], b: &[u8; 64]) -> bool {
-    std::hint::black_box(a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
 }
 
 #[cfg(test)]
@@ -261,5 +269,19 @@ mod tests {
         drop(release);
         let all = u32::try_from(AT_ONCE).unwrap();
         drop(passwords.turns.acquire_many(all).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn newcomers_leave_a_turn_to_everybody_else() {
+        let passwords = Passwords::new();
+        let first = passwords.turn_of_a_newcomer().await.unwrap();
+        let mut second = Box::pin(passwords.turn_of_a_newcomer());
+        tokio::select! {
+            biased;
+            _ = &mut second => panic!("two newcomers at once"),
+            turn = passwords.turn() => drop(turn.unwrap()),
+        }
+        drop(first);
+        drop(second.await.unwrap());
     }
 }

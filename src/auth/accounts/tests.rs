@@ -1,6 +1,7 @@
 //! Accounts: made, signed in to, changed and removed, over restarts; the store in memory commits at once.
 
 use super::*;
+use crate::auth::Source;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
 
-fn peer(address: &str) -> Source {
-    Source::Tcp(address.parse::<SocketAddr>().unwrap())
+fn peer(address: &str) -> Place {
+    Source::Tcp(address.parse::<SocketAddr>().unwrap()).into()
 }
 
-fn here() -> Source {
+fn here() -> Place {
     peer("192.0.2.1:1000")
 }
 
@@ -224,15 +225,33 @@ async fn a_place_is_throttled_whatever_names_it_tries() {
     let long = "x".repeat(100_000);
     for port in 0..=throttle::FREE {
         let name = if port == 3 { long.clone() } else { format!("name {port}") };
-        let wrong = accounts.sign_in(&name, &secret("x"), Source::Unix { pid: port as i32 }, start()).await;
+        let wrong = accounts.sign_in(&name, &secret("x"), Source::Unix { pid: port as i32 }.into(), start()).await;
         assert!(matches!(wrong, Err(SignInError::Wrong)));
     }
-    let unix = Source::Unix { pid: 99 };
+    let unix = Place::from(Source::Unix { pid: 99 });
     let refused = accounts.sign_in("alice", &secret("pw"), unix, start()).await;
     assert!(matches!(refused, Err(SignInError::Throttled(_))), "{refused:?}");
     assert!(accounts.sign_in("alice", &secret("pw"), here(), start()).await.is_ok());
     let still = accounts.sign_in("alice", &secret("pw"), unix, start()).await;
     assert!(matches!(still, Err(SignInError::Throttled(_))), "a success elsewhere is none of here");
+}
+
+#[tokio::test]
+async fn too_many_newcomers_of_one_place_wait_and_operators_do_not() {
+    let accounts = load(&Store::in_memory());
+    let (at_once, every) = NEWCOMERS;
+    accounts.register(new("first", "pw"), here(), start()).await.unwrap();
+    for _ in 1..at_once {
+        accounts.throttles().newcomers.take(here(), start().mono).unwrap();
+    }
+    let refused = accounts.register(new("alice", "pw"), here(), start()).await;
+    assert!(matches!(refused, Err(AccountError::TooMany(rest)) if rest == every), "{refused:?}");
+    let taken = accounts.register(new("first", "pw"), here(), start()).await;
+    assert!(matches!(taken, Err(AccountError::Taken(_))), "that costs nothing, and is said at once");
+    accounts.register(new("bob", "pw"), Place::User(1000), start()).await.unwrap();
+    accounts.create(new("carol", "pw"), start()).await.unwrap();
+    accounts.register(new("alice", "pw"), here(), start().later(every)).await.unwrap();
+    assert_eq!(accounts.list().len(), 4);
 }
 
 #[tokio::test]

@@ -8,11 +8,9 @@
 //! Mistakes are forgotten on demand, or [`QUIET`] after the last. Attempts during a pause are no mistakes: nothing was
 //! tried. At most [`MOST`] keys are remembered; beyond that the one that has been quiet for longest goes.
 
-use crate::auth::Source;
 use crate::base::{Mono, Timers};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// Mistakes in a row without a pause.
@@ -94,30 +92,6 @@ impl<Key: Clone + Ord + Hash> Throttle<Key> {
     }
 }
 
-/// Where sign-ins come from. Ports and processes are too cheap to count; so are the addresses within a network of
-/// IPv6 that is given to one customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
-    /// The Unix socket.
-    Unix,
-    /// An address.
-    V4(Ipv4Addr),
-    /// The first 64 bits of an address.
-    V6(u64),
-}
-
-impl From<Source> for Place {
-    fn from(source: Source) -> Place {
-        match source {
-            Source::Unix { .. } => Place::Unix,
-            Source::Tcp(address) => match address.ip().to_canonical() {
-                IpAddr::V4(ip) => Place::V4(ip),
-                IpAddr::V6(ip) => Place::V6((ip.to_bits() >> 64) as u64),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,16 +163,5 @@ mod tests {
         }
         throttle.failed("alice", at(50));
         assert_eq!(throttle.rest(&"alice", at(100)), Some(2 * FIRST));
-    }
-
-    #[test]
-    fn neither_port_nor_process_makes_another_place() {
-        let place = |address: &str| Place::from(Source::Tcp(address.parse().unwrap()));
-        assert_eq!(place("192.0.2.1:5"), place("192.0.2.1:6"));
-        assert_ne!(place("192.0.2.1:5"), place("192.0.2.2:5"));
-        assert_eq!(place("192.0.2.1:5"), place("[::ffff:192.0.2.1]:5"));
-        assert_eq!(place("[2001:db8::1]:5"), place("[2001:db8::2:3:4]:6"));
-        assert_ne!(place("[2001:db8::1]:5"), place("[2001:db8:0:1::1]:5"));
-        assert_eq!(Place::from(Source::Unix { pid: 1 }), Place::from(Source::Unix { pid: 2 }));
     }
 }

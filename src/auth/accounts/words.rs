@@ -172,6 +172,9 @@ pub enum AccountError {
     /// There is none of that name.
     #[error("there is no account named \"{}\"", .0.escape_debug())]
     Unknown(String),
+    /// People at that place have made too many for themselves.
+    #[error("too many accounts were made from there: try again in {} s", .0.as_secs_f64().ceil())]
+    TooMany(Duration),
     /// The kernel gives no random bytes.
     #[error("no random bytes can be had: {0}")]
     NoRandomness(String),

@@ -2,7 +2,7 @@
 
 use crate::auth::sockdiag::{SockDiag, Unnamed};
 use crate::auth::tokens::Tokens;
-use crate::auth::{Arrival, Gate, Peer, Settings, Source, Transport, peer, users};
+use crate::auth::{Arrival, Gate, Peer, Place, Settings, Source, Transport, peer, users};
 use crate::store::Store;
 use hyper::HeaderMap;
 use nix::unistd::{Uid, setfsuid};
@@ -146,6 +146,18 @@ async fn members_of_the_operators_group_are_operators() {
         assert_eq!(caller.is_operator(), expected, "group {operator_group:?}");
         assert_eq!(caller.gid(), Some(account.gid), "the primary group is looked up where the kernel tells none");
     }
+}
+
+#[tokio::test]
+async fn a_user_is_one_place_on_all_doors_and_strangers_are_where_they_come_from() {
+    let gate = gate(settings());
+    let (_client, server) = connect(V4, V4, somebody());
+    assert_eq!(Place::of(&tcp_peer(&gate, &server).await), Place::User(somebody()));
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let me = Uid::effective().as_raw();
+    assert_eq!(Place::of(&gate.recognise(gate.arrived_unix(&ours)).await), Place::User(me));
+    let stranger = gate.recognise(arrival(Err("a stranger"))).await;
+    assert_eq!(Place::of(&stranger), Place::from(stranger.from()));
 }
 
 fn arrival(who: Result<(u32, Option<u32>), &str>) -> Arrival {

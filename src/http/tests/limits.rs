@@ -50,6 +50,8 @@ async fn a_refusal_arrives_although_the_body_is_still_on_its_way() {
     let answer = world.send("POST", "/proc", &["Via: 1.1 somebody"], &body).await;
     assert_eq!(answer.status, 401);
     assert_eq!(world.send("POST", "/proc", &[], &body).await.status, 413);
+    let large = "x".repeat(16 << 20);
+    assert_eq!(world.send("POST", "/task/submit", &[], &large).await.status, 413, "sent whole before anything is read");
 }
 
 #[tokio::test]

@@ -235,6 +235,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/", Family::Tracker, Public, false),
         route("GET", "/project/list", Family::Tracker, Public, false),
         route("POST", "/task/submit", Family::Tracker, Public, true),
+        route("POST", "/task/release", Family::Tracker, Access::Credentials, true),
         route("POST", "/git/receivehook", Family::Tracker, Access::Signed, true),
         route("POST", "/hostler/v1/upgrade", Family::Own, Operator, true),
         route("GET", "/hostler/v1/files/{*path}", Family::Own, Operator, false),

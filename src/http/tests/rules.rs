@@ -68,6 +68,20 @@ async fn a_foreign_host_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_foreign_host_is_told_from_a_name_where_the_connection_lends_nothing() {
+    let world = World::new().await;
+    let status = async |path: &str, headers: &[&str]| world.send("POST", path, headers, "{}").await.status;
+    let worker = ["Host: tracker.example", "X-Worker-Id: 1", "X-Secret: x"];
+    assert_eq!(status("/task/release", &worker).await, 200, "a worker on this host, by whichever name");
+    assert_eq!(status("/task/release", &worker[..1]).await, 200, "without a right it comes to nothing");
+    assert_eq!(status("/task/release", &["Host: tracker.example", "Cookie: tt=x"]).await, 403, "a cookie is lent");
+    let both = ["Host: tracker.example", "Cookie: tt=x", "X-Secret: x"];
+    assert_eq!(status("/task/release", &both).await, 403, "also beside a secret, which nobody may have looked at");
+    assert_eq!(status("/task/release", &["Origin: http://evil.example"]).await, 403, "another origin still");
+    assert_eq!(status("/task/submit", &worker).await, 403, "where the connection counts, an invented secret does not");
+}
+
+#[tokio::test]
 async fn another_origin_changes_nothing() {
     let world = World::new().await;
     let (host, port) = (format!("Host: 127.0.0.1:{0}", world.at.port()), world.at.port());

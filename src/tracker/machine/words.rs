@@ -173,6 +173,16 @@ pub enum Ask {
         /// What; at least one.
         tasks: Vec<NewTask>,
     },
+    /// More of what was admitted before: it costs as much, and is not kept waiting. So a large bulk, which takes one token
+    /// to begin with, becomes several decisions.
+    SubmitMore {
+        /// Who asks.
+        by: Submitter,
+        /// Where.
+        project: ProjectId,
+        /// What; at least one.
+        tasks: Vec<NewTask>,
+    },
     /// To be handed tasks.
     Fetch {
         /// Which worker asks.

@@ -2,6 +2,7 @@
 
 use super::project::Project;
 use super::values::{ManagerId, Role, WorkerId};
+use crate::base::same;
 use std::fmt;
 
 /// A machine account.
@@ -26,7 +27,7 @@ pub struct WorkerSecret(pub [u8; 32]);
 impl WorkerSecret {
     /// Whether these are the same bytes; takes equally long wherever they differ.
     pub fn is(&self, other: &[u8]) -> bool {
-        other.len() == self.0.len() && self.0.iter().zip(other).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
+        same(&self.0, other)
     }
 }
 

@@ -8,6 +8,9 @@ use crate::store::{Batch, ReadError, Reader};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// How much text of entries is read at once, in bytes; the newest is read in any case.
+const READ: usize = 16 << 20;
+
 /// A log entry as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
@@ -42,7 +45,7 @@ pub fn last_log(reader: &Reader) -> Result<u64, ReadError> {
 }
 
 /// Entries of this level with a time above `since`, in the order in which they were written; the newest `limit` where
-/// there are more. Blocks.
+/// there are more, and fewer where those are very long. Blocks.
 ///
 /// # Errors
 /// The store's.
@@ -59,12 +62,18 @@ pub fn logged(reader: &Reader, level: u8, since: i64, limit: usize) -> Result<Ve
     let mut numbers: Vec<u64> = newest.into_iter().map(|Reverse(number)| number).collect();
     numbers.sort_unstable();
     let mut found = Vec::with_capacity(numbers.len());
-    for number in numbers {
+    let mut left = READ;
+    for number in numbers.into_iter().rev() {
         // None: it was forgotten meanwhile.
-        if let Some(Log { level, at, worker, scope, message, written }) = reader.get(&number)? {
-            found.push(Logged { level, at, worker, scope, message, written });
+        let Some(Log { level, at, worker, scope, message, written }) = reader.get(&number)? else { continue };
+        let rest = left.checked_sub(scope.len() + message.len());
+        if rest.is_none() && !found.is_empty() {
+            break;
         }
+        left = rest.unwrap_or(0);
+        found.push(Logged { level, at, worker, scope, message, written });
     }
+    found.reverse();
     Ok(found)
 }
 

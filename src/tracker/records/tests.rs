@@ -345,6 +345,18 @@ fn log_entries_are_found_by_level_and_time_in_the_order_of_writing() {
 }
 
 #[test]
+fn only_so_much_text_of_log_entries_is_read_at_once() {
+    let store = Store::in_memory();
+    for number in 1..=3 {
+        let mut batch = Batch::new();
+        put_log(number, Logged { message: "x".repeat(7 << 20), ..entry(5, number as i64 * 10, 0) }, &mut batch);
+        drop(store.submit(batch));
+    }
+    let found = logged(&store.reader(), 5, 1, 9).unwrap();
+    assert_eq!(found.iter().map(|found| found.at).collect::<Vec<_>>(), [20, 30], "the newest that fit");
+}
+
+#[test]
 fn the_oldest_log_entries_go_first() {
     // The worker's clock says nothing about when an entry was written.
     let store = with_logs(&[(5, 900, 1), (4, 1, 2), (5, 800, 3), (3, 2, 4), (7, 3, 5)]);

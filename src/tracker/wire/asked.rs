@@ -192,12 +192,43 @@ objects! {
     }
 }
 
+/// How long what is kept in memory for good and shown again and again may be, in bytes: the texts of a project together, or
+/// a secret, which is handed to programs in one variable.
+pub const TEXT_MAX: usize = 64 << 10;
+/// How long a worker's alias may be, in bytes.
+pub const ALIAS_MAX: usize = 1 << 10;
+
+/// A text that is longer than it may be.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: expected at most {most} bytes")]
+pub struct TooLong {
+    what: &'static str,
+    most: usize,
+}
+
+/// Refuses more than so many bytes.
+///
+/// # Errors
+/// There are more.
+pub fn at_most(most: usize, what: &'static str, bytes: usize) -> Result<(), TooLong> {
+    if bytes <= most { Ok(()) } else { Err(TooLong { what, most }) }
+}
+
 /// A priority of a project that no 32-bit column holds.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(r#"pq: value "{0}" is out of range for type integer"#)]
 pub struct OutOfRange(pub i64);
 
 impl ProjectBody {
+    /// Whether its texts are short enough.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn fits(&self) -> Result<(), TooLong> {
+        let texts = [&self.name, &self.clone_url, &self.git_repo, &self.version, &self.motd];
+        at_most(TEXT_MAX, "name, clone_url, git_repo, version and motd together", texts.map(String::len).iter().sum())
+    }
+
     /// Whether it is valid in itself.
     pub fn is_valid(&self) -> bool {
         let bursts = [self.assign_burst, self.submit_burst];

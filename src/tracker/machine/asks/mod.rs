@@ -10,6 +10,7 @@ mod workers;
 use super::waiting::Waiter;
 use super::{Ask, Refusal, Room, Verdict};
 use crate::tracker::model::{Manager, ProjectId, Role};
+use tasks::Admission;
 
 impl Room {
     /// Answers an ask.
@@ -41,7 +42,8 @@ impl Room {
             Ask::ResetFailed { by, project } => self.reset_failed(by, project),
             Ask::HardReset { by, project } => self.hard_reset(by, project),
             Ask::Reclaim { by, project } => self.reclaim(by, project),
-            Ask::Submit { by, project, tasks } => self.submit(by, project, tasks),
+            Ask::Submit { by, project, tasks } => self.submit(by, project, tasks, Admission::Asked),
+            Ask::SubmitMore { by, project, tasks } => self.submit(by, project, tasks, Admission::Given),
             Ask::Fetch { worker, from, count, wait, process } => {
                 self.fetch(Waiter { worker, from, count: count.max(1), process }, wait)
             }

@@ -7,15 +7,25 @@ use crate::tracker::model::{
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whether the bucket was asked already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is asked now.
+    Asked,
+    /// It was, for the beginning of the same bulk.
+    Given,
+}
+
 impl Room {
     pub(super) fn submit(
         &mut self,
         by: Submitter,
         project: ProjectId,
         tasks: Vec<NewTask>,
+        admission: Admission,
     ) -> Result<Verdict, Refusal> {
         match by {
-            Submitter::Worker(worker) => self.admit(worker, project, tasks.len())?,
+            Submitter::Worker(worker) => self.admit(worker, project, tasks.len(), admission)?,
             Submitter::Manager(by) if !self.lanes.contains_key(&project) => {
                 return Err(if by == Manager::Guest { Refusal::Unauthorized } else { Refusal::NoProject });
             }
@@ -27,14 +37,20 @@ impl Room {
     }
 
     /// Whether a worker may submit so many tasks: `tracker.md` 8.4 gives the order of the refusals, and 5 their price.
-    fn admit(&mut self, worker: WorkerId, project: ProjectId, count: usize) -> Result<(), Refusal> {
+    fn admit(
+        &mut self,
+        worker: WorkerId,
+        project: ProjectId,
+        count: usize,
+        admission: Admission,
+    ) -> Result<(), Refusal> {
         if !self.workers.contains_key(&worker) {
             return Err(Refusal::NoWorker);
         }
         let lane = self.lanes.get_mut(&project).ok_or(Refusal::NoProject)?;
         let limit = lane.project.definition.submit;
         let delay = lane.submit.delay(&limit, worker, self.now.mono);
-        if !delay.is_zero() {
+        if !delay.is_zero() && admission == Admission::Asked {
             return Err(Refusal::TooMany { delay: delay.as_secs_f64() });
         }
         lane.submit.spend(&limit, worker, count, self.now.mono);

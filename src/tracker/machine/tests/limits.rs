@@ -179,3 +179,22 @@ fn odd_rates_do_no_harm() {
         play.pass(secs(1));
     }
 }
+
+#[test]
+fn the_rest_of_a_bulk_costs_as_much_and_is_not_kept_waiting() {
+    let mut play = Play::new();
+    let project = limited(&mut play, Limit::default(), rate(2.0));
+    let worker = play.worker();
+    play.grant(project, worker, true, true);
+    let by = Submitter::Worker(worker);
+    let two = || vec![task("a"), task("b")];
+    let first = play.ask(Ask::Submit { by, project, tasks: two() });
+    assert!(matches!(&first, Verdict::Submitted(stored) if stored.len() == 2), "{first:?}");
+    let rest = play.ask(Ask::SubmitMore { by, project, tasks: two() });
+    assert!(matches!(&rest, Verdict::Submitted(stored) if stored.len() == 2), "{rest:?}");
+    // One token was there; three were borrowed.
+    delayed(&play.ask(Ask::Submit { by, project, tasks: two() }), 2.0);
+    play.ask(Ask::RejectAccess { by: ADMIN, project, worker });
+    let refused = play.ask(Ask::SubmitMore { by, project, tasks: two() });
+    assert_eq!(refused, Verdict::Refused(Refusal::NoSubmit), "the right is looked at each time");
+}

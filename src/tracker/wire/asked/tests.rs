@@ -136,3 +136,13 @@ fn rates_of_nothing_and_of_everything_are_no_limits() {
     assert_eq!(elsewhere.chain, Some(ProjectId(0)), "which nothing is");
     assert_eq!(definition(r#"{"name":"a","priority":2147483648}"#), Err(OutOfRange(2_147_483_648)));
 }
+
+#[test]
+fn texts_that_stay_in_memory_have_an_end() {
+    let body = |motd: usize| ProjectBody { name: "p".into(), motd: "x".repeat(motd), ..ProjectBody::default() };
+    assert_eq!(body(TEXT_MAX - 1).fits(), Ok(()));
+    let refused = body(TEXT_MAX).fits().unwrap_err().to_string();
+    assert_eq!(refused, "name, clone_url, git_repo, version and motd together: expected at most 65536 bytes");
+    assert_eq!(at_most(3, "alias", 3), Ok(()));
+    assert_eq!(at_most(3, "alias", 4).unwrap_err().to_string(), "alias: expected at most 3 bytes");
+}
