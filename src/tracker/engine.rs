@@ -19,7 +19,7 @@ mod closing;
 
 use super::events;
 use super::machine::{Ask, Change, Effect, Event, Handed, Plan, Room, Verdict, WaitId, Write};
-use super::model::{ManagerId, Process, ProjectId, TaskId, WorkerId};
+use super::model::{ManagerId, Process, ProjectId};
 use super::records;
 use super::watch::{self, Watches};
 use crate::auth::Accounts;
@@ -261,14 +261,14 @@ impl Handle {
     /// The daemon is ending.
     pub async fn ask(&self, ask: Ask, gone: impl Future<Output = ()> + Send) -> Result<Verdict, Failed> {
         let (answer, answered) = oneshot::channel();
-        let Ask::Fetch { worker, wait, .. } = ask else {
+        let Ask::Fetch { wait, .. } = ask else {
             let asked = Asked { ask, client: None, answer };
             self.mailbox.send(Message::Ask(asked)).map_err(|_| Failed::Gone)?;
             return answered.await.map_err(|_| Failed::Gone);
         };
         let client = Client(self.clients.fetch_add(1, Ordering::Relaxed));
         self.mailbox.send(Message::Ask(Asked { ask, client: Some(client), answer })).map_err(|_| Failed::Gone)?;
-        let mut fetching = Fetching { answered: Some(answered), client, worker, mailbox: &self.mailbox };
+        let mut fetching = Fetching { answered: Some(answered), client, mailbox: &self.mailbox };
         tokio::select! {
             biased; // what is there is told
             verdict = fetching.verdict() => verdict,
@@ -306,7 +306,6 @@ struct Fetching<'a> {
     /// None: he has it.
     answered: Option<oneshot::Receiver<Verdict>>,
     client: Client,
-    worker: WorkerId,
     mailbox: &'a UnboundedSender<Message>,
 }
 
@@ -326,7 +325,7 @@ impl Drop for Fetching<'_> {
         let Some(mut answered) = self.answered.take() else { return };
         answered.close();
         let message = match answered.try_recv() {
-            Ok(Verdict::Handed(handed)) if !handed.is_empty() => Message::Event(undelivered(self.worker, &handed)),
+            Ok(Verdict::Handed(handed)) if !handed.is_empty() => Message::Event(undelivered(&handed)),
             Ok(_) => return,
             Err(_) => Message::Gone(self.client),
         };
@@ -335,9 +334,8 @@ impl Drop for Fetching<'_> {
 }
 
 /// That nobody took them.
-fn undelivered(worker: WorkerId, handed: &[Handed]) -> Event {
-    let tasks: Vec<TaskId> = handed.iter().map(|handed| handed.task.id).collect();
-    Event::Undelivered { worker, tasks }
+fn undelivered(handed: &[Handed]) -> Event {
+    Event::Undelivered(handed.iter().filter_map(|handed| Some((handed.task.id, handed.standing.lease?))).collect())
 }
 
 /// The driver's state.
@@ -386,7 +384,6 @@ pub(super) struct Waiter {
 /// Who asked, and how he is answered.
 pub(super) struct Asker {
     /// Only of a fetch.
-    worker: Option<WorkerId>,
     client: Option<Client>,
     answer: oneshot::Sender<Verdict>,
 }
@@ -457,13 +454,11 @@ impl Engine {
     }
 
     fn ask(&mut self, Asked { ask, client, answer }: Asked) {
-        let worker = match ask {
-            // He has gone before anything was decided for him.
-            Ask::Fetch { .. } if answer.is_closed() => return,
-            Ask::Fetch { worker, .. } => Some(worker),
-            _ => None,
-        };
-        self.step(Event::Asked(ask), Some(Asker { worker, client, answer }));
+        // He has gone before anything was decided for him.
+        if matches!(ask, Ask::Fetch { .. }) && answer.is_closed() {
+            return;
+        }
+        self.step(Event::Asked(ask), Some(Asker { client, answer }));
     }
 
     pub(super) fn step(&mut self, event: Event, asker: Option<Asker>) {
@@ -492,7 +487,7 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, Asker { worker, client, answer: to }: Asker, verdict: Verdict, writes: bool) {
+    fn answer(&mut self, Asker { client, answer: to }: Asker, verdict: Verdict, writes: bool) {
         match verdict {
             Verdict::Waiting(wait) => {
                 self.waiting.insert(wait, Waiter { client, answer: to });
@@ -505,7 +500,7 @@ impl Engine {
             }
             verdict if tells_nothing(&verdict) => drop(to.send(verdict)), // he has given up waiting
             verdict => {
-                let answer = Answer { to, verdict, worker };
+                let answer = Answer { to, verdict };
                 if !writes && self.group.is_empty() && self.open.load(Ordering::Acquire) == 0 {
                     answer.give(&self.own);
                 } else {
@@ -533,13 +528,12 @@ impl Engine {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Hand(wait, worker, handed) => match self.leave(wait) {
+            Effect::Hand(wait, _, handed) => match self.leave(wait) {
                 Some(to) => {
-                    let answer = Answer { to, verdict: Verdict::Handed(handed), worker: Some(worker) };
-                    self.group.answers.push(answer);
+                    self.group.answers.push(Answer { to, verdict: Verdict::Handed(handed) });
                 }
                 None => {
-                    let _ = self.own.send(Message::Event(undelivered(worker, &handed))); // the driver has ended
+                    let _ = self.own.send(Message::Event(undelivered(&handed))); // the driver has ended
                 }
             },
             Effect::GiveUp(wait) => {

@@ -169,10 +169,12 @@ impl Room {
         }
     }
 
-    /// Tasks never came to the worker to whom they were handed.
-    pub(super) fn undelivered(&mut self, worker: WorkerId, tasks: &[TaskId]) {
-        for task in tasks {
-            if let Some((project, _)) = self.held_by(worker, *task) {
+    /// Tasks never came to the workers to whom they were handed.
+    pub(super) fn undelivered(&mut self, leases: &[(TaskId, Lease)]) {
+        for (task, lease) in leases {
+            if let Some((project, standing)) = self.held_by(lease.worker, *task)
+                && standing.lease == Some(*lease)
+            {
                 self.free(project, *task, |_| ());
             }
         }

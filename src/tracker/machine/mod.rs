@@ -132,7 +132,7 @@ impl Room {
             Event::Asked(ask) => self.plan.verdict = Some(self.asked(ask)),
             Event::Died(process) => self.died(process),
             Event::Left(wait) => self.waiting.remove(wait),
-            Event::Undelivered { worker, tasks } => self.undelivered(worker, &tasks),
+            Event::Undelivered(leases) => self.undelivered(&leases),
             Event::Tick => {}
         }
         self.serve_stirred();

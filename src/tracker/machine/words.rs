@@ -17,13 +17,9 @@ pub enum Event {
     Died(Process),
     /// Whoever waited does so no longer.
     Left(WaitId),
-    /// These tasks were handed to a worker that had gone before it heard of them: it never had them.
-    Undelivered {
-        /// Which worker.
-        worker: WorkerId,
-        /// Which tasks.
-        tasks: Vec<TaskId>,
-    },
+    /// These tasks were handed to a worker that had gone before it heard of them: it never had them. Where one is held by
+    /// another lease by now, be it of the same worker, that lease stays.
+    Undelivered(Vec<(TaskId, Lease)>),
     /// A deadline has come, or a clock was set.
     Tick,
 }
