@@ -16,11 +16,11 @@
 //! **Absent:** decisions. They are the machine's.
 
 mod closing;
+mod deciding;
 
 use super::events;
-use super::machine::{Ask, Change, Effect, Event, Handed, Plan, Room, Verdict, WaitId, Write};
-use super::model::{ManagerId, Process, ProjectId, TaskId, WorkerId};
-use super::records;
+use super::machine::{Ask, Change, Effect, Event, Handed, Room, Verdict, WaitId};
+use super::model::{ManagerId, Process, ProjectId};
 use super::watch::{self, Watches};
 use crate::auth::Accounts;
 use crate::base::{Bus, Mono, Now, Secret, Wall};
@@ -30,12 +30,14 @@ use crate::store::{Batch, ReadError, Store};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
 
 pub(super) use closing::{Answer, Closing, close};
+use deciding::LONG;
+pub(super) use deciding::{Decided, SharedRoom};
 
 /// How many messages are heard before what they led to goes to the disk.
 const HEARD_AT_ONCE: usize = 64;
@@ -179,20 +181,6 @@ pub struct Handle {
     pub(super) wiped: Arc<Wiped>,
 }
 
-/// The room, which only the driver changes. Others look at it between two decisions; nobody keeps it across an await.
-#[derive(Clone)]
-pub(super) struct SharedRoom(Arc<Mutex<Room>>);
-
-impl SharedRoom {
-    pub(super) fn new(room: Room) -> SharedRoom {
-        SharedRoom(Arc::new(Mutex::new(room)))
-    }
-
-    pub(super) fn get(&self) -> MutexGuard<'_, Room> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Projects of whose wiped queues something is left in the store.
 #[derive(Default)]
 pub(super) struct Wiped {
@@ -261,14 +249,14 @@ impl Handle {
     /// The daemon is ending.
     pub async fn ask(&self, ask: Ask, gone: impl Future<Output = ()> + Send) -> Result<Verdict, Failed> {
         let (answer, answered) = oneshot::channel();
-        let Ask::Fetch { worker, wait, .. } = ask else {
+        let Ask::Fetch { wait, .. } = ask else {
             let asked = Asked { ask, client: None, answer };
             self.mailbox.send(Message::Ask(asked)).map_err(|_| Failed::Gone)?;
             return answered.await.map_err(|_| Failed::Gone);
         };
         let client = Client(self.clients.fetch_add(1, Ordering::Relaxed));
         self.mailbox.send(Message::Ask(Asked { ask, client: Some(client), answer })).map_err(|_| Failed::Gone)?;
-        let mut fetching = Fetching { answered: Some(answered), client, worker, mailbox: &self.mailbox };
+        let mut fetching = Fetching { answered: Some(answered), client, mailbox: &self.mailbox };
         tokio::select! {
             biased; // what is there is told
             verdict = fetching.verdict() => verdict,
@@ -284,6 +272,7 @@ impl Handle {
         if self.mailbox.is_closed() {
             return Err(Failed::Gone);
         }
+        self.room.undisturbed().await;
         Ok(look(&self.room.get()))
     }
 
@@ -306,7 +295,6 @@ struct Fetching<'a> {
     /// None: he has it.
     answered: Option<oneshot::Receiver<Verdict>>,
     client: Client,
-    worker: WorkerId,
     mailbox: &'a UnboundedSender<Message>,
 }
 
@@ -326,7 +314,7 @@ impl Drop for Fetching<'_> {
         let Some(mut answered) = self.answered.take() else { return };
         answered.close();
         let message = match answered.try_recv() {
-            Ok(Verdict::Handed(handed)) if !handed.is_empty() => Message::Event(undelivered(self.worker, &handed)),
+            Ok(Verdict::Handed(handed)) if !handed.is_empty() => Message::Event(undelivered(&handed)),
             Ok(_) => return,
             Err(_) => Message::Gone(self.client),
         };
@@ -335,9 +323,8 @@ impl Drop for Fetching<'_> {
 }
 
 /// That nobody took them.
-fn undelivered(worker: WorkerId, handed: &[Handed]) -> Event {
-    let tasks: Vec<TaskId> = handed.iter().map(|handed| handed.task.id).collect();
-    Event::Undelivered { worker, tasks }
+fn undelivered(handed: &[Handed]) -> Event {
+    Event::Undelivered(handed.iter().filter_map(|handed| Some((handed.task.id, handed.standing.lease?))).collect())
 }
 
 /// The driver's state.
@@ -386,7 +373,6 @@ pub(super) struct Waiter {
 /// Who asked, and how he is answered.
 pub(super) struct Asker {
     /// Only of a fetch.
-    worker: Option<WorkerId>,
     client: Option<Client>,
     answer: oneshot::Sender<Verdict>,
 }
@@ -399,7 +385,7 @@ impl Engine {
     pub async fn run(mut self) -> io::Result<()> {
         let mut heard = Vec::with_capacity(HEARD_AT_ONCE);
         loop {
-            let deadline = self.tick_if_due();
+            let deadline = self.tick_if_due().await;
             self.flush();
             // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
             // but for hearing so.
@@ -410,7 +396,9 @@ impl Engine {
                     if count == 0 {
                         return Ok(());
                     }
-                    heard.drain(..).for_each(|message| self.take(message));
+                    for message in heard.drain(..) {
+                        self.hear(message).await;
+                    }
                 }
                 Some(account) = self.removed.recv() => {
                     self.step(Event::Asked(Ask::ForgetManager(ManagerId(account))), None);
@@ -424,13 +412,30 @@ impl Engine {
     }
 
     /// A full mailbox must not put off what is due. Answers with what is due next.
-    fn tick_if_due(&mut self) -> Option<Mono> {
+    async fn tick_if_due(&mut self) -> Option<Mono> {
         let deadline = self.room.get().deadline()?;
-        if deadline > Now::read().mono {
+        let now = Now::read().mono;
+        if deadline > now {
             return Some(deadline);
         }
         self.step(Event::Tick, None);
-        self.room.get().deadline()
+        let next = self.room.get().deadline()?;
+        if next <= now {
+            tokio::task::yield_now().await; // there is much to do: others have a turn in between
+        }
+        Some(next)
+    }
+
+    /// Takes a message; what goes through many tasks is decided where it keeps nobody else from working.
+    async fn hear(&mut self, message: Message) {
+        match message {
+            Message::Ask(Asked { ask, client, answer }) if self.room.get().effort(&ask) > LONG => {
+                if let Some(decided) = self.room.decide_aside(Event::Asked(ask)).await {
+                    self.carry_out(decided, Some(Asker { client, answer }));
+                }
+            }
+            message => self.take(message),
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -457,32 +462,29 @@ impl Engine {
     }
 
     fn ask(&mut self, Asked { ask, client, answer }: Asked) {
-        let worker = match ask {
-            // He has gone before anything was decided for him.
-            Ask::Fetch { .. } if answer.is_closed() => return,
-            Ask::Fetch { worker, .. } => Some(worker),
-            _ => None,
-        };
-        self.step(Event::Asked(ask), Some(Asker { worker, client, answer }));
+        // He has gone before anything was decided for him.
+        if matches!(ask, Ask::Fetch { .. }) && answer.is_closed() {
+            return;
+        }
+        self.step(Event::Asked(ask), Some(Asker { client, answer }));
     }
 
     pub(super) fn step(&mut self, event: Event, asker: Option<Asker>) {
-        let now = Now::read();
-        let plan = self.room.get().step(event, now);
-        self.carry_out(plan, now.wall, asker);
+        let decided = self.room.decide(event);
+        self.carry_out(decided, asker);
     }
 
     /// Adds what is to be written to the group, and leaves what must wait for the disk to [`close`].
-    pub(super) fn carry_out(&mut self, plan: Plan, at: Wall, asker: Option<Asker>) {
-        let Plan { verdict, writes, effects, changes } = plan;
-        let writing = writes.len() * records::MOST_PER_WRITE;
-        if self.group.batch.len() + writing > TOGETHER {
+    pub(super) fn carry_out(&mut self, decided: Decided, asker: Option<Asker>) {
+        let Decided { at, batch, wiped, verdict, effects, changes } = decided;
+        if self.group.batch.len() + batch.len() > TOGETHER {
             self.flush();
         }
-        self.group.wiped.extend(writes.iter().filter_map(wiped_by));
-        records::write(writes, &mut self.group.batch);
+        let writes = !batch.is_empty();
+        self.group.batch.append(batch);
+        self.group.wiped.extend(wiped);
         if let Some(asker) = asker {
-            self.answer(asker, verdict.unwrap_or(Verdict::Accepted), writing > 0);
+            self.answer(asker, verdict.unwrap_or(Verdict::Accepted), writes);
         }
         for effect in effects {
             self.perform(effect);
@@ -492,7 +494,7 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, Asker { worker, client, answer: to }: Asker, verdict: Verdict, writes: bool) {
+    fn answer(&mut self, Asker { client, answer: to }: Asker, verdict: Verdict, writes: bool) {
         match verdict {
             Verdict::Waiting(wait) => {
                 self.waiting.insert(wait, Waiter { client, answer: to });
@@ -505,7 +507,7 @@ impl Engine {
             }
             verdict if tells_nothing(&verdict) => drop(to.send(verdict)), // he has given up waiting
             verdict => {
-                let answer = Answer { to, verdict, worker };
+                let answer = Answer { to, verdict };
                 if !writes && self.group.is_empty() && self.open.load(Ordering::Acquire) == 0 {
                     answer.give(&self.own);
                 } else {
@@ -533,13 +535,12 @@ impl Engine {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Hand(wait, worker, handed) => match self.leave(wait) {
+            Effect::Hand(wait, _, handed) => match self.leave(wait) {
                 Some(to) => {
-                    let answer = Answer { to, verdict: Verdict::Handed(handed), worker: Some(worker) };
-                    self.group.answers.push(answer);
+                    self.group.answers.push(Answer { to, verdict: Verdict::Handed(handed) });
                 }
                 None => {
-                    let _ = self.own.send(Message::Event(undelivered(worker, &handed))); // the driver has ended
+                    let _ = self.own.send(Message::Event(undelivered(&handed))); // the driver has ended
                 }
             },
             Effect::GiveUp(wait) => {
@@ -569,14 +570,6 @@ impl Engine {
     fn publish(&self, change: &Change, at: Wall) {
         let (kind, data) = events::event(change);
         self.tools.bus.publish(at, kind, change.project.to_string(), None, data);
-    }
-}
-
-/// The project whose queue is gone with this.
-fn wiped_by(write: &Write) -> Option<ProjectId> {
-    match write {
-        Write::PutMarks(project, marks) if marks.wiped > 0 && marks.wiped == marks.epoch => Some(*project),
-        _ => None,
     }
 }
 

@@ -96,7 +96,7 @@ pub const TABLES: [Table; 14] = [
     Table::of::<shapes::LogAt>(),
 ];
 
-/// Appends what a plan writes: at most [`MOST_PER_WRITE`] operations for each.
+/// Appends what a plan writes: one operation or two for each.
 pub fn write(writes: Vec<Write>, batch: &mut Batch) {
     for write in writes {
         match write {
@@ -133,9 +133,6 @@ pub fn write(writes: Vec<Write>, batch: &mut Batch) {
         }
     }
 }
-
-/// The most operations that [`write`] makes of one write.
-pub const MOST_PER_WRITE: usize = 2;
 
 /// A second since 1970, as a key. A clock that stands before that year is not worth a format of its own.
 fn second(at: i64) -> u64 {

@@ -6,7 +6,7 @@
 use super::engine::{Failed, Handle};
 use super::model::{ProjectId, TaskId};
 use super::records::{self, Remains};
-use crate::store::Batch;
+use crate::store::{Batch, Ticket};
 use chrono::Utc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -81,7 +81,7 @@ async fn sweep_project(handle: &Handle, project: ProjectId) -> Result<(), Failed
     while let Some(remains) = next {
         let (tasks, rest) = handle.read(move |reader| remains.next(reader, PAIRS)).await?;
         next = rest;
-        let ticket = remove(handle, project, tasks);
+        let ticket = remove(handle, project, tasks).await?;
         if let Some(ticket) = ticket {
             ticket.durable().await.map_err(|why| Failed::Write(why.to_string()))?;
         }
@@ -90,13 +90,16 @@ async fn sweep_project(handle: &Handle, project: ProjectId) -> Result<(), Failed
 }
 
 /// Removes records of tasks that are gone. An import may have brought one with such a number since it was read: what the
-/// room holds stays. While the room is held nobody decides, so what comes later is also written later.
-fn remove(handle: &Handle, project: ProjectId, mut tasks: Vec<TaskId>) -> Option<crate::store::Ticket> {
-    let room = handle.room.get();
-    tasks.retain(|task| room.task(*task).is_none_or(|(known, _)| known.project != project));
-    let mut batch = Batch::new();
-    records::delete_remains(project, &tasks, &mut batch);
-    (!batch.is_empty()).then(|| handle.tools.store.submit(batch))
+/// room holds stays. While the room is looked at nobody decides, so what comes later is also written later.
+async fn remove(handle: &Handle, project: ProjectId, mut tasks: Vec<TaskId>) -> Result<Option<Ticket>, Failed> {
+    let store = handle.tools.store.clone();
+    let removed = handle.look(move |room| {
+        tasks.retain(|task| room.task(*task).is_none_or(|(known, _)| known.project != project));
+        let mut batch = Batch::new();
+        records::delete_remains(project, &tasks, &mut batch);
+        (!batch.is_empty()).then(|| store.submit(batch))
+    });
+    removed.await
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From what was stored to a room that can be asked.
 
-use super::engine::{Engine, Group, Handle, Registration, Settings, SharedRoom, Tools, Wiped, close};
+use super::engine::{Decided, Engine, Group, Handle, Registration, Settings, SharedRoom, Tools, Wiped, close};
 use super::machine::{self, Ask, Event, Numbers, Plan, Room};
 use super::model::ManagerId;
 use super::records::{self, Loaded};
@@ -65,7 +65,7 @@ pub async fn start(tools: Tools, settings: Settings) -> io::Result<(Handle, Engi
         waits: HashMap::new(),
         draining: false,
     };
-    engine.carry_out(plan, Now::read().wall, None);
+    engine.carry_out(Decided::of(plan, Now::read().wall), None);
     for manager in strangers(&handle) {
         engine.step(Event::Asked(Ask::ForgetManager(manager)), None);
     }

@@ -2,16 +2,22 @@
 //!
 //! A process is named by its number and the moment of its birth. Whoever asks is told only what one and the same process
 //! said: its descriptor (`pidfd_open`(2)) is taken first, and must still be that of a living one when everything was read.
+//!
+//! A watch costs a descriptor, and the daemon needs some for its clients. Where too many are watched, and where the kernel
+//! gives none, a process is looked at once a second instead.
 
 use super::engine::Message;
 use super::machine::Event;
 use super::model::Process;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,7 +40,7 @@ pub(super) fn prove(pid: i32, uid: u32) -> Result<Process, String> {
         }
     };
     let owner = std::fs::metadata(format!("/proc/{pid}")).map_err(|_| not_there())?.uid();
-    let born = born(pid).ok_or_else(not_there)?;
+    let born = born(pid).map_err(|why| format!("process {pid} cannot be looked at: {why}"))?.ok_or_else(not_there)?;
     if is_dead(&process) {
         return Err(not_there());
     }
@@ -59,8 +65,16 @@ fn is_dead(process: &OwnedFd) -> bool {
 
 /// When the process of this number was born, in clock ticks since boot: field 22 of its stat (`proc_pid_stat`(5)). None:
 /// it is not there, or a zombie.
-fn born(pid: i32) -> Option<u64> {
-    born_of(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+///
+/// # Errors
+/// The kernel does not tell, be it for want of descriptors: it may well live.
+fn born(pid: i32) -> io::Result<Option<u64>> {
+    match std::fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(born_of(&stat)),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) if why.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(why) => Err(why),
+    }
 }
 
 /// The second field, the command in parentheses, may hold anything, parentheses and line ends too.
@@ -74,22 +88,40 @@ fn born_of(stat: &[u8]) -> Option<u64> {
     fields.nth(22 - 4)?.parse().ok()
 }
 
+/// How often processes are looked at that have no descriptor.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The processes that are watched: one watch each, however many leases are tied to it.
 pub(super) struct Watches {
     watched: HashMap<Process, AbortHandle>,
+    /// How many descriptors they may take.
+    most: usize,
+    looked_at: LookedAt,
+    looking: Option<AbortHandle>,
     driver: UnboundedSender<Message>,
 }
 
+/// Processes without a descriptor.
+type LookedAt = Arc<Mutex<HashSet<Process>>>;
+
 impl Watches {
-    /// None yet. Deaths are told to this mailbox.
+    /// None yet. Deaths are told to this mailbox. A quarter of the descriptors that the daemon may have are for them.
     pub(super) fn new(driver: UnboundedSender<Message>) -> Watches {
-        Watches { watched: HashMap::new(), driver }
+        let all = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+        Watches::at_most(usize::try_from(all / 4).unwrap_or(usize::MAX), driver)
+    }
+
+    fn at_most(most: usize, driver: UnboundedSender<Message>) -> Watches {
+        Watches { watched: HashMap::new(), most, looked_at: LookedAt::default(), looking: None, driver }
     }
 
     /// Tells when it dies: at once if it has died already. Needs a tokio runtime.
     pub(super) fn watch(&mut self, process: Process) {
         if self.watched.contains_key(&process) {
             return;
+        }
+        if self.watched.len() >= self.most {
+            return self.look_at(process);
         }
         match watchable(process) {
             Ok(Some(alive)) => {
@@ -98,15 +130,23 @@ impl Watches {
                     if let Err(why) = alive.readable().await {
                         return tracing::warn!(pid = process.pid, "a worker's process is watched no longer: {why}");
                     }
-                    let _ = driver.send(Message::Event(Event::Died(process))); // the driver has ended
+                    died(process, &driver);
                 });
                 self.watched.insert(process, watch.abort_handle());
             }
-            Ok(None) => {
-                let _ = self.driver.send(Message::Event(Event::Died(process))); // the driver has ended
+            Ok(None) => died(process, &self.driver),
+            Err(why) => {
+                tracing::warn!(pid = process.pid, "a worker's process is looked at once a second: {why}");
+                self.look_at(process);
             }
-            // Its tasks come back when their time is up, as everybody's do.
-            Err(why) => tracing::warn!(pid = process.pid, "a worker's process cannot be watched: {why}"),
+        }
+    }
+
+    fn look_at(&mut self, process: Process) {
+        lock(&self.looked_at).insert(process);
+        if self.looking.as_ref().is_none_or(AbortHandle::is_finished) {
+            let looking = tokio::spawn(look(self.looked_at.clone(), self.driver.clone()));
+            self.looking = Some(looking.abort_handle());
         }
     }
 
@@ -115,12 +155,36 @@ impl Watches {
         if let Some(watch) = self.watched.remove(&process) {
             watch.abort();
         }
+        lock(&self.looked_at).remove(&process);
     }
 }
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        self.watched.values().for_each(AbortHandle::abort);
+        self.watched.values().chain(&self.looking).for_each(AbortHandle::abort);
+    }
+}
+
+fn died(process: Process, driver: &UnboundedSender<Message>) {
+    let _ = driver.send(Message::Event(Event::Died(process))); // the driver has ended
+}
+
+fn lock(looked_at: &LookedAt) -> MutexGuard<'_, HashSet<Process>> {
+    looked_at.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Looks at processes as long as there are any, and tells of those that have died.
+async fn look(looked_at: LookedAt, driver: UnboundedSender<Message>) {
+    loop {
+        let all: Vec<Process> = lock(&looked_at).iter().copied().collect();
+        if all.is_empty() {
+            return;
+        }
+        // Where the kernel does not tell, it may live.
+        let is_gone = |process: &Process| matches!(born(process.pid), Ok(born) if born != Some(process.born));
+        let gone = tokio::task::spawn_blocking(move || all.into_iter().filter(is_gone).collect::<Vec<_>>()).await;
+        gone.unwrap_or_default().into_iter().for_each(|process| died(process, &driver));
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -131,7 +195,7 @@ fn watchable(process: Process) -> io::Result<Option<AsyncFd<OwnedFd>>> {
         opened => opened?,
     };
     // The number may be another's by now; from here on it is whose descriptor this is, or nobody's.
-    if born(process.pid) != Some(process.born) {
+    if born(process.pid)? != Some(process.born) {
         return Ok(None);
     }
     #[expect(deprecated, reason = "the successor is unsafe, to no gain: an `OwnedFd` never swaps its descriptor")]

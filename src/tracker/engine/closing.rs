@@ -3,7 +3,6 @@
 use super::{Message, undelivered};
 use crate::store::Ticket;
 use crate::tracker::machine::Verdict;
-use crate::tracker::model::WorkerId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -20,18 +19,15 @@ pub(in crate::tracker) struct Closing {
 pub(in crate::tracker) struct Answer {
     pub(super) to: oneshot::Sender<Verdict>,
     pub(super) verdict: Verdict,
-    /// Who was handed tasks, if that was asked for.
-    pub(super) worker: Option<WorkerId>,
 }
 
 impl Answer {
     /// Tells him. If he has gone, what he was handed goes back.
     pub(super) fn give(self, driver: &UnboundedSender<Message>) {
-        let Answer { to, verdict, worker } = self;
-        if let (Err(Verdict::Handed(handed)), Some(worker)) = (to.send(verdict), worker)
+        if let Err(Verdict::Handed(handed)) = self.to.send(self.verdict)
             && !handed.is_empty()
         {
-            let _ = driver.send(Message::Event(undelivered(worker, &handed))); // the driver has ended
+            let _ = driver.send(Message::Event(undelivered(&handed))); // the driver has ended
         }
     }
 }

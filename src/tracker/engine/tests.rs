@@ -489,3 +489,25 @@ async fn a_room_without_driver_says_so() {
     assert!(matches!(handle.ask(fetch(WorkerId(1), LONG), pending()).await, Err(Failed::Gone)));
     assert!(matches!(handle.look(Room::len).await, Err(Failed::Gone)));
 }
+
+/// Whoever looks waits for a decision that is made aside; what was asked afterwards is decided afterwards.
+#[tokio::test]
+async fn a_long_decision_is_made_aside() {
+    let handle = running(Store::in_memory()).await;
+    let (one, _, project) = people(&handle).await;
+    let many = deciding::LONG + 1;
+    let submitted = ask(&handle, submit(project, (0..many).map(|_| new_task("a", 0)).collect()));
+    let fetched = ask(&handle, fetch(one, AT_ONCE));
+    let (submitted, fetched) = tokio::join!(submitted, fetched);
+    assert!(matches!(submitted, Verdict::Submitted(all) if all.len() == many && all.iter().all(Result::is_ok)));
+    assert_eq!(recipes(&fetched), ["a"]);
+    let room = handle.room.clone();
+    let mut reset = pin!(room.decide_aside(Event::Asked(Ask::HardReset { by: OPERATOR, project })));
+    let mut looking = pin!(handle.look(Room::len));
+    let held = room.get(); // it cannot be over already
+    assert!(reset.as_mut().now_or_never().is_none());
+    assert!(looking.as_mut().now_or_never().is_none());
+    drop(held);
+    assert!(reset.await.unwrap().verdict == Some(Verdict::Affected(many as u64)));
+    assert_eq!(looking.await.unwrap(), 0);
+}

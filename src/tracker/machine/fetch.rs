@@ -1,5 +1,6 @@
 //! Handing out: who is handed which task, at what price, and what becomes of it when its time ends.
 
+use super::time::AT_ONCE;
 use super::waiting::Waiter;
 use super::words::From;
 use super::{Effect, Handed, Refusal, Room, Verdict, What};
@@ -162,17 +163,30 @@ impl Room {
         }
     }
 
-    /// A process is gone: what was tied to it is free.
-    pub(super) fn died(&mut self, process: Process) {
-        for task in self.leases.of(process) {
-            self.lose(task, true);
+    /// Processes are gone: what was tied to them is free, as much of it as one step serves. How much it has served then.
+    pub(super) fn bury(&mut self) -> usize {
+        let mut served = 0;
+        while let Some(process) = self.dead.first().copied() {
+            let tasks = self.leases.of(process, AT_ONCE - served + 1);
+            for task in tasks {
+                if served == AT_ONCE {
+                    self.unfinished = true;
+                    return served;
+                }
+                self.lose(task, true);
+                served += 1;
+            }
+            self.dead.pop_first();
         }
+        served
     }
 
-    /// Tasks never came to the worker to whom they were handed.
-    pub(super) fn undelivered(&mut self, worker: WorkerId, tasks: &[TaskId]) {
-        for task in tasks {
-            if let Some((project, _)) = self.held_by(worker, *task) {
+    /// Tasks never came to the workers to whom they were handed.
+    pub(super) fn undelivered(&mut self, leases: &[(TaskId, Lease)]) {
+        for (task, lease) in leases {
+            if let Some((project, standing)) = self.held_by(lease.worker, *task)
+                && standing.lease == Some(*lease)
+            {
                 self.free(project, *task, |_| ());
             }
         }

@@ -2,7 +2,7 @@
 
 use super::bucket::Buckets;
 use super::queue::Queue;
-use super::{Marks, Write};
+use super::{Marks, Waste, Write};
 use crate::base::Wall;
 use crate::tracker::model::{Definition, Project, Sample, Standing, Status, Task, TaskId, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +108,8 @@ pub(super) struct Wiped {
     pub(super) tasks: Vec<TaskId>,
     /// Those that somebody held, and where they stood.
     pub(super) held: Vec<(TaskId, Standing)>,
+    /// All else.
+    pub(super) waste: Waste,
 }
 
 impl Lane {
@@ -214,11 +216,21 @@ impl Lane {
 
     /// Every task is gone.
     pub(super) fn wipe(&mut self) -> Wiped {
-        let held = std::mem::take(&mut self.sorted).held;
-        self.hashes.clear();
+        let sorted = std::mem::take(&mut self.sorted);
+        let hashes = std::mem::take(&mut self.hashes);
         let tasks = std::mem::take(&mut self.tasks);
-        let held = held.iter().filter_map(|id| Some((*id, tasks.get(id)?.standing()))).collect();
-        Wiped { tasks: tasks.into_keys().collect(), held }
+        let held = sorted.held.iter().filter_map(|id| Some((*id, tasks.get(id)?.standing()))).collect();
+        Wiped { tasks: tasks.keys().copied().collect(), held, waste: Waste::of((sorted, hashes, tasks)) }
+    }
+
+    /// How many tasks it has.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// How many have failed, and how many somebody holds.
+    pub(super) fn failed_and_held(&self) -> (usize, usize) {
+        (self.sorted.failed.len(), self.sorted.held.len())
     }
 
     /// Those that have failed.

@@ -55,8 +55,8 @@ impl Leases {
         self.ends.pop(now)
     }
 
-    /// The tasks that are tied to a process.
-    pub(super) fn of(&self, process: Process) -> Vec<TaskId> {
-        self.tied.get(&process).map(|tasks| tasks.iter().copied().collect()).unwrap_or_default()
+    /// Tasks that are tied to a process: at most so many.
+    pub(super) fn of(&self, process: Process, most: usize) -> Vec<TaskId> {
+        self.tied.get(&process).map(|tasks| tasks.iter().copied().take(most).collect()).unwrap_or_default()
     }
 }

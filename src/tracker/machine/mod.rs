@@ -31,7 +31,7 @@ mod tests;
 pub use words::*;
 
 use super::model::{
-    Access, Manager, ManagerId, Project, ProjectId, Role, Sample, Standing, Task, TaskId, Worker, WorkerId,
+    Access, Manager, ManagerId, Process, Project, ProjectId, Role, Sample, Standing, Task, TaskId, Worker, WorkerId,
 };
 use crate::base::{Mono, Now, Timers, Wall};
 use counters::Counters;
@@ -87,7 +87,11 @@ pub struct Room {
     /// Projects of which more may be had than at the beginning of the step.
     stirred: BTreeSet<ProjectId>,
     counters: Counters,
+    /// Processes that are gone, whose tasks have not all been freed yet.
+    dead: BTreeSet<Process>,
     next_sample: Option<Mono>,
+    /// The first project of which a sample is still to be taken at this time.
+    sampling: Option<ProjectId>,
     /// A step has left something for the next tick, which is due at once.
     unfinished: bool,
     now: Now,
@@ -117,7 +121,9 @@ impl Room {
             waiting: Waiting::default(),
             stirred: BTreeSet::new(),
             counters,
+            dead: BTreeSet::new(),
             next_sample: Room::first_sample(now.mono, settings.sample_every),
+            sampling: None,
             unfinished: false,
             now,
             plan: Plan::default(),
@@ -130,13 +136,18 @@ impl Room {
         self.pass_time();
         match event {
             Event::Asked(ask) => self.plan.verdict = Some(self.asked(ask)),
-            Event::Died(process) => self.died(process),
+            Event::Died(process) => {
+                self.dead.insert(process);
+                self.bury();
+            }
             Event::Left(wait) => self.waiting.remove(wait),
-            Event::Undelivered { worker, tasks } => self.undelivered(worker, &tasks),
+            Event::Undelivered(leases) => self.undelivered(&leases),
             Event::Tick => {}
         }
         self.serve_stirred();
-        self.plan.writes.extend(self.counters.owed().map(Write::PutNumbers));
+        if let Some(numbers) = self.counters.owed() {
+            self.plan.writes.insert(0, Write::PutNumbers(numbers)); // whoever reads meanwhile finds no number above them
+        }
         std::mem::take(&mut self.plan)
     }
 
@@ -148,6 +159,19 @@ impl Room {
         let ripe = self.ripening.next().map(|at| self.mono_of(at));
         let all = [self.leases.next(), self.waiting.next(), self.refills.next(), ripe, self.next_sample];
         all.into_iter().flatten().min()
+    }
+
+    /// About how many tasks the answer to an ask goes through.
+    pub fn effort(&self, ask: &Ask) -> usize {
+        let lane = |project| self.lanes.get(project);
+        match ask {
+            Ask::Submit { tasks, .. } => tasks.len(),
+            Ask::Import { rows, .. } => rows.len(),
+            Ask::HardReset { project, .. } => lane(project).map_or(0, Lane::len),
+            Ask::ResetFailed { project, .. } => lane(project).map_or(0, |lane| lane.failed_and_held().0),
+            Ask::Reclaim { project, .. } => lane(project).map_or(0, |lane| lane.failed_and_held().1),
+            _ => 1,
+        }
     }
 
     /// Takes a project in.

@@ -2,15 +2,17 @@
 
 use super::{Room, Write};
 use crate::base::{Mono, Wall};
+use crate::tracker::model::ProjectId;
 use std::time::Duration;
 
-/// How many deadlines of each kind one step serves; the rest follows at once, with the next.
-const AT_ONCE: usize = 1_000;
+/// How many deadlines one step serves; the rest follows at once, with the next. With who is handed what becomes free, that
+/// is no more than one batch of the store holds.
+pub(super) const AT_ONCE: usize = 100;
 
 impl Room {
     /// Does what is due.
     pub(super) fn pass_time(&mut self) {
-        let mut served = 0;
+        let mut served = self.bury();
         while served < AT_ONCE
             && let Some(task) = self.leases.over(self.now.mono)
         {
@@ -50,13 +52,19 @@ impl Room {
     }
 
     fn sample(&mut self) {
-        let Some(due) = self.next_sample.filter(|due| *due <= self.now.mono) else { return };
-        let writes = self.lanes.values().map(|lane| Write::PutSample(lane.project.id, lane.sample(self.now.wall)));
-        self.plan.writes.extend(writes);
-        let every = self.settings.sample_every;
-        let into = (self.now.mono - due).as_nanos() % every.as_nanos().max(1);
-        let into = Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX));
-        self.next_sample = Some(self.now.mono + every.saturating_sub(into));
+        if let Some(due) = self.next_sample.filter(|due| *due <= self.now.mono) {
+            let every = self.settings.sample_every;
+            let into = (self.now.mono - due).as_nanos() % every.as_nanos().max(1);
+            let into = Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX));
+            self.next_sample = Some(self.now.mono + every.saturating_sub(into));
+            self.sampling = Some(ProjectId(0));
+        }
+        let Some(from) = self.sampling else { return };
+        let mut lanes = self.lanes.range(from..);
+        let some = lanes.by_ref().take(AT_ONCE).map(|(id, lane)| Write::PutSample(*id, lane.sample(self.now.wall)));
+        self.plan.writes.extend(some);
+        self.sampling = lanes.next().map(|(id, _)| *id);
+        self.unfinished |= self.sampling.is_some();
     }
 
     /// The first sample after a start is due one interval later.

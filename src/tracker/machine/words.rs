@@ -5,6 +5,7 @@ use crate::tracker::model::{
     Access, Definition, Lease, Manager, ManagerId, NewTask, Outcome, Process, ProjectId, Role, Sample, Standing, Task,
     TaskId, Worker, WorkerId, WorkerSecret,
 };
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +18,9 @@ pub enum Event {
     Died(Process),
     /// Whoever waited does so no longer.
     Left(WaitId),
-    /// These tasks were handed to a worker that had gone before it heard of them: it never had them.
-    Undelivered {
-        /// Which worker.
-        worker: WorkerId,
-        /// Which tasks.
-        tasks: Vec<TaskId>,
-    },
+    /// These tasks were handed to a worker that had gone before it heard of them: it never had them. Where one is held by
+    /// another lease by now, be it of the same worker, that lease stays.
+    Undelivered(Vec<(TaskId, Lease)>),
     /// A deadline has come, or a clock was set.
     Tick,
 }
@@ -294,6 +291,18 @@ pub struct Plan {
     pub effects: Vec<Effect>,
     /// For listeners.
     pub changes: Vec<Change>,
+    /// To be dropped where that disturbs nobody.
+    pub waste: Option<Waste>,
+}
+
+/// What is of no use any more, but takes its time to be dropped.
+#[derive(Debug)]
+pub struct Waste(#[expect(dead_code, reason = "only to be dropped")] Box<dyn Any + Send>);
+
+impl Waste {
+    pub(super) fn of(what: impl Any + Send) -> Waste {
+        Waste(Box::new(what))
+    }
 }
 
 /// What is to be done. Each is safe to repeat.

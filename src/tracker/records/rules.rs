@@ -1,4 +1,7 @@
 //! What must hold between the records.
+//!
+//! The store is checked while the daemon writes, and a scan sees some of what is written meanwhile. So what a record is about
+//! is read after it; and where that is gone, the record must still be there, or both went together.
 
 use super::shapes::{
     Access, Closed, Log, LogAt, Marked, Numbers, Project, Role, Sample, Secrets, Standing, Task, Worker, WorkerClosed,
@@ -83,6 +86,12 @@ fn tasks(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
     };
     let mut tasks = reader.scan::<Task>(..).peekable();
     let mut current = (0, 0);
+    let begun = |current: &mut (u32, u32), project: u32, epoch: u32| {
+        if current.0 != project || epoch > current.1 {
+            *current = epoch_of(project)?; // it may have begun meanwhile
+        }
+        Ok::<_, ReadError>(epoch <= current.1)
+    };
     for entry in reader.scan::<Standing>(..) {
         let (key, standing) = entry?;
         let (project, task) = key;
@@ -90,13 +99,10 @@ fn tasks(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
         while let Some(next) = tasks.next_if(|next| next.as_ref().map_or(true, |(other, _)| *other <= key)) {
             found = next?.0 == key;
         }
-        if !found {
+        if !found && reader.get::<Task>(&key)?.is_none() && reader.get::<Standing>(&key)?.is_some() {
             report(format!("tracker.standing of project {project} belongs to no task: {task}"));
         }
-        if current.0 != project {
-            current = epoch_of(project)?;
-        }
-        if standing.e > current.1 {
+        if !begun(&mut current, project, standing.e)? {
             report(format!("task {task} of project {project} stands in epoch {}, which has not begun", standing.e));
         }
         if let Some(holder) = standing.holder()
@@ -107,10 +113,7 @@ fn tasks(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
     }
     for entry in reader.scan::<Task>(..) {
         let ((project, task), record) = entry?;
-        if current.0 != project {
-            current = epoch_of(project)?;
-        }
-        if record.e > current.1 {
+        if !begun(&mut current, project, record.e)? {
             report(format!("task {task} of project {project} is from epoch {}, which has not begun", record.e));
         }
     }
@@ -119,7 +122,6 @@ fn tasks(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
 
 /// No number is in use that may be given out again.
 fn numbers(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
-    let next = reader.get::<Numbers>(&())?.map(machine::Numbers::from).unwrap_or_default();
     let worker = reader.scan_back::<Worker>(..).next().transpose()?.map_or(0, |(id, _)| id);
     let project = reader.scan_back::<Project>(..).next().transpose()?.map_or(0, |(id, _)| id);
     let mut task = 0;
@@ -128,6 +130,8 @@ fn numbers(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
         let last = reader.scan_back::<Task>((project, 0)..=(project, u64::MAX)).next().transpose()?;
         task = task.max(last.map_or(0, |((_, task), _)| task));
     }
+    // Read last: they are written with, or before, the first that is in use.
+    let next = reader.get::<Numbers>(&())?.map(machine::Numbers::from).unwrap_or_default();
     let in_use = [
         ("worker", u64::from(worker), u64::from(next.worker)),
         ("project", u64::from(project), u64::from(next.project)),
@@ -143,15 +147,19 @@ fn numbers(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
 
 fn logs(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
     for entry in reader.scan::<LogAt>(..) {
-        let (level, (at, number)) = entry?.0;
+        let key = entry?.0;
+        let (level, (at, number)) = key;
         let found = reader.get::<Log>(&number)?;
-        if !found.is_some_and(|log: shapes::Log| log.level == level && second(log.at) == at) {
+        if !found.is_some_and(|log: shapes::Log| log.level == level && second(log.at) == at)
+            && reader.get::<LogAt>(&key)?.is_some()
+        {
             report(format!("tracker.log_at {level}, {at}, {number} names no such entry"));
         }
     }
     for entry in reader.scan::<Log>(..) {
         let (number, log) = entry?;
-        if reader.get::<LogAt>(&(log.level, (second(log.at), number)))?.is_none() {
+        let indexed = reader.get::<LogAt>(&(log.level, (second(log.at), number)))?.is_some();
+        if !indexed && reader.get::<Log>(&number)?.is_some() {
             report(format!("tracker.log {number} is not in the index"));
         }
     }

@@ -11,6 +11,7 @@ use expect_test::expect;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const PROJECT: ProjectId = ProjectId(3);
 
@@ -629,4 +630,33 @@ fn a_check_finds_what_belongs_to_nothing() {
         with_project(vec![Write::PutTask(task(1), 0), standing(1, failed(), 0)]).check(&rules()).findings,
         [""; 0]
     );
+}
+
+/// Tasks come, are held and go, queues are wiped and logs forgotten, while the store is checked.
+#[test]
+fn a_check_finds_nothing_wrong_while_all_is_in_motion() {
+    let store = with_project(vec![Write::PutWorker(Box::new(worker(1)))]);
+    let over = AtomicBool::new(false);
+    let submit = |writes| drop(store.submit(batch(writes)));
+    let live = || {
+        for nth in 1..3_000 {
+            let epoch = u32::try_from(nth).unwrap();
+            let numbers = machine::Numbers { worker: 100, project: 100, task: nth + 1 };
+            submit(vec![Write::PutMarks(PROJECT, Marks { epoch, ..Marks::default() })]);
+            submit(vec![Write::PutNumbers(numbers), Write::PutTask(task(nth), epoch)]);
+            submit(vec![standing(nth, held(), epoch)]);
+            submit(vec![Write::DeleteTask(PROJECT, TaskId(nth.saturating_sub(20)))]);
+            let mut logs = Batch::new();
+            put_log(nth, entry(5, 10, 0), &mut logs);
+            drop(store.submit(logs));
+            drop(store.submit(forget_logs(&store.reader(), 20, 0, 1).unwrap()));
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(live);
+        while !over.load(Ordering::Relaxed) {
+            assert_eq!(store.check(&rules()).findings, [""; 0]);
+        }
+    });
 }

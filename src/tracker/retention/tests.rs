@@ -75,8 +75,8 @@ async fn what_was_read_as_gone_and_came_back_stays() {
     let handle = running(store.clone()).await;
     let (_, _, project) = people(&handle).await;
     handle.ask(submit(project, vec![new_task("back", 0)]), pending()).await.unwrap();
-    assert!(remove(&handle, project, vec![TaskId(1)]).is_none());
-    let ticket = remove(&handle, ProjectId(9), vec![TaskId(1)]);
+    assert!(remove(&handle, project, vec![TaskId(1)]).await.unwrap().is_none());
+    let ticket = remove(&handle, ProjectId(9), vec![TaskId(1)]).await.unwrap();
     assert!(ticket.is_some(), "in another project it is gone");
     assert_eq!(stored_tasks(&store), 1);
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A bound for what must happen; far longer than it takes.
@@ -21,7 +20,7 @@ fn sleeper() -> (Child, i32) {
 /// Ends it, and leaves it a zombie.
 fn kill(child: &mut Child, pid: i32) {
     child.kill().unwrap();
-    while born(pid).is_some() {
+    while born(pid).unwrap().is_some() {
         std::thread::yield_now(); // until the kernel has noted it
     }
 }
@@ -37,7 +36,7 @@ async fn died(told: &mut UnboundedReceiver<Message>) -> Process {
 fn a_living_process_of_the_uid_is_proven() {
     let (mut child, pid) = sleeper();
     let process = prove(pid, own_uid()).unwrap();
-    assert_eq!((process.pid, Some(process.born)), (pid, born(pid)));
+    assert_eq!((process.pid, Some(process.born)), (pid, born(pid).unwrap()));
     let other = own_uid().wrapping_add(1);
     assert_eq!(prove(pid, other).unwrap_err(), format!("process {pid} does not belong to uid {other}"));
     kill(&mut child, pid);
@@ -118,4 +117,34 @@ async fn what_is_not_watched_any_more_is_not_told() {
     assert!(told.try_recv().is_err());
     one.wait().unwrap();
     other.wait().unwrap();
+}
+
+#[tokio::test]
+async fn where_there_are_no_descriptors_processes_are_looked_at() {
+    let (driver, mut told) = unbounded_channel();
+    let mut watches = Watches::at_most(1, driver);
+    let ((one, pid), (mut other, other_pid)) = (sleeper(), sleeper());
+    let (watched, looked_at) = (prove(pid, own_uid()).unwrap(), prove(other_pid, own_uid()).unwrap());
+    for process in [watched, looked_at, watched, looked_at] {
+        watches.watch(process);
+    }
+    assert_eq!((watches.watched.len(), lock(&watches.looked_at).len()), (1, 1));
+    kill(&mut other, other_pid);
+    assert_eq!(died(&mut told).await, looked_at);
+    watches.forget(looked_at);
+    let looking = watches.looking.clone().unwrap();
+    while !looking.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    // The next one is looked at all the same.
+    let (mut third, third_pid) = sleeper();
+    let process = prove(third_pid, own_uid()).unwrap();
+    watches.watch(process);
+    kill(&mut third, third_pid);
+    assert_eq!(died(&mut told).await, process);
+    watches.forget(watched);
+    for mut child in [one, other, third] {
+        let _ = child.kill(); // most of them are dead
+        child.wait().unwrap();
+    }
 }

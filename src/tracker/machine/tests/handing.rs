@@ -243,12 +243,29 @@ fn what_never_arrived_was_never_handed_out() {
     let (project, one, two) = (play.open_project("p"), play.worker(), play.worker());
     let id = play.put_one(project, task("x"));
     assert_eq!(play.fetch_tied(one, project, 1), Some(id));
-    play.step(Event::Undelivered { worker: two, tasks: vec![id, TaskId(99)] });
+    play.undelivered(two, id);
+    play.undelivered(one, TaskId(99));
     assert!(play.standing(id).lease.is_some(), "it was not his");
-    play.step(Event::Undelivered { worker: one, tasks: vec![id] });
+    play.undelivered(one, id);
     assert_eq!((&play.effects[..], &play.changes[..]), (&[Effect::Unwatch(process(1))][..], &[][..]));
     assert_eq!(play.standing(id), Standing::default());
     assert_eq!(play.fetch(two, project), Some(id));
+}
+
+/// The news that a task was not delivered comes late: its time was up meanwhile, and the worker was handed it again.
+#[test]
+fn what_was_handed_out_anew_is_not_taken_for_what_never_arrived() {
+    let mut play = Play::new();
+    let (project, one, two) = (play.open_project("p"), play.worker(), play.worker());
+    let id = play.put_one(project, NewTask { max_assign: 10, ..task("x") });
+    play.fetch(one, project);
+    let first = play.standing(id).lease.unwrap();
+    play.pass(secs(10));
+    assert_eq!(play.fetch(one, project), Some(id));
+    let second = play.standing(id).lease;
+    play.step(Event::Undelivered(vec![(id, first)]));
+    assert_eq!(play.standing(id).lease, second);
+    assert_eq!(play.fetch(two, project), None);
 }
 
 #[test]

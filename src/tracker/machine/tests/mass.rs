@@ -1,6 +1,7 @@
 //! What is done to all tasks of a project at once, samples, and single tasks in a manager's hand.
 
 use super::play::*;
+use crate::base::Secret;
 use crate::tracker::machine::*;
 use crate::tracker::model::*;
 
@@ -173,4 +174,72 @@ fn tasks_are_read_in_pages() {
     assert_eq!(page(TaskId(0), (4, 5), |task, _| task.what.priority > 3), (vec![ids[4]], Some(ids[4])));
     assert_eq!(page(ids[4], (99, 99), |task, _| task.what.priority > 8), (vec![ids[9]], None));
     assert_eq!(page(ids[9], (4, 5), |_, _| true), (vec![], None));
+}
+
+/// Deaths, ends of leases and samples come in pieces that fit a batch of the store, until nothing is due any more.
+#[test]
+fn much_that_is_due_at_once_is_done_in_pieces() {
+    let many = 350;
+    let ends: [fn(&mut Play); 2] =
+        [|play| drop(play.hear(Event::Died(process(1)))), |play| play.now = play.now.later(SETTINGS.default_assign)];
+    for end in ends {
+        let mut play = Play::new();
+        let (project, one, two) = (play.open_project("p"), play.worker(), play.worker());
+        play.put(project, vec![task("x"); many]);
+        for _ in 0..many {
+            play.fetch_tied(one, project, 1).unwrap();
+        }
+        for _ in 0..many {
+            play.wait(two, From::Project(project), secs(1_000));
+        }
+        play.effects.clear();
+        end(&mut play);
+        let mut steps = 0;
+        while play.room.deadline().is_some_and(|due| due <= play.now.mono) {
+            let plan = play.hear(Event::Tick);
+            assert!(plan.writes.len() <= 256, "{}", plan.writes.len());
+            steps += 1;
+        }
+        assert!(steps >= 3, "{steps}");
+        assert_eq!(play.served().len(), many);
+        assert_eq!(play.room.assignees(project, 9), [(Some(two), many as u64)]);
+        play.crash();
+    }
+}
+
+#[test]
+fn samples_of_many_projects_are_taken_in_pieces() {
+    let mut play = Play::new();
+    let projects: Vec<_> = (0..250).map(|nth| play.open_project(&nth.to_string())).collect();
+    play.pass(SETTINGS.sample_every);
+    let sampled: Vec<_> = play.shelf.samples.iter().map(|(project, _)| *project).collect();
+    assert_eq!(sampled, projects);
+    play.pass(SETTINGS.sample_every);
+    assert_eq!(play.shelf.samples.len(), 2 * projects.len());
+}
+
+/// Epochs are never counted anew: that would bring back what is gone.
+#[test]
+fn the_last_epoch_stays_the_last() {
+    let mut play = Play::new();
+    let (project, worker, _) = mixed(&mut play);
+    let (last, left) = (Marks { epoch: u32::MAX, ..Marks::default() }, play.room.len());
+    let (definition, secret) = (definition("p"), || Secret::new(""));
+    let (roles, access) = (Default::default(), Default::default());
+    let held =
+        Project { id: project, definition, secret: secret(), webhook_secret: secret(), roles, access, closed: 0 };
+    let tasks = play.room.tasks(project, TaskId(0), (99, 99), |_, _| true).0;
+    let workers = vec![(play.room.worker(worker).unwrap().clone(), 0)];
+    let numbers = Numbers { worker: 99, project: 99, task: 99 };
+    let stored = Stored { workers, projects: vec![(held, last)], tasks, numbers };
+    play.room = Room::recover(SETTINGS, stored, play.now).0;
+    for ask in [
+        Ask::HardReset { by: ADMIN, project },
+        Ask::ResetFailed { by: ADMIN, project },
+        Ask::Reclaim { by: ADMIN, project },
+    ] {
+        let plan = play.room.step(Event::Asked(ask), play.now);
+        assert_eq!((plan.verdict, plan.writes.len()), (Some(Verdict::Refused(Refusal::Full)), 0));
+    }
+    assert_eq!(play.room.len(), left);
 }

@@ -87,9 +87,9 @@ impl Oracle {
                 self.waiters.retain(|waiter| waiter.id != *wait);
                 None
             }
-            Event::Undelivered { worker, tasks } => {
-                for id in tasks {
-                    self.free_one(*id, *worker);
+            Event::Undelivered(leases) => {
+                for (id, lease) in leases {
+                    self.undelivered(*id, *lease);
                 }
                 None
             }
@@ -229,6 +229,12 @@ impl Oracle {
         if self.holds(worker, id) {
             self.one(id).standing.lease = None;
             self.settle(id);
+        }
+    }
+
+    fn undelivered(&mut self, id: TaskId, lease: Lease) {
+        if self.holds(lease.worker, id) && self.one(id).standing.lease == Some(lease) {
+            self.free_one(id, lease.worker);
         }
     }
 

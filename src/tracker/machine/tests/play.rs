@@ -108,6 +108,14 @@ impl Play {
         self.step(Event::Asked(ask)).verdict.expect("every ask is answered")
     }
 
+    /// The lease of this task, or any where it has none, never came to this worker.
+    pub(super) fn undelivered(&mut self, worker: WorkerId, task: TaskId) {
+        let lease = self.room.task(task).and_then(|(_, standing)| standing.lease);
+        let now = self.now.wall;
+        let lease = lease.unwrap_or(Lease { worker, since: now, until: now, process: None });
+        self.step(Event::Undelivered(vec![(task, Lease { worker, ..lease })]));
+    }
+
     /// Time passes; what is due happens when it is.
     pub(super) fn pass(&mut self, time: Duration) {
         self.effects.clear();

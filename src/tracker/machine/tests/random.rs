@@ -249,9 +249,15 @@ impl Story {
                 self.hear(Event::Left(gone.unwrap_or(WaitId(9_999))));
             }
             24..=25 => {
-                let task = self.held_task();
-                let (worker, task) = task.unwrap_or((WorkerId(1), TaskId(1)));
-                self.hear(Event::Undelivered { worker, tasks: vec![task] });
+                let (worker, task) = self.held_task().unwrap_or((WorkerId(1), TaskId(1)));
+                let now = self.play.now.wall;
+                let lease = self.play.room.task(task).and_then(|(_, standing)| standing.lease);
+                let mut lease = lease.unwrap_or(Lease { worker, since: now, until: now, process: None });
+                lease.worker = worker;
+                if self.chance.percent(10) {
+                    lease.since -= chrono::TimeDelta::seconds(1);
+                }
+                self.hear(Event::Undelivered(vec![(task, lease)]));
             }
             26 => {
                 let seconds = self.chance.pick(&[-3_600, -5, 5, 3_600]);

@@ -71,7 +71,7 @@ fn who_has_left_gets_nothing() {
     assert_eq!(play.served(), [(second, vec![id])]);
     play.step(Event::Left(second));
     assert!(play.standing(id).lease.is_some());
-    play.step(Event::Undelivered { worker: two, tasks: vec![id] });
+    play.undelivered(two, id);
     assert_eq!(play.fetch(one, project), Some(id));
 }
 
@@ -82,7 +82,7 @@ fn what_was_not_delivered_goes_to_the_next() {
     play.wait(one, From::Project(project), secs(30));
     let second = play.wait(two, From::Project(project), secs(30));
     let id = play.put_one(project, task("a"));
-    play.step(Event::Undelivered { worker: one, tasks: vec![id] });
+    play.undelivered(one, id);
     assert_eq!(play.served(), [(second, vec![id])]);
 }
 
@@ -95,7 +95,7 @@ fn whatever_frees_a_task_serves_those_who_wait() {
         |play, _, _| drop(play.step(Event::Died(process(1)))),
         |play, _, _| play.pass(SETTINGS.default_assign),
         |play, _, _| drop(play.ask(Ask::Reclaim { by: ADMIN, project: ProjectId(1) })),
-        |play, one, id| drop(play.step(Event::Undelivered { worker: one, tasks: vec![id] })),
+        |play, one, id| play.undelivered(one, id),
         |play, _, _| assert!(play.put_one(ProjectId(1), NewTask { priority: -1, ..task("y") }).0 > 1),
     ];
     for (at, free) in frees.into_iter().enumerate() {
