@@ -137,16 +137,15 @@ fn check_origin(shared: &Shared, asked: &Asked, route: &Route, target: Target<'_
         return Ok(());
     }
     let headers = &asked.head.headers;
+    let cookie = headers.contains_key(COOKIE);
     // No browser reaches the Unix socket.
     let over_tcp = target.address.is_some();
-    let connection_lends = asked.caller.is_ambient() && !(over_tcp && route.access == Access::Credentials);
+    let by_credentials = over_tcp && route.access == Access::Credentials && !cookie;
+    let connection_lends = asked.caller.is_ambient() && !by_credentials;
     // A header proves intent only where nothing else lends a right: a rebound page may invent one, and some public
     // routes (the first registration) look at who is connected.
-    let is_tracker = asked.family == Family::Tracker;
-    let worker = is_tracker && headers.contains_key("x-secret");
-    let cookie = headers.contains_key(COOKIE);
-    // The tracker asks for a session first, whatever else is shown.
-    if !connection_lends && !(is_tracker && cookie) && (shows_token(headers) || worker) {
+    let worker = asked.family == Family::Tracker && headers.contains_key("x-secret");
+    if !connection_lends && (shows_token(headers) || worker) {
         return Ok(());
     }
     let harmless = route.access.is_open() && !route.changes;

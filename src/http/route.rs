@@ -103,7 +103,8 @@ pub enum Access {
     /// Anybody, also by what the connection lends: who may reach the daemon at all, and, where a handler asks, who he is.
     Public,
     /// Anybody: its handler knows people by credentials that the request itself carries. Over TCP the connection lends it no
-    /// right, so that the rule on `Host` applies only where there is a cookie.
+    /// right, so that the rule on `Host` applies only where there is a cookie: a session may count more than what else is
+    /// shown.
     Credentials,
     /// Anybody: every request is signed, and its handler checks that. Neither connection nor cookies lend it a right, so
     /// that the rules on `Host` and `Origin` do not apply.
