@@ -476,7 +476,7 @@ impl Engine {
 
     /// Adds what is to be written to the group, and leaves what must wait for the disk to [`close`].
     pub(super) fn carry_out(&mut self, decided: Decided, asker: Option<Asker>) {
-        let Decided { at, batch, wiped, verdict, effects, changes } = decided;
+        let Decided { at, batch, wiped, verdict, effects, changes, waste } = decided;
         if self.group.batch.len() + batch.len() > TOGETHER {
             self.flush();
         }
@@ -491,6 +491,9 @@ impl Engine {
         }
         for change in changes {
             self.publish(&change, at);
+        }
+        if let Some(waste) = waste {
+            tokio::task::spawn_blocking(move || drop(waste)); // of a million tasks that takes longer than the decision
         }
     }
 

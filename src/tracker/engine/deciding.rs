@@ -2,7 +2,7 @@
 
 use crate::base::{Now, Wall};
 use crate::store::Batch;
-use crate::tracker::machine::{Change, Effect, Event, Plan, Room, Verdict, Write};
+use crate::tracker::machine::{Change, Effect, Event, Plan, Room, Verdict, Waste, Write};
 use crate::tracker::model::ProjectId;
 use crate::tracker::records;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,7 @@ pub(in crate::tracker) struct Decided {
     pub(super) verdict: Option<Verdict>,
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
+    pub(super) waste: Option<Waste>,
 }
 
 impl SharedRoom {
@@ -87,11 +88,10 @@ impl Decided {
     /// A plan of that time.
     pub(in crate::tracker) fn of(plan: Plan, at: Wall) -> Decided {
         let Plan { verdict, writes, effects, changes, waste } = plan;
-        drop(waste); // nobody holds the room any more
         let wiped = writes.iter().filter_map(wiped_by).collect();
         let mut batch = Batch::new();
         records::write(writes, &mut batch);
-        Decided { at, batch, wiped, verdict, effects, changes }
+        Decided { at, batch, wiped, verdict, effects, changes, waste }
     }
 }
 

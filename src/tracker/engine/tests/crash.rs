@@ -107,3 +107,36 @@ async fn at_every_commit() {
     }
     assert_eq!(states.len(), story().len() + 1);
 }
+
+/// As many as are decided aside: all or none, and whoever was answered finds them so.
+#[tokio::test]
+async fn at_every_commit_of_long_decisions() {
+    let many = deciding::LONG + 1;
+    let by = OPERATOR;
+    for after in 0..=5 {
+        let dying = Store::dying_after(after);
+        let handle = running(dying.clone()).await;
+        let (worker, project) = (WorkerId(1), ProjectId(1));
+        let story = [
+            create_worker("one"),
+            create("pages"),
+            submit(project, (1..=many).map(|nth| new_task("a", nth as i64)).collect()),
+            fetch(worker, AT_ONCE),
+            Ask::HardReset { by, project },
+        ];
+        let mut answered = 0;
+        for wish in story {
+            match tokio::time::timeout(SOON, handle.ask(wish, pending())).await.unwrap() {
+                Ok(verdict) => assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}"),
+                Err(_) => break,
+            }
+            answered += 1;
+        }
+        assert_eq!(answered, after.min(5));
+        let found = stored::load(&dying.survivors().reader()).unwrap().stored;
+        assert_eq!(found.tasks.len(), if (3..5).contains(&after) { many } else { 0 }, "after {after} commits");
+        let held = found.tasks.iter().filter(|(_, standing)| standing.lease.is_some()).count();
+        assert_eq!(held, usize::from(after == 4));
+        assert_eq!(dying.survivors().check(&stored::rules()).findings, [""; 0]);
+    }
+}
