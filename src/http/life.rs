@@ -148,8 +148,9 @@ fn check_origin(shared: &Shared, asked: &Asked, route: &Route, target: Target<'_
     if !connection_lends && (shows_token(headers) || worker) {
         return Ok(());
     }
-    let harmless = route.access.is_open() && !route.changes;
     let lent = connection_lends || cookie;
+    // What is shown to everybody may be shown to any page; what credentials open may not, where one of them is lent.
+    let harmless = route.access == Access::Public && !route.changes;
     if over_tcp && lent && !harmless && !shared.names.called(headers, target) {
         let message = "the Host header does not name this daemon; see http.hosts in the configuration";
         return Err(Failure::public(ErrorStatus::FORBIDDEN, "foreign_host", message));

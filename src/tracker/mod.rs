@@ -57,12 +57,5 @@ mod workers;
 pub use engine::{Engine, Handle, HookHash, Level, LogEntry, Registration, Settings, Tools};
 pub use records::{TABLES, rules};
 pub use retention::keep_bounds;
+pub use routes::routes;
 pub use start::start;
-
-use crate::http::Route;
-
-/// The room's routes.
-pub fn routes(handle: Handle) -> Vec<Route> {
-    let import = import::route(&handle);
-    routes::routes(handle).into_iter().chain([import]).collect()
-}

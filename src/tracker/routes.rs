@@ -11,7 +11,7 @@
 use super::engine::{Handle, Level};
 use super::projects::Mass;
 use super::workers::Newcomers;
-use super::{access, answer, logs, managers, monitoring, projects, queue, tasks, webhook, workers};
+use super::{access, answer, import, logs, managers, monitoring, projects, queue, tasks, webhook, workers};
 use crate::http::{Access, Cx, Doc, Draft, Family, Route};
 use hyper::Method;
 use serde_json::json;
@@ -26,6 +26,7 @@ pub fn routes(handle: Handle) -> Vec<Route> {
     routes.extend(of_projects(&handle));
     routes.extend(of_tasks(&handle));
     routes.extend(of_logs(&handle));
+    routes.push(import::route(&handle));
     routes
 }
 
