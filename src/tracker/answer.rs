@@ -10,6 +10,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// What a handler comes to.
 pub(super) type Answer = Result<Reply, Failure>;
@@ -88,6 +89,18 @@ pub(super) fn later(message: &str, seconds: f64) -> Reply {
     }
 }
 
+/// How long whoever asks too often waits for being told so.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The refusal, after a moment where it is that of an empty bucket: workers of the original ask again at once, without a
+/// pause, and this is the only one that they make. What they are told still to wait is so much less, and never nothing.
+pub(super) async fn paced(why: Refusal) -> Refusal {
+    let Refusal::TooMany { delay } = why else { return why };
+    let held = PACE.min(Duration::try_from_secs_f64(delay / 2.0).unwrap_or(PACE));
+    tokio::time::sleep(held).await;
+    Refusal::TooMany { delay: delay - held.as_secs_f64() }
+}
+
 /// 500 with the text of the original's database: clients look for it. It is no defect, so the log hears nothing.
 pub(super) fn database(message: &str) -> Answer {
     let reply = Reply::json(&json!({ "ok": false, "message": message }));
@@ -147,6 +160,20 @@ impl From<Failed> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_empty_bucket_is_told_of_after_a_moment_that_counts() {
+        let rest = async |delay: f64| {
+            let began = std::time::Instant::now();
+            let Refusal::TooMany { delay: rest } = paced(Refusal::TooMany { delay }).await else { panic!("it is one") };
+            assert!(began.elapsed().as_secs_f64() >= delay - rest, "told before its time");
+            rest
+        };
+        assert!((rest(10.0).await - 9.95).abs() < 1e-9);
+        assert!((rest(0.01).await - 0.005).abs() < 1e-9);
+        assert!(rest(1e300).await > 1e299 && rest(1e-12).await > 0.0);
+        assert_eq!(paced(Refusal::Paused).await, Refusal::Paused);
+    }
 
     #[test]
     fn refusals_have_their_status() {

@@ -1,6 +1,6 @@
 //! The calls of workers: submitting, being handed tasks, giving them back, asking for more time.
 
-use super::answer::{Answer, ENTRY, aside, bad, body, content, refused, said, unexpected};
+use super::answer::{Answer, ENTRY, aside, bad, body, content, paced, refused, said, unexpected};
 use super::engine::Handle;
 use super::machine::{Ask, From, Handed, Refusal, Submitter, Verdict};
 use super::model::{NewTask, Outcome, ProjectId, TaskId};
@@ -50,7 +50,7 @@ pub(super) async fn submit(handle: Handle, cx: Cx) -> Answer {
             Some(Err(why)) => refused(&why),
             None => Err(Failure::internal("a submitted task came to nothing")),
         },
-        Verdict::Refused(why) => not_submitted(&why),
+        Verdict::Refused(why) => not_submitted(&paced(why).await),
         other => Err(unexpected(&other)),
     }
 }
@@ -88,7 +88,7 @@ pub(super) async fn bulk(handle: Handle, cx: Cx) -> Answer {
     let with_ids = cx.query.flag("id");
     match stored {
         Ok(stored) => aside(stored.len() * ENTRY, move || content(BulkContent::of(&stored, with_ids))).await,
-        Err(why) => not_submitted(&why),
+        Err(why) => not_submitted(&paced(why).await),
     }
 }
 
@@ -189,7 +189,7 @@ async fn fetch(handle: Handle, cx: Cx, worker: Known, from: From) -> Answer {
             let handed = HandedOut { tasks, as_list: count.is_some() };
             aside(bytes, move || content(handed)).await
         }
-        Verdict::Refused(why) => refused(&why),
+        Verdict::Refused(why) => refused(&paced(why).await),
         other => Err(unexpected(&other)),
     }
 }

@@ -22,6 +22,7 @@ mod lease;
 mod logs;
 mod managers;
 mod monitoring;
+mod old;
 mod projects;
 mod races;
 mod rates;
