@@ -10,31 +10,10 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output};
 use std::time::Duration;
+use support::cli::{hostler, json_of, told};
 use support::{Daemon, SOON, process, until};
-
-/// `hostler` with these arguments, for this daemon.
-fn hostler(daemon: &Daemon, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
-    command.arg("--socket").arg(daemon.socket()).args(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// What it says on standard output, having ended with this code.
-#[track_caller]
-fn told(daemon: &Daemon, args: &[&str], code: i32) -> String {
-    let output = hostler(daemon, args).output().expect("the binary");
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-#[track_caller]
-fn json_of(daemon: &Daemon, args: &[&str], code: i32) -> Value {
-    let text = told(daemon, &[args, &["--json"]].concat(), code);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error} in {text}"))
-}
 
 /// A client in the background: ended with the test, its output line by line.
 struct Running {

@@ -11,34 +11,13 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
+use support::cli::{self, ended, hostler, told};
 use support::{Daemon, SOON, process, until};
-
-/// `hostler` with these arguments, for this daemon.
-fn hostler(daemon: &Daemon, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hostler"));
-    command.arg("--socket").arg(daemon.socket()).args(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-#[track_caller]
-fn ended(daemon: &Daemon, args: &[&str], code: i32) -> Output {
-    let output = hostler(daemon, args).output().expect("the binary");
-    assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
-    output
-}
-
-/// What it says on standard output, having ended with this code.
-#[track_caller]
-fn told(daemon: &Daemon, args: &[&str], code: i32) -> String {
-    String::from_utf8(ended(daemon, args, code).stdout).expect("text")
-}
 
 #[track_caller]
 fn json_of(daemon: &Daemon, args: &[&str]) -> Value {
-    let text = told(daemon, &[args, &["--json"]].concat(), 0);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error} in {text}"))
+    cli::json_of(daemon, args, 0)
 }
 
 /// The states of a project's tasks, by number.

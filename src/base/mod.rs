@@ -5,6 +5,8 @@
 //!
 //! **Absent:** files, sockets, threads, the store. A machine may use all of this, save [`time::Now::read`].
 
+#[cfg(test)]
+pub mod chance;
 pub mod duration;
 pub mod events;
 pub mod ids;
@@ -20,6 +22,6 @@ pub use ids::RunId;
 pub use known::Known;
 pub use owner::Owner;
 pub use secret::{Secret, same};
-pub use time::{Mono, Now, Wall};
+pub use time::{Mono, Nanos, Now, Wall};
 pub use timers::Timers;
 pub use why::Why;

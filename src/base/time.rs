@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::time::{ClockId, clock_gettime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -32,6 +32,24 @@ impl Sub for Mono {
     /// Zero when `earlier` is later.
     fn sub(self, earlier: Mono) -> Duration {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A moment as it is stored: nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nanos(pub Wall);
+
+impl Serialize for Nanos {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        // What does not fit, beyond 2262 or before 1677, is as far away as can be.
+        let farthest = if self.0 < Wall::UNIX_EPOCH { i64::MIN } else { i64::MAX };
+        self.0.timestamp_nanos_opt().unwrap_or(farthest).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Nanos {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Nanos, D::Error> {
+        i64::deserialize(from).map(|nanos| Nanos(Wall::from_timestamp_nanos(nanos)))
     }
 }
 

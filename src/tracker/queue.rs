@@ -181,15 +181,7 @@ mod tests {
     #[test]
     fn a_page_ends_where_its_recipes_grow_too_long() {
         let task = |id: u64| {
-            let what = crate::tracker::model::NewTask {
-                recipe: "x".repeat(10).into(),
-                priority: 0,
-                max_retries: 0,
-                max_assign: 0,
-                verification_count: 1,
-                hash: 0,
-                not_before: None,
-            };
+            let what = crate::tracker::model::NewTask::plain("x".repeat(10));
             (Arc::new(Task { id: TaskId(id), project: ProjectId(1), what }), Standing::default())
         };
         let definition = || asked::ProjectBody::default().definition().unwrap();

@@ -101,8 +101,11 @@ pub struct Tally {
 
 /// What a crowd says, and how it understands what it hears.
 pub trait Dialogue {
-    /// The length of the answer at the beginning of these bytes; none while it is not complete.
-    fn complete(&self, bytes: &[u8]) -> Option<usize>;
+    /// The length of the answer at the beginning of these bytes; none while it is not complete. HTTP, unless it is
+    /// something else.
+    fn complete(&self, bytes: &[u8]) -> Option<usize> {
+        complete(bytes)
+    }
 
     /// What this client says next, having got that answer to what it said before.
     fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8>;
@@ -122,10 +125,6 @@ struct Scripted<S> {
 }
 
 impl<S: FnMut(usize, usize) -> Vec<u8>> Dialogue for Scripted<S> {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8> {
         if let Some(answer) = answer {
             accepted(answer);

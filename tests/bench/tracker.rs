@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::{Dialogue, Tally, accepted, complete, converse};
+use super::client::{Dialogue, Tally, accepted, converse};
 use super::support::{Daemon, Request};
 
 /// Workers at once.
@@ -110,10 +110,6 @@ struct Bulks {
 }
 
 impl Dialogue for Bulks {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, _: usize, answer: Option<&[u8]>) -> Vec<u8> {
         if let Some(answer) = answer {
             accepted(answer);
@@ -131,10 +127,6 @@ impl Dialogue for Bulks {
 pub struct Same(pub Vec<u8>);
 
 impl Dialogue for Same {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, _: usize, answer: Option<&[u8]>) -> Vec<u8> {
         if let Some(answer) = answer {
             accepted(answer);
@@ -158,10 +150,6 @@ impl Cycles {
 }
 
 impl Dialogue for Cycles {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8> {
         let body = answer.map(accepted);
         if answer.is_none() || self.held[client] {
@@ -200,10 +188,6 @@ impl Turns {
 }
 
 impl Dialogue for Turns {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, client: usize, answer: Option<&[u8]>) -> Vec<u8> {
         if let Some(answer) = answer {
             let body = accepted(answer);

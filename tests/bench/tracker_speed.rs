@@ -117,10 +117,6 @@ pub fn measure_spin() -> Vec<Line> {
 struct Refused(Vec<u8>);
 
 impl Dialogue for Refused {
-    fn complete(&self, bytes: &[u8]) -> Option<usize> {
-        complete(bytes)
-    }
-
     fn next(&mut self, _: usize, _: Option<&[u8]>) -> Vec<u8> {
         self.0.clone()
     }

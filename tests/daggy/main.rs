@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
-use support::{Answer, Daemon, Request, SOON, holds, millis, process, until};
+use support::{Answer, Daemon, Request, SOON, holds, keys, millis, process, until};
 
 /// The capacity that the cases are written for.
 const CAPACITY: &str = "[dag]\ncores = 4\nmemory_mb = 4096\n";
@@ -233,15 +233,6 @@ fn becomes(daemon: &Daemon, run: u64, word: &str) {
 fn kill(daemon: &Daemon, path: &str) {
     let answer = daemon.delete(&format!("/v1/dagrun/{path}")).expect(200);
     assert_eq!(answer.text(), "", "an empty body");
-}
-
-/// The names of an object's fields.
-#[track_caller]
-fn keys(value: &Value) -> Vec<&str> {
-    let fields = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
-    let mut keys: Vec<&str> = fields.keys().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys
 }
 
 #[track_caller]

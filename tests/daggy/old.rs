@@ -1,24 +1,12 @@
 //! Data that was written in the first format of each record, by a daemon that was killed: read, and gone on with.
 
-use std::path::Path;
-
 use super::*;
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("the sample").flatten() {
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).expect("a file")),
-        }
-    }
-}
 
 #[test]
 fn data_of_the_first_format_goes_on() {
     // The sample only gets older.
     let mut daemon = Daemon::prepared(&format!("{CAPACITY}keep_for = \"1000 years\"\n"));
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dag-1"), &daemon.data_dir());
+    daemon.inherit("dag-1");
     daemon.launch();
     let finding = daemon.unix().post("/hostler/v1/check", &json!({})).expect(200).json();
     assert_eq!(finding["ok"], true, "{finding}");

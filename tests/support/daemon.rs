@@ -50,6 +50,11 @@ impl Daemon {
         Daemon { dir, binary: PathBuf::from(env!("CARGO_BIN_EXE_hostler")), keeper: None, client: None }
     }
 
+    /// Lays a data directory out that another daemon has left: one of `tests/data`.
+    pub fn inherit(&self, sample: &str) {
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(sample), &self.data_dir());
+    }
+
     /// Runs this copy of the binary from now on; for tests that exchange it while it runs.
     pub fn use_binary(&mut self, binary: PathBuf) {
         self.binary = binary;
@@ -296,5 +301,15 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::Object(fields) => fields.values().flat_map(texts).collect(),
         _ => Vec::new(),
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("the sample").flatten() {
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).expect("a file")),
+        }
     }
 }

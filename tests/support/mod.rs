@@ -9,6 +9,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod chance;
+pub mod cli;
 pub mod daemon;
 pub mod http;
 pub mod process;
@@ -17,6 +18,7 @@ pub mod relay;
 pub use daemon::Daemon;
 pub use http::{Answer, Client, Request};
 
+use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +36,15 @@ pub fn until<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Option<T>
         assert!(Instant::now() < end, "waited {bound:?} in vain for: {what}");
         thread::park_timeout(LOOK);
     }
+}
+
+/// The names of an object's fields, sorted.
+#[track_caller]
+pub fn keys(value: &Value) -> Vec<&str> {
+    let fields = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
+    let mut keys: Vec<&str> = fields.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// Watches for the whole of `window` that `look` stays true: the only way to see that something does not happen.

@@ -40,7 +40,7 @@ mod workers;
 
 use cast::{Person, Tracker, Worker, cookie, credentials, fresh, identified, shared};
 use serde_json::{Value, json};
-use support::{Answer, Client, Daemon, Request, SOON, millis, unix_now, until};
+use support::{Answer, Client, Daemon, Request, SOON, keys, millis, unix_now, until};
 
 /// What the cases are written for: samples come soon, and every level of log is kept.
 const SETTINGS: &str =
@@ -170,15 +170,6 @@ fn list(value: &Value) -> &[Value] {
 #[track_caller]
 fn number(task: &Value) -> i64 {
     task["id"].as_i64().unwrap_or_else(|| panic!("no number: {task}"))
-}
-
-/// The names of an object's fields, sorted.
-#[track_caller]
-fn keys(value: &Value) -> Vec<&str> {
-    let fields = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
-    let mut keys: Vec<&str> = fields.keys().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys
 }
 
 /// A project with its rates as fractions, whether they were written so or not.

@@ -1,8 +1,5 @@
 //! Data that was written in the first format of each record, by a daemon that was killed: read, and gone on with.
 
-use std::fs;
-use std::path::Path;
-
 use super::*;
 
 /// A worker of the sample.
@@ -16,16 +13,6 @@ const MAIN: i64 = 2;
 const HIDDEN: i64 = 3;
 const WIPED: i64 = 4;
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("the sample").flatten() {
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).expect("a file")),
-        }
-    }
-}
-
 /// The tasks of a project as managers see them.
 fn tasks(manager: &Client, project: i64) -> Vec<Value> {
     let list = ok(manager.get(&format!("/project/tasks/{project}")));
@@ -37,7 +24,7 @@ fn data_of_the_first_format_goes_on() {
     // The sample only gets older.
     let forever = "[tracker]\nkeep_logs_for = \"1000 years\"\nhistory_length = \"1000 years\"\n";
     let mut daemon = Daemon::prepared(forever);
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tracker-1"), &daemon.data_dir());
+    daemon.inherit("tracker-1");
     daemon.launch();
     let finding = daemon.unix().post("/hostler/v1/check", &json!({})).expect(200).json();
     assert_eq!(finding["ok"], true, "{finding}");

@@ -1,7 +1,7 @@
 //! How stored DAGs, their schedules and their firings are stored.
 
-use super::shapes::{Nanos, Owned, Text};
-use crate::base::Wall;
+use super::shapes::{Owned, Text};
+use crate::base::{Nanos, Wall};
 use crate::dag::machine::{Cursor, DagRow, Fired, FiringRow};
 use crate::dag::model::{DagName, DagRunId, Invalid};
 use crate::dag::stored::{read_schedule, show_schedule};

@@ -1,7 +1,7 @@
 //! How runs and what belongs to them are stored. Of attempts there may be a million, so their names are short, and what
 //! is empty or usual is left out.
 
-use crate::base::{Mono, RunId, Wall};
+use crate::base::{Mono, Nanos, RunId, Wall};
 use crate::dag::machine::LiveAttempt;
 use crate::dag::model;
 use crate::dag::model::{Counts, DagName, DagRunId, Kept, Mark, Origin, Outcome, Owner, RunRow, State, TaskId, Usage};
@@ -16,24 +16,6 @@ use std::time::Duration;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// A moment, as nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Nanos(pub Wall);
-
-impl Serialize for Nanos {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        // What does not fit, beyond 2262 or before 1677, is as far away as can be.
-        let farthest = if self.0 < Wall::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-        self.0.timestamp_nanos_opt().unwrap_or(farthest).serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Nanos {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Nanos, D::Error> {
-        i64::deserialize(from).map(|nanos| Nanos(Wall::from_timestamp_nanos(nanos)))
-    }
 }
 
 /// A state, by its word.

@@ -1,8 +1,8 @@
 //! A double of the keeper and of what else carries attempts out: children with scripted lives, whose ends are kept
 //! until they are acknowledged, and who do not care whether a core is there.
 
-use super::chance::Chance;
 use super::sketch::Group;
+use crate::base::chance::Chance;
 use crate::base::{Mono, RunId, Wall};
 use crate::dag::machine::{End, Held, How, Launch, LiveAttempt};
 use crate::dag::model::{DagRunId, Executor, Kept, TaskId, Usage, Work};

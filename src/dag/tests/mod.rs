@@ -1,7 +1,6 @@
 //! Stories in a simulated world: written ones, random ones that an oracle judges step by step, and one in which
 //! everybody dies at every moment once.
 
-mod chance;
 mod crash;
 mod disk;
 mod fairness;

@@ -1,6 +1,6 @@
 //! Specifications in short: what a story says of a run, before any of the room's code has read it.
 
-use super::chance::Chance;
+use crate::base::chance::Chance;
 use crate::dag::machine::Submission;
 use crate::dag::model::{Executor, OnFailure, Origin, Trigger};
 use crate::dag::specification::parse;

@@ -1,9 +1,9 @@
 //! Ten thousand stories: any runs, any fates, anybody's death at any moment. The oracle judges every step; at the end
 //! everything is over, or stuck by rule, and recorded once.
 
-use super::chance::Chance;
 use super::sketch::{Group, Sketch};
 use super::world::{Acted, Manner, Victim, World, millis, root, secs};
+use crate::base::chance::Chance;
 use crate::dag::machine::{Ask, Event};
 use crate::dag::model::{DagRunId, Edit, State, TaskId};
 use crate::dag::specification::job;

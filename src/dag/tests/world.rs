@@ -2,11 +2,11 @@
 //! whose children do as they are told, and clocks that jump from one happening to the next. It lets cores, keepers and
 //! hosts die at any moment, and has every step of the machine judged by the oracle.
 
-use super::chance::Chance;
 use super::disk::Disk;
 use super::keeper::{Agenda, By, Fact, Intended, Keeper, SIGKILL, Script, carried_out_by, plain_end, printed};
 use super::oracle::{Oracle, Step};
 use super::sketch::{Group, Sketch};
+use crate::base::chance::Chance;
 use crate::base::{Mono, Now, RunId, Wall};
 use crate::dag::machine::{
     Ask, Asker, Effect, Event, Found, How, Launch, Plan, Room, Settings, Verdict, View, What, Write,

@@ -51,20 +51,7 @@ pub(in crate::tracker) async fn running(store: Store) -> Handle {
 }
 
 pub(in crate::tracker) fn definition(name: &str) -> Definition {
-    Definition {
-        name: name.into(),
-        clone_url: String::new(),
-        git_repo: String::new(),
-        version: String::new(),
-        motd: String::new(),
-        priority: 0,
-        public: true,
-        hidden: false,
-        paused: false,
-        chain: None,
-        assign: Limit::default(),
-        submit: Limit::default(),
-    }
+    Definition { public: true, ..Definition::named(name) }
 }
 
 pub(in crate::tracker) fn create(name: &str) -> Ask {

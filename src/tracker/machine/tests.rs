@@ -1,7 +1,6 @@
 //! Stories of the machine, one for each rule, in which crashes change nothing that can be seen; and long random ones that
 //! a slow oracle judges step by step.
 
-mod chance;
 mod handing;
 mod importing;
 mod limits;

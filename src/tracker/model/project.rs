@@ -34,6 +34,27 @@ pub struct Definition {
     pub submit: Limit,
 }
 
+#[cfg(test)]
+impl Definition {
+    /// Private, with nothing but a name.
+    pub fn named(name: &str) -> Definition {
+        Definition {
+            name: name.into(),
+            clone_url: String::new(),
+            git_repo: String::new(),
+            version: String::new(),
+            motd: String::new(),
+            priority: 0,
+            public: false,
+            hidden: false,
+            paused: false,
+            chain: None,
+            assign: Limit::default(),
+            submit: Limit::default(),
+        }
+    }
+}
+
 /// How often something may be done: a token bucket for all workers together, and one for each of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {

@@ -26,6 +26,22 @@ pub struct NewTask {
     pub not_before: Option<Wall>,
 }
 
+#[cfg(test)]
+impl NewTask {
+    /// With nothing but a recipe.
+    pub fn plain(recipe: impl Into<Arc<str>>) -> NewTask {
+        NewTask {
+            recipe: recipe.into(),
+            priority: 0,
+            max_retries: 0,
+            max_assign: 0,
+            verification_count: 1,
+            hash: 0,
+            not_before: None,
+        }
+    }
+}
+
 /// A task as it was submitted. It never changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {

@@ -1,7 +1,7 @@
 //! How each record looks. Of tasks and standings there may be a million, all of which a start reads: their names are one
 //! letter, and what is usual is left out.
 
-use crate::base::{Secret, Wall};
+use crate::base::{Nanos, Secret};
 use crate::tracker::machine;
 use crate::tracker::machine::Marks;
 use crate::tracker::model;
@@ -25,24 +25,6 @@ fn is_one(count: &i16) -> bool {
 
 fn one() -> i16 {
     1
-}
-
-/// A moment, as nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Nanos(Wall);
-
-impl Serialize for Nanos {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        // What does not fit, beyond 2262 or before 1677, is as far away as can be.
-        let farthest = if self.0 < Wall::UNIX_EPOCH { i64::MIN } else { i64::MAX };
-        self.0.timestamp_nanos_opt().unwrap_or(farthest).serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Nanos {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Nanos, D::Error> {
-        i64::deserialize(from).map(|nanos| Nanos(Wall::from_timestamp_nanos(nanos)))
-    }
 }
 
 /// A fraction as text: as JSON number its last digit might be read back as another.

@@ -77,15 +77,7 @@ fn worker(id: u32) -> Worker {
 }
 
 fn task(id: u64) -> Arc<Task> {
-    let what = NewTask {
-        recipe: format!("{{\"page\": {id}}}").into(),
-        priority: 0,
-        max_retries: 0,
-        max_assign: 0,
-        verification_count: 1,
-        hash: 0,
-        not_before: None,
-    };
+    let what = NewTask::plain(format!("{{\"page\": {id}}}"));
     Arc::new(Task { id: TaskId(id), project: PROJECT, what })
 }
 

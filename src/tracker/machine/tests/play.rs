@@ -27,20 +27,7 @@ pub(super) fn beginning() -> Now {
 }
 
 pub(super) fn definition(name: &str) -> Definition {
-    Definition {
-        name: name.into(),
-        clone_url: String::new(),
-        git_repo: String::new(),
-        version: String::new(),
-        motd: String::new(),
-        priority: 0,
-        public: false,
-        hidden: false,
-        paused: false,
-        chain: None,
-        assign: Limit::default(),
-        submit: Limit::default(),
-    }
+    Definition::named(name)
 }
 
 pub(super) fn rate(per_second: f64) -> Limit {

@@ -1,11 +1,11 @@
 //! Long random stories: everything that clients ask, time that passes, clocks that are set, deaths and crashes; the
 //! oracle judges every step.
 
-use super::chance::Chance;
 use super::oracle::Oracle;
 use super::picture::Picture;
 use super::play::*;
 use crate::base::Secret;
+use crate::base::chance::Chance;
 use crate::tracker::machine::*;
 use crate::tracker::model::*;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! N workers have to come to the same result: N−1 who have agreed upon a wrong one never carry it through, however often
 //! they ask and in whatever order they come.
 
-use super::chance::Chance;
 use super::play::*;
+use crate::base::chance::Chance;
 use crate::tracker::model::*;
 use std::collections::HashMap;
 

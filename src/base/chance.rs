@@ -1,15 +1,26 @@
 //! Chance that can be repeated: everything a story leaves open follows from one number.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 /// A stream of numbers (splitmix64).
 #[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Chance {
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Chance {
         Chance(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    /// The stream that belongs to this thing, wherever and however often it is asked for.
+    pub fn of(thing: impl Hash) -> Chance {
+        let mut hasher = DefaultHasher::new();
+        thing.hash(&mut hasher);
+        Chance(hasher.finish())
+    }
+
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,21 +29,22 @@ impl Chance {
     }
 
     /// Below `end`, which is not zero.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
     }
 
     /// Below `end`, for places in lists and the like.
-    pub(super) fn place(&mut self, end: usize) -> usize {
+    pub fn place(&mut self, end: usize) -> usize {
         usize::try_from(self.below(end as u64)).unwrap()
     }
 
     /// True so many times in a hundred.
-    pub(super) fn percent(&mut self, hundredths: u64) -> bool {
+    pub fn percent(&mut self, hundredths: u64) -> bool {
         self.below(100) < hundredths
     }
 
-    pub(super) fn pick<T: Clone>(&mut self, among: &[T]) -> T {
+    /// One of these, of which there are some.
+    pub fn pick<T: Clone>(&mut self, among: &[T]) -> T {
         among[self.place(among.len())].clone()
     }
 }
