@@ -22,7 +22,7 @@ use crate::config::{Config, Listen, LogFormat};
 use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
 use crate::store::{self, Batch, Table};
-use crate::{admin, auth, dag, proc, tracker};
+use crate::{admin, auth, cache, dag, proc, tracker};
 use degraded::Degraded;
 use house::{Mansion, Rooms};
 use opened::{Obstacle, Opened};
@@ -91,7 +91,7 @@ impl Arguments {
 /// All kinds of records, of every room.
 pub fn tables() -> Vec<Table> {
     let known = auth::tokens::TABLES.into_iter().chain(auth::accounts::TABLES);
-    known.chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).collect()
+    known.chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).chain(cache::TABLES).collect()
 }
 
 /// How the store of this configuration is opened.

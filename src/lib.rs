@@ -41,6 +41,7 @@
 pub mod admin;
 pub mod auth;
 pub mod base;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -48,6 +48,8 @@ pub struct Config {
     pub dag: Dag,
     /// The task tracker.
     pub tracker: Tracker,
+    /// The download cache.
+    pub cache: Cache,
 }
 
 /// One TCP address to listen on.
@@ -233,4 +235,106 @@ pub enum Workers {
     Open,
     /// Managers.
     Closed,
+}
+
+/// `[cache]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Cache {
+    pub dir: PathBuf,
+    pub quota: ByteSize,
+    pub low_percent: u8,
+    pub keep_free: ByteSize,
+    pub max_tasks: usize,
+    #[serde(with = "crate::base::duration")]
+    pub ttl: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub collect_every: Duration,
+    pub scrub_rate: ByteSize,
+    pub keep_jobs: usize,
+    #[serde(with = "crate::base::duration")]
+    pub keep_jobs_for: Duration,
+    pub cluster: String,
+    pub hostname: String,
+    pub ip: String,
+    pub host_type: HostType,
+    pub peer_id: PeerId,
+    pub allow_loopback: bool,
+    #[serde(with = "crate::base::duration")]
+    pub connect_timeout: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub idle_timeout: Duration,
+    pub retries: u32,
+    #[serde(with = "crate::base::duration")]
+    pub retry_after: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub session: Duration,
+    pub registries: Vec<Registry>,
+    pub proxy: CacheProxy,
+}
+
+/// What this host calls itself towards clients of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostType {
+    /// A seed peer.
+    Super,
+    /// A peer like others.
+    Normal,
+}
+
+/// What the ids of peers are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerId {
+    /// With a UUID for each task.
+    Long,
+    /// Of the host alone.
+    Short,
+}
+
+/// An entry of `cache.registries`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Host, with its port where that is not the scheme's own.
+    pub host: String,
+    /// It speaks plain HTTP.
+    #[serde(default)]
+    pub plain: bool,
+    /// Its certificate is not verified.
+    #[serde(default)]
+    pub insecure: bool,
+    /// A PEM file of certificates to trust beside the system's.
+    pub ca: Option<PathBuf>,
+    /// Who signs in where a request brings no credentials.
+    #[serde(default)]
+    pub username: String,
+    /// The file that holds the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// `[cache.proxy]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct CacheProxy {
+    pub listen: Vec<String>,
+    pub registry: String,
+    pub rate: u32,
+    pub rules: Vec<ProxyRule>,
+}
+
+/// An entry of `cache.proxy.rules`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyRule {
+    /// Matches the URL without query and fragment.
+    pub regex: String,
+    /// The origin is asked over https.
+    #[serde(default)]
+    pub use_tls: bool,
+    /// The origin is asked at this host instead.
+    pub redirect: Option<String>,
+    /// Query parameters that do not count, joined with `&`, instead of the default list.
+    pub filter: Option<String>,
 }

@@ -1,0 +1,1 @@
+//! Stories, an oracle, and random days.

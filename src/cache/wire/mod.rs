@@ -1,0 +1,1 @@
+//! JSON in and out, as clients of Dragonfly write and read it.
