@@ -10,17 +10,21 @@
 //! subjects: latency throughput death sleepers memory writes output history
 //!           dag-chain dag-wide dag-post dag-edges dag-fair dag-million (`dag`: all of these)
 //!           tracker-speed tracker-spin tracker-death tracker-million (`tracker`: all of these)
-//!              └── bare (the loop beside it) · hello, beanstalk (peers) · client (keep-alive HTTP) · child (this program as a task)
+//!           cache-hot cache-cold cache-crowd cache-jobs cache-many (`cache`: all of these)
+//!              └── bare (the loop beside it) · hello, beanstalk, nginx (peers) · client (keep-alive HTTP) · child (this program as a task)
 //!              └── kernel (what /proc knows) · figures (medians) · report (tables)
 //! ```
 //!
 //! The root file is not called `main.rs`, because cargo would take the directory for an integration test.
 //!
-//! **Absent:** other users, TLS, TCP save for the tracker (the Unix socket is what local clients use); comparisons with
+//! **Absent:** other users, TLS, TCP save for tracker and proxy (the Unix socket is what local clients use); comparisons with
 //! other supervisors.
 
 mod bare;
 mod beanstalk;
+mod cache;
+mod cache_size;
+mod cache_speed;
 mod child;
 mod client;
 mod dag;
@@ -33,6 +37,7 @@ mod history;
 mod kernel;
 mod latency;
 mod memory;
+mod nginx;
 mod output;
 mod report;
 mod sleepers;
@@ -72,7 +77,7 @@ impl Subject {
 }
 
 /// In the order in which they run: what needs a quiet disk first, what fills it last.
-const SUBJECTS: [Subject; 18] = [
+const SUBJECTS: [Subject; 23] = [
     Subject { name: "latency", title: "from POST /proc to exec'd", measure: latency::measure },
     Subject { name: "throughput", title: "once tasks started, run and recorded", measure: throughput::measure },
     Subject { name: "death", title: "from a daemon's death to its next exec", measure: death::measure },
@@ -93,6 +98,11 @@ const SUBJECTS: [Subject; 18] = [
         measure: tracker_speed::measure_death,
     },
     Subject { name: "tracker-million", title: "1,000,000 tasks in a queue", measure: tracker_size::measure },
+    Subject { name: "cache-hot", title: "what is cached, served", measure: cache_speed::measure_hot },
+    Subject { name: "cache-cold", title: "what is not cached, fetched", measure: cache_speed::measure_cold },
+    Subject { name: "cache-crowd", title: "many clients on one cold URL", measure: cache_speed::measure_crowd },
+    Subject { name: "cache-jobs", title: "jobs that find and remove", measure: cache_speed::measure_jobs },
+    Subject { name: "cache-many", title: "100,000 cached tasks", measure: cache_size::measure },
     Subject { name: "output", title: "a child that writes a lot", measure: output::measure },
     Subject { name: "history", title: "a start with 1,000,000 finished runs", measure: history::measure },
 ];
