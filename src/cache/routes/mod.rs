@@ -1,5 +1,6 @@
 //! The routes under `/oapi/v1` (programs, with tokens) and `/api/v1` (people, signed in): path → who → [`Handle`] → answer.
 
+mod paged;
 mod who;
 
 use super::engine::Handle;
