@@ -46,7 +46,7 @@ fn preheat(args: &PreheatArgs) -> Value {
         Scope::AllPeers => "all_peers",
     };
     let own = [
-        ("revalidate", args.revalidate.then(|| json!(true))),
+        ("revalidate", args.revalidate.then_some(Value::Bool(true))),
         ("ttl", args.ttl.map(|ttl| json!(nanoseconds(ttl)))),
         ("pin", args.pin.as_ref().map(|pin| json!(pins::text(pin)))),
         ("digest", args.digest.as_ref().map(|digest| json!(digest.to_string()))),
