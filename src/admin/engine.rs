@@ -86,6 +86,14 @@ impl Handle {
         &self.0.services.accounts
     }
 
+    /// What the account of this number is called; 0 is the built-in operator's.
+    pub(super) fn account_name(&self, id: u32) -> Option<String> {
+        if id == 0 {
+            return Some(crate::auth::accounts::BUILT_IN.to_owned());
+        }
+        self.accounts().get(id).map(|account| account.name)
+    }
+
     pub(super) fn bus(&self) -> &Bus {
         &self.0.services.bus
     }
@@ -107,8 +115,8 @@ impl Handle {
     }
 
     fn announce(&self, kind: &'static str, by: &Caller, token: &Token, now: Now) {
-        let facts = serde_json::json!({ "id": token.id, "scopes": token.scopes, "by": by.name() });
-        self.0.services.bus.publish(now.wall, kind, token.name.clone(), Some(token.owner), facts);
+        let facts = serde_json::json!({ "id": token.id, "scopes": token.scopes, "by": by.name(), "of": token.owner });
+        self.0.services.bus.publish(now.wall, kind, token.name.clone(), token.owner.uid(), facts);
     }
 
     /// The newest lines of the audit log.

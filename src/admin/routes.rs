@@ -5,7 +5,7 @@ use super::engine::{Handle, Out, UpkeepError};
 use super::wire::{self, AuditOut, CheckOut, StatusOut, TokenIn, TokenOut, TokensOut, UpgradeIn, WhyOut};
 use crate::auth::audit::Filter;
 use crate::auth::tokens::{Ask, MintError, RevokeError};
-use crate::auth::users;
+use crate::auth::{Scope, users};
 use crate::base::Now;
 use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
@@ -51,7 +51,7 @@ async fn status(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
 }
 
 const TOKENS: Doc = Doc {
-    summary: "The caller's tokens; all for operators",
+    summary: "The caller's tokens; for operators all, those of accounts included",
     query: &[],
     body: None,
     answers: &[(200, "tokens: a list without their texts"), (403, "a token without the scope admin asked")],
@@ -60,7 +60,7 @@ const TOKENS: Doc = Doc {
 async fn tokens(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
     let now = Now::read().wall;
     let tokens = handle.list_tokens(&cx.caller)?;
-    let tokens = tokens.into_iter().map(|token| TokenOut::of(token, None, now)).collect();
+    let tokens = tokens.into_iter().map(|token| TokenOut::of(token, None, |id| handle.account_name(id), now)).collect();
     Ok(Reply::json(&TokensOut { tokens }))
 }
 
@@ -68,7 +68,7 @@ const MINT: Doc = Doc {
     summary: "Makes a token; its text is in this answer and never again",
     query: &[],
     body: Some(
-        "{name, scopes: [\"proc:read\", …], user: name of the user its tasks run as, expires: RFC 3339 or a duration}",
+        "{name: made up if it is missing, scopes: [\"proc:read\", …], user: name of the user its tasks run as, expires: RFC 3339 or a duration}",
     ),
     answers: &[
         (201, "token, id, name, scopes, expires, owner"),
@@ -90,9 +90,24 @@ async fn mint(handle: Handle, cx: Cx) -> Result<Reply, Failure> {
             Some(account.uid)
         }
     };
-    let ask = Ask { name: given.name, scopes: given.scopes, owner, expires };
+    let name = match given.name {
+        Some(name) => name,
+        None => made_up_name(&given.scopes)?,
+    };
+    let ask = Ask { name, scopes: given.scopes, owner, expires };
     let (text, token) = handle.mint(&cx.caller, ask, now).await?;
-    Ok(Reply::json(&TokenOut::of(token, Some(&text), now.wall)).status(StatusCode::CREATED))
+    Ok(Reply::json(&TokenOut::of(token, Some(&text), |_| None, now.wall)).status(StatusCode::CREATED))
+}
+
+/// A name for a token that was given none: what it is for, and eight random digits, so that it is nobody else's.
+fn made_up_name(scopes: &[Scope]) -> Result<String, Failure> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|why| Failure::internal(why.to_string()))?;
+    let what = match scopes {
+        [scope] => scope.text().replace(':', "-"),
+        _ => "token".to_owned(),
+    };
+    Ok(format!("{what}-{:08x}", u32::from_be_bytes(random)))
 }
 
 const REVOKE: Doc = Doc {
@@ -231,7 +246,12 @@ impl From<MintError> for Failure {
     fn from(why: MintError) -> Failure {
         let (status, code) = match why {
             MintError::Denied(denied) => return denied.into(),
-            MintError::Name | MintError::NoScopes | MintError::Past => (ErrorStatus::BAD_REQUEST, "bad_token"),
+            MintError::Name
+            | MintError::AccountName
+            | MintError::Bio
+            | MintError::Scope(_)
+            | MintError::NoScopes
+            | MintError::Past => (ErrorStatus::BAD_REQUEST, "bad_token"),
             MintError::Taken { .. } => (ErrorStatus::CONFLICT, "token_exists"),
             MintError::TooMany { .. } => (ErrorStatus::CONFLICT, "too_many_tokens"),
             MintError::NoRandomness(_) | MintError::Commit(_) => return Failure::internal(why),

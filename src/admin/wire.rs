@@ -13,7 +13,9 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenIn {
-    pub(super) name: String,
+    /// One is made up where it is missing.
+    #[serde(default)]
+    pub(super) name: Option<String>,
     pub(super) scopes: Vec<Scope>,
     /// The name of the user as whom its tasks run; the caller's own where it is missing.
     #[serde(default)]
@@ -73,10 +75,21 @@ pub(super) struct TokenOut {
     token: Option<String>,
     id: u64,
     name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    bio: String,
+    /// What it is good for, also where its owner asked for all that there is.
     scopes: Vec<Scope>,
+    /// `active`, `inactive` or `expired`.
+    state: &'static str,
     expires: Option<Wall>,
     expired: bool,
-    owner: u32,
+    /// The uid of the user whose it is.
+    owner: Option<u32>,
+    /// The account whose it is: its number, and its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_name: Option<String>,
     created: Wall,
     created_by: String,
     /// Since the daemon started.
@@ -84,15 +97,31 @@ pub(super) struct TokenOut {
 }
 
 impl TokenOut {
-    pub(super) fn of(token: Token, text: Option<&Secret>, now: Wall) -> TokenOut {
+    /// `name_of` names an account.
+    pub(super) fn of(
+        token: Token,
+        text: Option<&Secret>,
+        name_of: impl FnOnce(u32) -> Option<String>,
+        now: Wall,
+    ) -> TokenOut {
+        let account = token.owner.account();
+        let expired = token.expires.is_some_and(|at| at <= now);
         TokenOut {
             token: text.map(|text| text.expose().to_owned()),
             id: token.id,
+            scopes: token.rights().to_vec(),
             name: token.name,
-            scopes: token.scopes,
+            bio: token.bio,
+            state: match token.active {
+                false => "inactive",
+                true if expired => "expired",
+                true => "active",
+            },
             expires: token.expires,
-            expired: token.expires.is_some_and(|at| at <= now),
-            owner: token.owner,
+            expired,
+            owner: token.owner.uid(),
+            account,
+            account_name: account.and_then(name_of),
             created: token.created,
             created_by: token.created_by,
             last_used: token.last_used,

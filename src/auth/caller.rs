@@ -1,6 +1,7 @@
 //! Who is asking, and what they may do. Everything a room decides about rights it asks here.
 
 use super::scope::Scope;
+use super::tokens::Owner;
 
 /// How the request came in. Some families know people only by their own credentials over TCP, but let an operator
 /// act through the socket.
@@ -46,8 +47,8 @@ pub struct TokenHolder {
     pub id: u64,
     /// The token's name.
     pub name: String,
-    /// The user as whom the token's tasks run.
-    pub owner: u32,
+    /// Whose it is: a user, as whom the token's tasks run, or an account, with whose nothing can be started.
+    pub owner: Owner,
     /// Whether the owner may touch what belongs to others: root and the daemon's own user may.
     pub reaches_all: bool,
     /// What it is good for.
@@ -94,11 +95,11 @@ impl Caller {
         Caller { identity: Identity::Anonymous { why: why.into() }, transport }
     }
 
-    /// The user as whom the caller's tasks run: himself, or his token's owner.
+    /// The user as whom the caller's tasks run: himself, or his token's owner. None where that is an account.
     pub fn uid(&self) -> Option<u32> {
         match &self.identity {
             Identity::Local(local) => Some(local.uid),
-            Identity::Token(token) => Some(token.owner),
+            Identity::Token(token) => token.owner.uid(),
             Identity::Anonymous { .. } => None,
         }
     }
@@ -139,7 +140,8 @@ impl Caller {
     pub fn is_operator(&self) -> bool {
         match &self.identity {
             Identity::Local(local) => local.operator,
-            Identity::Token(token) => token.scopes.contains(&Scope::Admin),
+            // An account is an operator by its own flag, where it signs in, and never by a token.
+            Identity::Token(token) => token.owner.uid().is_some() && token.scopes.contains(&Scope::Admin),
             Identity::Anonymous { .. } => false,
         }
     }

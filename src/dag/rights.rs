@@ -34,6 +34,7 @@ pub async fn runs_as(caller: &Caller, user: Option<&str>, daemon: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::tokens::Owner;
     use crate::auth::{Local, Scope, TokenHolder, Transport};
 
     fn local(uid: u32, operator: bool) -> Caller {
@@ -48,7 +49,13 @@ mod tests {
         assert_eq!(runs_as(&root, Some("root"), 7).await.unwrap(), 0);
         assert_eq!(runs_as(&alice, Some("root"), 7).await.unwrap_err().status().as_u16(), 403);
         assert_eq!(runs_as(&root, Some("no such user"), 7).await.unwrap_err().status().as_u16(), 400);
-        let token = TokenHolder { id: 1, name: "ci".into(), owner: 5, reaches_all: false, scopes: vec![Scope::Admin] };
+        let token = TokenHolder {
+            id: 1,
+            name: "ci".into(),
+            owner: Owner::User(5),
+            reaches_all: false,
+            scopes: vec![Scope::Admin],
+        };
         assert_eq!(runs_as(&Caller::token(token, Transport::Tcp), None, 7).await.unwrap(), 5);
     }
 }

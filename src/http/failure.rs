@@ -18,6 +18,9 @@ pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
 pub const BODY_TOO_LARGE: &str = "body_too_large";
 /// The store takes no writes now, or the daemon is degraded.
 pub const UNAVAILABLE: &str = "unavailable";
+/// With 422: what was sent is well formed, and cannot be done. Clients of the cache read why under `message`, while what
+/// cannot be read, or breaks a rule, is told them under `errors`.
+pub const UNUSABLE: &str = "unusable";
 
 /// The content type of plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -200,7 +203,7 @@ impl Failure {
     /// Binding errors are `errors`, the rate limit is text, everything else is `message`.
     fn for_cache(&self) -> Reply {
         match self.status {
-            ErrorStatus::UNPROCESSABLE => Reply::json(&json!({ "errors": self.message })),
+            ErrorStatus::UNPROCESSABLE if self.code != UNUSABLE => Reply::json(&json!({ "errors": self.message })),
             ErrorStatus::TOO_MANY_REQUESTS => return Reply::text(self.message.clone()),
             _ => Reply::json(&json!({ "message": self.message })),
         }

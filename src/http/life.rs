@@ -26,7 +26,7 @@ use hyper::body::Body;
 use hyper::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
@@ -92,7 +92,7 @@ where
         shared.audit.note(asked.entry(link, status, why));
     }
     let mut response = reply.into_response().map(|content| Outgoing::new(content, &link.wire));
-    dress(shared, &asked.head.headers, response.headers_mut());
+    dress(shared, &asked, response.headers_mut());
     response
 }
 
@@ -301,15 +301,23 @@ fn report(asked: &Asked, failure: &Failure) {
     }
 }
 
-/// Headers that every answer carries, and those that let a page of an allowed origin read it.
-fn dress(shared: &Shared, request: &HeaderMap, answer: &mut HeaderMap) {
+/// Where this host can be reached, as clients of the cache are told.
+const SERVER_IP: HeaderName = HeaderName::from_static("x-server-ip");
+
+/// Headers that every answer carries, those that its family's do, and those that let a page of an allowed origin read it.
+fn dress(shared: &Shared, asked: &Asked, answer: &mut HeaderMap) {
     answer.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if asked.family == Family::Cache
+        && let Some(addresses) = &shared.server_ip
+    {
+        answer.insert(SERVER_IP, addresses.clone());
+    }
     if !shared.names.cors_origins.is_empty() {
         answer.append(VARY, HeaderValue::from_static("Origin"));
     }
-    let origin = shared.names.allowed_origin(request).and_then(|origin| HeaderValue::from_str(origin).ok());
+    let origin = shared.names.allowed_origin(&asked.head.headers).and_then(|origin| HeaderValue::from_str(origin).ok());
     if let Some(origin) = origin {
-        let exposed = HeaderValue::from_static("Link, Location, Authorization");
+        let exposed = HeaderValue::from_static("Link, Location, Authorization, X-Total-Count");
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);

@@ -108,7 +108,7 @@ fn refusal(family: Family) -> ResponseBuilder {
     let shape = match family {
         Family::Proc | Family::Hub => ObjectBuilder::new().property("code", integer()).property("msg", text()),
         Family::Dag => ObjectBuilder::new().property("error", text()).property("message", text()),
-        Family::Cache => ObjectBuilder::new().property("message", text()),
+        Family::Cache => ObjectBuilder::new().property("message", text()).property("errors", text()),
         Family::Own => ObjectBuilder::new().property("error", text()).property("code", text()),
         Family::Tracker => ObjectBuilder::new()
             .property("ok", ObjectBuilder::new().schema_type(Type::Boolean))

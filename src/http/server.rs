@@ -19,6 +19,7 @@ use crate::http::settings::Settings;
 use crate::http::socket::Socket;
 use crate::http::tls::{Certificate, TlsError, TlsFiles};
 use crate::metrics::Metrics;
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use std::convert::Infallible;
 use std::io;
@@ -109,6 +110,8 @@ pub struct Shared {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) admits: Admits,
+    /// The addresses of [`Settings::server_ips`], joined.
+    pub(super) server_ip: Option<HeaderValue>,
     seats: Arc<Seats>,
     refusals: Arc<Semaphore>,
 }
@@ -130,6 +133,8 @@ impl Shared {
             addresses,
             cors_origins: settings.cors_origins.clone(),
         };
+        let addresses: Vec<String> = settings.server_ips.iter().map(ToString::to_string).collect();
+        let server_ip = HeaderValue::try_from(addresses.join(", ")).ok().filter(|_| !addresses.is_empty());
         let Services { gate, audit, metrics, health, admits, bus: _ } = services;
         Ok(Shared {
             names,
@@ -139,6 +144,7 @@ impl Shared {
             metrics,
             health,
             admits,
+            server_ip,
             seats: Arc::new(Seats::new(settings.connections, settings.connections_per_peer)),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             settings,

@@ -1,5 +1,6 @@
 //! Limits and names, as plain values: what `[http]` of the configuration says.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// See each field. [`Settings::default`] gives what the shipped configuration gives.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub host_name: Option<String>,
     /// Origins whose pages may call.
     pub cors_origins: Vec<String>,
+    /// This host's addresses, as answers of the cache's family tell them; none: they do not.
+    pub server_ips: Vec<IpAddr>,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             hosts: Vec::new(),
             host_name: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()),
             cors_origins: Vec::new(),
+            server_ips: Vec::new(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The accounts in memory, and what each decision about them writes down.
 
 use super::passwords::Kept;
-use super::records::{LastId, Stored, StoredSession};
+use super::records::{LastId, SigningKey, Stored, StoredSession};
 use super::sessions::Sessions;
+use super::signed::Key;
 use super::words::{Account, AccountError, BUILT_IN, ImportedAccount, NewAccount, Rights, Tracker, is_name};
 use crate::base::Wall;
 use crate::store::{Batch, CommitError, ReadError, Reader};
@@ -17,6 +18,8 @@ pub(super) struct Known {
     pub(super) sessions: Sessions,
     last_id: u32,
     tracker_admins: usize,
+    /// What sign-ins are signed with; none until somebody needs it.
+    pub(super) key: Option<Key>,
 }
 
 /// An account with what is kept of its password: another one whenever the password changes.
@@ -24,6 +27,8 @@ pub(super) struct Known {
 pub(super) struct Held {
     pub(super) account: Account,
     pub(super) kept: Arc<Kept>,
+    /// How often all its sessions were ended.
+    pub(super) ended: u32,
 }
 
 impl Known {
@@ -33,9 +38,14 @@ impl Known {
         for record in reader.scan::<Stored>(..) {
             let (id, stored) = record?;
             match stored.read(id) {
-                Some((account, kept)) => known.insert(account, kept),
+                Some(held) => known.insert(held),
                 None => tracing::error!(id, "an account's record has no readable hash: the account is ignored"),
             }
+        }
+        let key = reader.get::<SigningKey>(&())?;
+        known.key = key.as_ref().and_then(SigningKey::read);
+        if key.is_some() && known.key.is_none() {
+            tracing::error!("the key for sign-ins is unreadable: a new one is made, and those of before are void");
         }
         let mut over = Batch::new();
         for record in reader.scan::<StoredSession>(..) {
@@ -50,11 +60,12 @@ impl Known {
         Ok((known, over))
     }
 
-    fn insert(&mut self, account: Account, kept: Kept) {
+    fn insert(&mut self, held: Held) {
+        let account = &held.account;
         self.last_id = self.last_id.max(account.id);
         self.tracker_admins += usize::from(account.rights.tracker == Tracker::Admin);
         self.by_name.insert(account.name.clone(), account.id);
-        self.by_id.insert(account.id, Held { account, kept: Arc::new(kept) });
+        self.by_id.insert(account.id, held);
     }
 
     pub(super) fn by_id(&self, id: u32) -> Option<&Held> {
@@ -86,7 +97,7 @@ impl Known {
 
     fn write(&self, id: u32, batch: &mut Batch) {
         if let Some(held) = self.by_id.get(&id) {
-            batch.put(&id, &Stored::of(&held.account, &held.kept));
+            batch.put(&id, &Stored::of(held));
         }
     }
 
@@ -106,7 +117,7 @@ impl Known {
             rights.tracker = Tracker::Admin;
         }
         let account = Account { id, name: new.name, created, rights };
-        self.insert(account.clone(), kept);
+        self.insert(Held { account: account.clone(), kept: Arc::new(kept), ended: 0 });
         batch.put(&(), &LastId(self.last_id));
         self.write(id, batch);
         Ok(account)
@@ -119,7 +130,8 @@ impl Known {
             return Err(AccountError::NumberTaken(id));
         }
         self.admits(&name)?;
-        self.insert(Account { id, name, created, rights }, Kept::Sha512(sha512));
+        let account = Account { id, name, created, rights };
+        self.insert(Held { account, kept: Arc::new(Kept::Sha512(sha512)), ended: 0 });
         batch.put(&(), &LastId(self.last_id));
         self.write(id, batch);
         Ok(())
@@ -152,6 +164,15 @@ impl Known {
             self.write(id, batch);
         }
         Some(account)
+    }
+
+    /// Ends its sessions, and makes void what was signed for it.
+    pub(super) fn end_sessions(&mut self, id: u32, batch: &mut Batch) {
+        self.sessions.close_all(id, batch);
+        if let Some(held) = self.by_id.get_mut(&id) {
+            held.ended = held.ended.wrapping_add(1);
+            self.write(id, batch);
+        }
     }
 
     /// Removes it with its sessions.

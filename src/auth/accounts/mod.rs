@@ -4,6 +4,7 @@
 //! sign_in ── throttle ── turn ── throttle ── argon2id ──> Account ── open_session ──> text of a cookie
 //!                                (again: others ahead in the queue may have failed meanwhile)
 //! text ── SHA-256 ──> session ──> Account, with the rights it has at that moment
+//!                                                         Account ── sign ──> text of a JSON Web Token: `signed.rs`
 //! ```
 //!
 //! Everything is in memory and in the store alike. A lock is held from a decision until it is with the store, so that
@@ -20,6 +21,7 @@ mod known;
 mod passwords;
 mod records;
 mod sessions;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -27,6 +29,7 @@ mod words;
 
 pub use records::TABLES;
 pub use sessions::PER_ACCOUNT as SESSIONS_PER_ACCOUNT;
+pub use signed::SignedIn;
 pub use words::{
     Account, AccountError, BUILT_IN, Cache, Hub, ImportedAccount, LONGEST_NAME, NewAccount, Rights, SignInError,
     Tracker, UnknownRight,
@@ -328,7 +331,7 @@ impl Accounts {
         ticket.durable().await
     }
 
-    /// Ends all sessions of an account. Returns once that is on disk.
+    /// Ends all sessions of an account, signed ones included. Returns once that is on disk.
     ///
     /// # Errors
     /// See [`AccountError`].
@@ -338,7 +341,7 @@ impl Accounts {
             let mut batch = Batch::new();
             let account = known.by_name(name).map(|held| held.account.clone());
             let account = account.ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
-            known.sessions.close_all(account.id, &mut batch);
+            known.end_sessions(account.id, &mut batch);
             (account, self.0.store.submit(batch))
         };
         ticket.durable().await?;

@@ -1,6 +1,8 @@
 //! What is written down of accounts and sessions. Hashes are masked where a person looks.
 
+use super::known::Held;
 use super::passwords::Kept;
+use super::signed::Key;
 use super::words::{Account, Rights};
 use crate::base::Wall;
 use crate::store::{Kind, Record, Table};
@@ -8,9 +10,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The kinds of records that accounts are kept as.
-pub const TABLES: [Table; 3] = [Table::of::<Stored>(), Table::of::<LastId>(), Table::of::<StoredSession>()];
+pub const TABLES: [Table; 4] =
+    [Table::of::<Stored>(), Table::of::<LastId>(), Table::of::<StoredSession>(), Table::of::<SigningKey>()];
 
 /// An account, by its number.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +23,8 @@ pub(super) struct Stored {
     created: Wall,
     rights: Rights,
     password: StoredPassword,
+    /// How often all its sessions were ended.
+    ended: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,29 +37,39 @@ enum StoredPassword {
 }
 
 impl Stored {
-    pub(super) fn of(account: &Account, kept: &Kept) -> Stored {
-        let password = match kept {
+    pub(super) fn of(Held { account, kept, ended }: &Held) -> Stored {
+        let password = match &**kept {
             Kept::Argon2id(text) => StoredPassword::Argon2id(text.clone()),
             Kept::Sha512(hash) => StoredPassword::Sha512(BASE64_URL_SAFE_NO_PAD.encode(hash)),
         };
-        Stored { name: account.name.clone(), created: account.created, rights: account.rights, password }
+        let ended = *ended;
+        Stored { name: account.name.clone(), created: account.created, rights: account.rights, password, ended }
     }
 
     /// Nothing when the hash is none.
-    pub(super) fn read(self, id: u32) -> Option<(Account, Kept)> {
-        let Stored { name, created, rights, password } = self;
+    pub(super) fn read(self, id: u32) -> Option<Held> {
+        let Stored { name, created, rights, password, ended } = self;
         let kept = match password {
             StoredPassword::Argon2id(text) => Kept::Argon2id(text),
             StoredPassword::Sha512(text) => Kept::Sha512(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?),
         };
-        Some((Account { id, name, created, rights }, kept))
+        Some(Held { account: Account { id, name, created, rights }, kept: Arc::new(kept), ended })
     }
 }
 
 impl Record for Stored {
     const KIND: Kind = Kind::new(0x22, "auth.account");
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
     type Key = u32;
+
+    /// In format 1 nobody had counted.
+    fn migrate(format: u8, mut json: Value) -> Option<Stored> {
+        if format != 1 {
+            return None;
+        }
+        json.as_object_mut()?.insert("ended".to_owned(), Value::from(0));
+        serde_json::from_value(json).ok()
+    }
 
     fn mask(json: &mut Value) {
         if let Some(password) = json.get_mut("password") {
@@ -101,5 +117,60 @@ impl Record for StoredSession {
         if let Some(hash) = json.get_mut("sha256") {
             *hash = Value::from("…");
         }
+    }
+}
+
+/// What sign-ins are signed with.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SigningKey {
+    /// URL-safe base64.
+    key: String,
+}
+
+impl SigningKey {
+    pub(super) fn of(key: &Key) -> SigningKey {
+        SigningKey { key: BASE64_URL_SAFE_NO_PAD.encode(key) }
+    }
+
+    /// Nothing when it is none.
+    pub(super) fn read(&self) -> Option<Key> {
+        BASE64_URL_SAFE_NO_PAD.decode(&self.key).ok()?.try_into().ok()
+    }
+}
+
+impl Record for SigningKey {
+    const KIND: Kind = Kind::new(0x25, "auth.signing_key");
+    const FORMAT: u8 = 1;
+    type Key = ();
+
+    fn mask(json: &mut Value) {
+        if let Some(key) = json.get_mut("key") {
+            *key = Value::from("…");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_first_format_wrote_is_read() {
+        let written = json!({
+            "name": "alice", "created": "2026-03-02T10:00:00Z", "password": { "argon2id": "$argon2id$x" },
+            "rights": { "operator": false, "tracker": "manager", "hub": "ordinary", "cache": "guest" },
+        });
+        let held = Stored::migrate(1, written).unwrap().read(3).unwrap();
+        assert_eq!((held.account.id, held.account.name.as_str(), held.ended), (3, "alice", 0));
+        assert!(Stored::migrate(0, json!({})).is_none());
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        let mut json = serde_json::to_value(SigningKey::of(&[7; 64])).unwrap();
+        assert_eq!(serde_json::from_value::<SigningKey>(json.clone()).unwrap().read(), Some([7; 64]));
+        SigningKey::mask(&mut json);
+        assert_eq!(json, json!({ "key": "…" }));
     }
 }

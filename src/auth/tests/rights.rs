@@ -1,5 +1,6 @@
 //! The table of rights.
 
+use crate::auth::tokens::Owner;
 use crate::auth::{Caller, Local, Scope, TokenHolder, Transport};
 
 /// Who holds what; the rows of the table of callers.
@@ -8,8 +9,13 @@ fn the_table_of_rights() {
     use Scope::*;
     let local = |uid, operator| Caller::local(Local { uid, gid: None, name: None, operator }, Transport::Tcp);
     let token = |owner, scopes: &[Scope]| {
-        let holder =
-            TokenHolder { id: 1, name: "ci".to_owned(), owner, reaches_all: owner == 0, scopes: scopes.to_vec() };
+        let holder = TokenHolder {
+            id: 1,
+            name: "ci".to_owned(),
+            owner: Owner::User(owner),
+            reaches_all: owner == 0,
+            scopes: scopes.to_vec(),
+        };
         Caller::token(holder, Transport::Tcp)
     };
     let rows: [(Caller, &[Scope], bool, [bool; 2]); 8] = [
@@ -38,7 +44,7 @@ fn a_403_says_what_is_needed_and_what_is_held() {
     let holder = TokenHolder {
         id: 1,
         name: "ci".to_owned(),
-        owner: 1000,
+        owner: Owner::User(1000),
         reaches_all: false,
         scopes: vec![Scope::ProcRead, Scope::DagRead],
     };

@@ -1,6 +1,6 @@
 //! Tokens: who may make which, how long they hold, and that they survive.
 
-use crate::auth::tokens::{Ask, MintError, PER_OWNER, RevokeError, Tokens};
+use crate::auth::tokens::{Ask, MintError, Owner, PER_OWNER, RevokeError, Tokens};
 use crate::auth::{Arrival, Caller, Gate, Local, Peer, Scope, Settings, Source, TokenHolder, Transport, peer};
 use crate::base::{Now, Secret, Wall};
 use crate::store::Store;
@@ -23,7 +23,13 @@ fn user(uid: u32) -> Caller {
 }
 
 fn holder(owner: u32, scopes: &[Scope]) -> Caller {
-    let holder = TokenHolder { id: 99, name: "old".into(), owner, reaches_all: false, scopes: scopes.to_vec() };
+    let holder = TokenHolder {
+        id: 99,
+        name: "old".into(),
+        owner: Owner::User(owner),
+        reaches_all: false,
+        scopes: scopes.to_vec(),
+    };
     Caller::token(holder, Transport::Tcp)
 }
 
@@ -155,7 +161,9 @@ async fn users_see_and_revoke_their_own_and_operators_all() {
     for uid in [0, 1000, 1001] {
         ids.push(tokens.mint(&user(uid), ask("t", &[Scope::ProcRead]), start()).await.unwrap().1.id);
     }
-    let sees = |by: &Caller| tokens.list(by).map(|all| all.into_iter().map(|token| token.owner).collect::<Vec<_>>());
+    let sees = |by: &Caller| {
+        tokens.list(by).map(|all| all.into_iter().filter_map(|token| token.owner.uid()).collect::<Vec<_>>())
+    };
     assert_eq!(sees(&user(0)).unwrap(), [0, 1000, 1001]);
     assert_eq!(sees(&user(1000)).unwrap(), [1000]);
     assert_eq!(sees(&holder(1000, &[Scope::ProcRead])).unwrap_err().status, 403);
@@ -181,7 +189,7 @@ async fn names_and_numbers_of_tokens_are_bounded() {
         tokens.mint(&user(1000), ask(&number.to_string(), &[Scope::ProcRead]), start()).await.unwrap();
     }
     let one_more = tokens.mint(&user(1000), ask("x", &[Scope::ProcRead]), start()).await;
-    assert!(matches!(one_more, Err(MintError::TooMany { owner: 1000 })));
+    assert!(matches!(one_more, Err(MintError::TooMany { owner: Owner::User(1000), .. })));
     assert!(tokens.mint(&user(1001), ask("x", &[Scope::ProcRead]), start()).await.is_ok());
 }
 

@@ -1,10 +1,27 @@
 //! The routes under `/oapi/v1` (programs, with tokens) and `/api/v1` (people, signed in): path → who → [`Handle`] → answer.
+//!
+//! Jobs and clusters are behind both doors, with the same handlers. Tasks, which the original has no routes for, are for
+//! programs alone.
 
+mod answer;
+mod clusters;
+mod content;
+mod jobs;
+mod paged;
+mod resolving;
+mod tasks;
+mod upkeep;
 mod who;
+mod words;
 
 use super::engine::Handle;
 use crate::auth::tokens::Tokens;
-use crate::http::Route;
+use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Reply, Route};
+use hyper::Method;
+use who::{Need, Who};
+
+/// The largest body of a job: room for some ten thousand addresses.
+const JOB_LIMIT: usize = 8 << 20;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -15,7 +32,96 @@ pub struct Shared {
     pub tokens: Tokens,
 }
 
+/// How one comes in.
+#[derive(Clone, Copy, Debug)]
+enum Door {
+    /// `/oapi/v1`, to jobs and tasks.
+    Jobs,
+    /// `/oapi/v1`, to clusters.
+    Clusters,
+    /// `/api/v1`
+    Person,
+}
+
+impl Door {
+    /// Who asks; may he?
+    async fn enter(self, shared: &Shared, cx: &Cx, changes: bool) -> Result<Who, Failure> {
+        match self {
+            Door::Jobs if changes => who::program(shared, cx, Need::Jobs).await,
+            Door::Jobs => who::program(shared, cx, Need::SeeJobs).await,
+            Door::Clusters => who::program(shared, cx, Need::Clusters).await,
+            Door::Person => who::person(shared, cx, changes).await,
+        }
+    }
+}
+
 /// All routes of the cache.
-pub fn routes(_shared: Shared) -> Vec<Route> {
-    Vec::new()
+pub fn routes(shared: Shared) -> Vec<Route> {
+    let mut routes = vec![
+        Draft::new(&shared, Family::Cache, (Method::GET, "/healthy"), Access::Public, words::HEALTHY).with(healthy),
+        draft(&shared, (Method::GET, "/api/v1/persistent-cache-tasks"), words::PERSISTENT)
+            .with(|shared, cx| upkeep::no_persistent(shared, cx, Door::Person)),
+    ];
+    routes.extend(jobs_at(&shared, ("/oapi/v1/jobs", "/oapi/v1/jobs/{id}"), Door::Jobs));
+    routes.extend(jobs_at(&shared, ("/api/v1/jobs", "/api/v1/jobs/{id}"), Door::Person));
+    routes.extend(clusters_at(&shared, ("/oapi/v1/clusters", "/oapi/v1/clusters/{id}"), Door::Clusters));
+    routes.extend(clusters_at(&shared, ("/api/v1/clusters", "/api/v1/clusters/{id}"), Door::Person));
+    routes.extend(tasks_at(&shared));
+    routes
+}
+
+/// A route whose handler knows people by what the request carries.
+fn draft(shared: &Shared, what: (Method, &'static str), doc: Doc) -> Draft<Shared> {
+    Draft::new(shared, Family::Cache, what, Access::Credentials, doc)
+}
+
+async fn healthy(_: Shared, _: Cx) -> Result<Reply, Failure> {
+    Ok(answer::json(&"OK"))
+}
+
+fn jobs_at(shared: &Shared, (all, one): (&'static str, &'static str), door: Door) -> Vec<Route> {
+    let draft = |method, path, doc| draft(shared, (method, path), doc);
+    vec![
+        draft(Method::POST, all, words::CREATE_JOB)
+            .limit(JOB_LIMIT)
+            .with(move |shared, cx| jobs::create(shared, cx, door)),
+        draft(Method::GET, all, words::JOBS).with(move |shared, cx| jobs::list(shared, cx, door, all)),
+        draft(Method::GET, one, words::JOB).with(move |shared, cx| jobs::get(shared, cx, door)),
+        draft(Method::PATCH, one, words::CHANGE_JOB).with(move |shared, cx| jobs::change(shared, cx, door)),
+        draft(Method::DELETE, one, words::DELETE_JOB).with(move |shared, cx| jobs::delete(shared, cx, door)),
+    ]
+}
+
+fn clusters_at(shared: &Shared, (all, one): (&'static str, &'static str), door: Door) -> Vec<Route> {
+    let draft = |method, path, doc| draft(shared, (method, path), doc);
+    vec![
+        draft(Method::POST, all, words::CREATE_CLUSTER).with(move |shared, cx| clusters::create(shared, cx, door)),
+        draft(Method::GET, all, words::CLUSTERS).with(move |shared, cx| clusters::list(shared, cx, door, all)),
+        draft(Method::GET, one, words::CLUSTER).with(move |shared, cx| clusters::get(shared, cx, door)),
+        draft(Method::PATCH, one, words::CHANGE_CLUSTER).with(move |shared, cx| clusters::change(shared, cx, door)),
+        draft(Method::DELETE, one, words::DELETE_CLUSTER).with(move |shared, cx| clusters::delete(shared, cx, door)),
+    ]
+}
+
+fn tasks_at(shared: &Shared) -> Vec<Route> {
+    let get = |path, doc| draft(shared, (Method::GET, path), doc);
+    let post = |path, doc| draft(shared, (Method::POST, path), doc);
+    let delete = |path, doc| draft(shared, (Method::DELETE, path), doc);
+    let door = Door::Jobs;
+    let (pin, pins) = ((Method::PUT, "/oapi/v1/tasks/{id}/pins/{owner}"), "/oapi/v1/tasks/{id}/pins/{owner}");
+    vec![
+        get("/oapi/v1/tasks", words::TASKS).with(move |shared, cx| tasks::list(shared, cx, door)),
+        post("/oapi/v1/tasks", words::FETCH).with(move |shared, cx| tasks::fetch(shared, cx, door)),
+        delete("/oapi/v1/tasks", words::DELETE_TASKS).with(move |shared, cx| upkeep::delete_many(shared, cx, door)),
+        post("/oapi/v1/tasks/id", words::IDS).changes(false).with(move |shared, cx| tasks::ids(shared, cx, door)),
+        post("/oapi/v1/tasks/verify", words::VERIFY_ALL).with(move |shared, cx| upkeep::verify_all(shared, cx, door)),
+        post("/oapi/v1/tasks/gc", words::COLLECT).with(move |shared, cx| upkeep::collect(shared, cx, door)),
+        get("/oapi/v1/tasks/{id}", words::TASK).with(move |shared, cx| tasks::get(shared, cx, door)),
+        delete("/oapi/v1/tasks/{id}", words::DELETE_TASK).with(move |shared, cx| upkeep::delete(shared, cx, door)),
+        get("/oapi/v1/tasks/{id}/content", words::CONTENT).with(move |shared, cx| content::read(shared, cx, door)),
+        post("/oapi/v1/tasks/{id}/verify", words::VERIFY).with(move |shared, cx| upkeep::verify(shared, cx, door)),
+        draft(shared, pin, words::PIN).with(move |shared, cx| tasks::pin(shared, cx, door)),
+        delete(pins, words::UNPIN).with(move |shared, cx| tasks::unpin(shared, cx, door)),
+        get("/oapi/v1/usage", words::USAGE).with(move |shared, cx| upkeep::usage(shared, cx, door)),
+    ]
 }

@@ -1,6 +1,6 @@
 //! How each family says no, and that nobody can say yes by mistake.
 
-use crate::http::failure::{ErrorStatus, Failure};
+use crate::http::failure::{ErrorStatus, Failure, UNUSABLE};
 use crate::http::{Family, Reply, Sse};
 use hyper::StatusCode;
 
@@ -39,6 +39,8 @@ fn families_keep_their_peculiarities() {
     check(&missing, Family::Tracker, 404, r#"{"message":"no such tag","ok":false}"#);
     let binding = Failure::public(ErrorStatus::UNPROCESSABLE, "bad_body", "Key: 'Type'");
     check(&binding, Family::Cache, 422, r#"{"errors":"Key: 'Type'"}"#);
+    let unusable = Failure::public(ErrorStatus::UNPROCESSABLE, UNUSABLE, "no such thing");
+    check(&unusable, Family::Cache, 422, r#"{"message":"no such thing"}"#);
     let fast = Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "rate", "rate limit exceeded");
     check(&fast, Family::Cache, 429, "rate limit exceeded");
     let (_, _, kind) = shown(&binding, Family::Cache);

@@ -1,0 +1,199 @@
+//! Tasks: what is kept, and how one is shown, fetched, found out about and kept.
+
+use super::answer::{self, given, hurried};
+use super::paged::{page_of, paged};
+use super::{Door, Shared, resolving};
+use crate::cache::content::Contents;
+use crate::cache::engine::{Handle, Opened};
+use crate::cache::machine::{Ask, Refusal, Verdict, Wanted};
+use crate::cache::model::{Task, TaskId, TaskNo, TaskState};
+use crate::cache::wire::asked::{self, Fetch};
+use crate::cache::wire::tasks::Selection;
+use crate::cache::wire::{pins, tasks};
+use crate::http::{Cx, Failure, Reply, blocking};
+use futures_util::stream;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+use uuid::Uuid;
+
+/// How many tasks one look at the room takes along.
+const SLICE: usize = 1_000;
+/// The pause between two looks at a fetch that has ended, and of which the room is about to hear.
+const SOON: Duration = Duration::from_millis(10);
+
+/// `GET …/tasks`
+pub(super) async fn list(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    let who = door.enter(&shared, &cx, false).await?;
+    let (page, selection) = (page_of(&cx.query)?, selection(&cx)?);
+    let handle = shared.handle;
+    let (total, chosen) = if selection.is_all() {
+        let total = handle.look(|room| room.task_count());
+        let range = page.range(total);
+        let mut at = 0;
+        let chosen = scan(&handle, range.end, move |_| {
+            at += 1;
+            at > range.start
+        });
+        (total, chosen.await?)
+    } else {
+        let mut matching = scan(&handle, usize::MAX, move |task| selection.takes(task)).await?;
+        let total = matching.len();
+        (total, matching.drain(page.range(total)).collect())
+    };
+    let about = chosen.len();
+    let entries = chosen.into_iter().map(move |task| Ok(shown(&handle, &task, who.operator)));
+    let reply = answer::list(stream::iter(entries), about).await?;
+    paged(reply, page, "/oapi/v1/tasks", &cx.query, total as u64)
+}
+
+/// What a query selects.
+///
+/// # Errors
+/// 422: there is no such state.
+pub(super) fn selection(cx: &Cx) -> Result<Selection, Failure> {
+    let state = given(cx, "state");
+    if state.as_ref().is_some_and(|state| !Selection::STATES.contains(&state.as_str())) {
+        let words = Selection::STATES.join(", ");
+        return Err(answer::unreadable(format!("state: expected one of {words} (oneof)")));
+    }
+    let (url, tag, application) = (given(cx, "url"), given(cx, "tag"), given(cx, "application"));
+    Ok(Selection { url, tag, application, state, part: given(cx, "q") })
+}
+
+/// The first `most` tasks, newest first, of which those are kept that `takes` says; in short looks, aside.
+pub(super) async fn scan(
+    handle: &Handle,
+    most: usize,
+    mut takes: impl FnMut(&Task) -> bool + Send + 'static,
+) -> Result<Vec<Arc<Task>>, Failure> {
+    let handle = handle.clone();
+    let scanning = move || {
+        let (mut kept, mut before, mut left) = (Vec::new(), TaskNo(u64::MAX), most);
+        while left > 0 {
+            let slice: Vec<Arc<Task>> =
+                handle.look(|room| room.tasks_before(before).take(SLICE.min(left)).cloned().collect());
+            let Some(last) = slice.last() else { break };
+            (before, left) = (last.no, left - slice.len());
+            kept.extend(slice.into_iter().filter(|task| takes(task)));
+        }
+        Ok::<_, Infallible>(kept)
+    };
+    blocking(scanning).await
+}
+
+/// The task that the path names, by any of its ids.
+///
+/// # Errors
+/// 404: there is none.
+pub(super) fn found(handle: &Handle, cx: &Cx) -> Result<Arc<Task>, Failure> {
+    let id = TaskId::parse(cx.param("id")).ok_or(Refusal::NotFound)?;
+    Ok(handle.look(|room| room.find(&id).cloned()).ok_or(Refusal::NotFound)?)
+}
+
+fn shown(handle: &Handle, task: &Task, operator: bool) -> Value {
+    let mut value = tasks::task(task, handle.settings().rules.ttl);
+    if operator {
+        value["path"] = json!(handle.contents().path(&task.ids.primary));
+    }
+    value
+}
+
+/// `GET …/tasks/{id}`
+pub(super) async fn get(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    let who = door.enter(&shared, &cx, false).await?;
+    let (task, wait) = (found(&shared.handle, &cx)?, answer::wait(&cx)?);
+    let task = if wait.is_zero() { task } else { settled(&shared.handle, &cx, task, wait).await? };
+    let mut value = shown(&shared.handle, &task, who.operator);
+    value["pieces"] = tasks::pieces(&task);
+    Ok(answer::json(&value))
+}
+
+/// The task, as soon as nobody fetches it any more, or when there is no more time.
+async fn settled(handle: &Handle, cx: &Cx, task: Arc<Task>, wait: Duration) -> Result<Arc<Task>, Failure> {
+    let no = task.no;
+    let fetching = || handle.look(|room| room.task(no).is_some_and(|task| task.state == TaskState::Fetching));
+    let over = async {
+        while fetching() {
+            // How it ended, the task itself will tell.
+            drop(handle.contents().whole(&task).await);
+            tokio::time::sleep(SOON).await;
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        () = tokio::time::sleep(wait) => {}
+        () = hurried(cx) => {}
+    }
+    Ok(handle.look(|room| room.task(no).cloned()).ok_or(Refusal::NotFound)?)
+}
+
+/// `POST …/tasks/id`
+pub(super) async fn ids(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    door.enter(&shared, &cx, false).await?;
+    let identity = asked::identity(&cx.body)?;
+    Ok(answer::json(&tasks::ids(&identity, &identity.ids())))
+}
+
+/// `POST …/tasks`
+pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    let who = door.enter(&shared, &cx, true).await?;
+    let handle = shared.handle;
+    let Fetch { identity, digest, ttl, pin, revalidate, secrets } = asked::fetch(&cx.body, &who.name)?;
+    let wanted = Wanted {
+        ids: identity.ids(),
+        digest: digest.or_else(|| identity.blob_digest()),
+        private: secrets.any || has_account(&handle, &identity.url),
+        ttl,
+        pin,
+        revalidate,
+        peer: Uuid::new_v4(),
+        identity,
+    };
+    let opened = handle.open(wanted, resolving::credentials(secrets)).await??;
+    let value = shown(&handle, &opened.task, who.operator);
+    tokio::spawn(hold(handle.contents().clone(), opened));
+    Ok(answer::json(&value))
+}
+
+/// Wants a content until everything of it is there, or it has failed.
+async fn hold(contents: Contents, opened: Opened) {
+    if let Err(why) = contents.whole(&opened.task).await {
+        tracing::debug!(%why, url = opened.task.identity.url, "a file was not fetched");
+    }
+}
+
+/// Whether an account is configured for the host of this address: then whatever comes from there is private.
+fn has_account(handle: &Handle, url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let Some(host) = url.host_str() else { return false };
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    handle.origins().registry(&host).is_some_and(|registry| registry.account.is_some())
+}
+
+/// `PUT …/tasks/{id}/pins/{owner}`
+pub(super) async fn pin(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    change_pin(shared, cx, door, true).await
+}
+
+/// `DELETE …/tasks/{id}/pins/{owner}`
+pub(super) async fn unpin(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+    change_pin(shared, cx, door, false).await
+}
+
+async fn change_pin(shared: Shared, cx: Cx, door: Door, keeps: bool) -> Result<Reply, Failure> {
+    let who = door.enter(&shared, &cx, true).await?;
+    let handle = shared.handle;
+    let owner = pins::owner(cx.param("owner")).map_err(|why| answer::unreadable(format!("owner: {why}")))?;
+    let no = found(&handle, &cx)?.no;
+    let ask = if keeps { Ask::Pin(no, owner) } else { Ask::Unpin(no, owner) };
+    match handle.ask(ask).await? {
+        Verdict::Done => {}
+        Verdict::Refused(refusal) => return Err(refusal.into()),
+        other => return Err(answer::unexpected(&other)),
+    }
+    let task = handle.look(|room| room.task(no).cloned()).ok_or(Refusal::NotFound)?;
+    Ok(answer::json(&shown(&handle, &task, who.operator)))
+}
