@@ -18,7 +18,6 @@ mod load;
 mod rules;
 mod shapes;
 
-
 use super::machine::Change;
 use super::model::{Job, JobId, Pieces, TaskNo};
 use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};

@@ -75,7 +75,9 @@ fn tasks(reader: &Reader, file: &Looks, report: Reports<'_>) -> Result<(), ReadE
                     _ => report(format!("cache.task {no} is complete, but of no known length")),
                 }
                 match (on_disk, length) {
-                    (FileState::Missing, _) => report(format!("cache.task {no} is complete, but its file is not there")),
+                    (FileState::Missing, _) => {
+                        report(format!("cache.task {no} is complete, but its file is not there"))
+                    }
                     (FileState::There(bytes), Some(length)) if bytes != length => {
                         report(format!("cache.task {no} is {length} bytes long, but its file {bytes}"));
                     }
@@ -107,11 +109,8 @@ fn numbers(reader: &Reader, report: Reports<'_>) -> Result<(), ReadError> {
     let cluster = reader.scan_back::<Cluster>(..).next().transpose()?.map_or(0, |(id, _)| id);
     // Read last: they are written with the first record that is in use.
     let last = reader.get::<StoredNumbers>(&())?.map(Numbers::from).unwrap_or_default();
-    let in_use = [
-        ("task", task, last.task),
-        ("job", job, last.job),
-        ("cluster", u64::from(cluster), u64::from(last.cluster)),
-    ];
+    let in_use =
+        [("task", task, last.task), ("job", job, last.job), ("cluster", u64::from(cluster), u64::from(last.cluster))];
     for (what, found, last) in in_use {
         if found > last {
             report(format!("cache.numbers would give out {what} {found} again: {last} is the last that they know"));

@@ -1,12 +1,12 @@
 //! Jobs: what they were given, secrets masked, and what came of them.
 
+use super::Base64;
 use super::{Digest, Id, Pin, Span, is_default};
 use crate::base::{Nanos, Wall};
 use crate::cache::model::{
     self, Args, ClusterId, FindArgs, FindBy, Found, GcArgs, GcKind, ImageArgs, Job as Whole, JobHead, JobId, JobKind,
     JobResult, JobState, Naming, Part, PartState, PreheatArgs, PreheatKind, TaskId, TaskNo, UrlOutcome,
 };
-use super::Base64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

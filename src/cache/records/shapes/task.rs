@@ -75,9 +75,8 @@ impl From<&Ids> for StoredIds {
 impl From<StoredIds> for Ids {
     fn from(StoredIds(primary, manager, daemon, digest): StoredIds) -> Ids {
         let primary = TaskId::new(&primary.0);
-        let alias = |id: Alias| {
-            id.map(|Base64(bytes)| if bytes.is_empty() { primary.clone() } else { TaskId::new(&bytes) })
-        };
+        let alias =
+            |id: Alias| id.map(|Base64(bytes)| if bytes.is_empty() { primary.clone() } else { TaskId::new(&bytes) });
         Ids { manager: alias(manager), daemon: alias(daemon), digest: alias(digest), primary }
     }
 }
