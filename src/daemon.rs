@@ -315,12 +315,16 @@ impl Connected {
             admitted.map_err(|full| full.to_string())
         });
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
-        let server = serve_on(&config, &sockets, routes, services).await?;
+        let api = sockets.iter().filter(|socket| socket.serves == listeners::Serves::Api);
+        let server = serve_on(&config, api, routes, services).await?;
         health.set(State::Ready);
         self.link.ready();
         self.link.notify("READY=1\nSTATUS=serving");
         for socket in &sockets {
-            tracing::info!("listening on {}", socket.address());
+            match socket.serves {
+                listeners::Serves::Api => tracing::info!("listening on {}", socket.address()),
+                listeners::Serves::Proxy => tracing::info!("the cache's proxy listens on {}", socket.address()),
+            }
         }
         if !self.welcome.cgroup.remark.is_empty() {
             tracing::info!("{}", self.welcome.cgroup.remark);
@@ -407,11 +411,11 @@ fn give_up(room: &str, ended: std::io::Result<()>) {
 
 async fn serve_on(
     config: &Config,
-    sockets: &[listeners::Bound],
+    sockets: impl IntoIterator<Item = &listeners::Bound>,
     routes: Vec<Route>,
     services: Services,
 ) -> Result<Server, End> {
-    let listeners = sockets.iter().map(|socket| {
+    let listeners = sockets.into_iter().map(|socket| {
         let bound = match (&socket.socket, &socket.tls) {
             (listeners::Socket::Unix(listener), _) => Bound::Unix(listener.try_clone()?),
             (listeners::Socket::Tcp(listener), None) => Bound::Tcp(listener.try_clone()?),

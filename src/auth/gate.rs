@@ -181,6 +181,11 @@ impl Gate {
         }
     }
 
+    /// Whether a request says itself that it was made by one party and sent by another: then its connection names nobody.
+    pub fn is_forwarded(headers: &HeaderMap) -> bool {
+        forwarded(headers).is_some()
+    }
+
     /// The holder of the token `text`; anonymous when it is none.
     pub fn by_token(&self, text: &str, transport: Transport, now: Wall) -> Caller {
         match self.0.tokens.holder(text, now, |owner| owner == 0 || owner == self.0.settings.daemon_uid) {

@@ -17,7 +17,22 @@ pub struct Bound {
     pub socket: Socket,
     /// Certificate and key.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Who answers on it.
+    pub serves: Serves,
 }
+
+/// Who answers on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The families.
+    Api,
+    /// The cache's proxy.
+    Proxy,
+}
+
+/// What the name of a socket of the proxy begins with: an address may be that of another listener too, where the kernel
+/// chooses the port.
+const PROXY: &str = "proxy ";
 
 /// The two kinds of listening sockets.
 pub enum Socket {
@@ -73,25 +88,28 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
     let mut held: Vec<_> = held.into_iter().filter_map(|(name, fd)| recognised(name, fd)).collect();
     let mut bound = vec![unix(&config.socket, &mut held)?];
     for entry in &config.listen {
-        let fail = |why: String| ListenError { name: entry.address.clone(), why };
-        let addresses: Vec<SocketAddr> =
-            entry.address.to_socket_addrs().map_err(|why| fail(format!("{why}; expected ADDRESS:PORT")))?.collect();
-        for address in addresses {
+        for address in resolved(&entry.address)? {
             if !address.ip().is_loopback() && entry.tls.is_none() && !entry.plaintext {
-                return Err(fail("an address beyond this host needs `cert` and `key`, or `plaintext = true`".into()));
+                let why = "an address beyond this host needs `cert` and `key`, or `plaintext = true`".to_owned();
+                return Err(ListenError { name: entry.address.clone(), why });
             }
-            let socket = match take_tcp(&mut held, &entry.address, address) {
-                Some(listener) => listener,
-                None => match TcpListener::bind(address) {
-                    Ok(listener) => listener,
-                    Err(why) if family_is_missing(&why) => {
-                        tracing::warn!(%address, "not listening here: {why}");
-                        continue;
-                    }
-                    Err(why) => return Err(fail(why.to_string())),
-                },
-            };
-            bound.push(Bound { name: entry.address.clone(), socket: Socket::Tcp(socket), tls: entry.tls.clone() });
+            if let Some(socket) = tcp(&entry.address, address, &mut held)? {
+                let (name, tls) = (entry.address.clone(), entry.tls.clone());
+                bound.push(Bound { name, socket, tls, serves: Serves::Api });
+            }
+        }
+    }
+    for text in &config.cache.proxy.listen {
+        let name = format!("{PROXY}{text}");
+        for address in resolved(text)? {
+            if !address.ip().to_canonical().is_loopback() {
+                let why = "the proxy listens on loopback addresses only, for whoever reaches it uses this host's \
+                           network; see cache.proxy.listen";
+                return Err(ListenError { name, why: why.to_owned() });
+            }
+            if let Some(socket) = tcp(&name, address, &mut held)? {
+                bound.push(Bound { name: name.clone(), socket, tls: None, serves: Serves::Proxy });
+            }
         }
     }
     for one in &bound {
@@ -101,6 +119,40 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
         };
     }
     Ok(bound)
+}
+
+/// The addresses that a text names.
+fn resolved(text: &str) -> Result<Vec<SocketAddr>, ListenError> {
+    let fail = |why: io::Error| ListenError { name: text.to_owned(), why: format!("{why}; expected ADDRESS:PORT") };
+    Ok(text.to_socket_addrs().map_err(fail)?.collect())
+}
+
+/// The socket of this name and address: held, or bound now; none where this host has no such addresses.
+fn tcp(name: &str, address: SocketAddr, held: &mut Vec<(String, Socket)>) -> Result<Option<Socket>, ListenError> {
+    if let Some(listener) = take_tcp(held, name, address) {
+        return Ok(Some(Socket::Tcp(listener)));
+    }
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(Some(Socket::Tcp(listener))),
+        Err(why) if family_is_missing(&why) => {
+            tracing::warn!(%address, "not listening here: {why}");
+            Ok(None)
+        }
+        Err(why) => Err(ListenError { name: name.to_owned(), why: why.to_string() }),
+    }
+}
+
+/// The sockets of the cache's proxy, for [`crate::cache::proxy::Proxy::start`].
+///
+/// # Errors
+/// No more descriptors.
+pub fn for_proxy(sockets: &[Bound]) -> io::Result<Vec<crate::http::Bound>> {
+    let of_proxy = sockets.iter().filter(|bound| bound.serves == Serves::Proxy);
+    let copies = of_proxy.filter_map(|bound| match &bound.socket {
+        Socket::Tcp(listener) => Some(listener.try_clone().map(crate::http::Bound::Tcp)),
+        Socket::Unix(_) => None,
+    });
+    copies.collect()
 }
 
 fn family_is_missing(why: &io::Error) -> bool {
@@ -144,7 +196,7 @@ fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenEr
     if let Some(position) = position
         && path.exists()
     {
-        return Ok(Bound { name, socket: held.swap_remove(position).1, tls: None });
+        return Ok(Bound { name, socket: held.swap_remove(position).1, tls: None, serves: Serves::Api });
     }
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|why| fail(why.to_string()))?;
@@ -160,5 +212,5 @@ fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenEr
     // Everybody may connect where root serves: the kernel says who each client is. A user's own daemon is his alone.
     let mode = if nix::unistd::geteuid().is_root() { 0o666 } else { 0o600 };
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(|why| fail(why.to_string()))?;
-    Ok(Bound { name, socket: Socket::Unix(listener), tls: None })
+    Ok(Bound { name, socket: Socket::Unix(listener), tls: None, serves: Serves::Api })
 }

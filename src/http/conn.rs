@@ -209,6 +209,12 @@ impl Outgoing {
         };
         Outgoing { content, pace: wire.pace.clone() }
     }
+
+    /// Sends `content` to its end, also while the daemon drains: for an answer that has one. That its client has gone is
+    /// noticed when nothing can be written any more.
+    pub fn finite(content: Content, wire: &Wire) -> Outgoing {
+        Outgoing { content, pace: wire.pace.clone() }
+    }
 }
 
 impl Drop for Outgoing {

@@ -15,12 +15,14 @@
 //!
 //! What cannot be parsed as HTTP never becomes a request: hyper answers it with an empty 400, 414 or 431 and closes.
 //!
+//! The cache's proxy, which speaks to no family, has its connections from here too: `conn`, `seats` and `socket`.
+//!
 //! **Absent:** what any family does; the store (a closure says whether writes may start); passwords and cookies;
 //! threads, files and name look-ups on the runtime's thread.
 
 mod body;
 mod builtin;
-mod conn;
+pub(crate) mod conn;
 mod events;
 pub mod failure;
 mod health;
@@ -31,10 +33,10 @@ mod path;
 mod reply;
 mod route;
 mod router;
-mod seats;
+pub(crate) mod seats;
 mod server;
 mod settings;
-mod socket;
+pub(crate) mod socket;
 pub mod table;
 mod tls;
 
@@ -44,6 +46,7 @@ mod tests;
 pub use failure::{ErrorStatus, Failure, blocking};
 pub use health::{Health, State};
 pub use path::Query;
+pub(crate) use reply::Content;
 pub use reply::{KEEP_ALIVE, Reply, Sse};
 pub use route::{Access, BODY_LIMIT, Cx, Doc, Draft, Handler, Params, Route, handler};
 pub use router::RouteError;

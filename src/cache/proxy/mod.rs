@@ -1,12 +1,34 @@
 //! The listener for local clients: an HTTP proxy, and a mirror of registries, that serve what is cached and cache what they
 //! serve.
 //!
-//! **Absent:** TLS towards clients, `CONNECT`.
+//! ```text
+//! accept --> who is it? --> seat --> head --> rate --> way: --+-- refused: a sentence, and what kind of error it is
+//!                                                             +-- forwarded: streamed both ways, redirects passed on
+//!                                                             `-- cached: at hand, or fetched --> private? --> body
+//! ```
+//!
+//! `way.rs` decides what becomes of a request and `wishes.rs` reads what it asks for in headers of Dragonfly's; `headers.rs`
+//! says what is passed on, `conditions.rs` what a client has already. `cached.rs` and `forward.rs` do it, `trust.rs` knows
+//! whose credentials an origin has accepted lately. Connections are those of the HTTP room; all of it runs on the data
+//! thread.
+//!
+//! **Absent:** TLS towards clients, `CONNECT`; what may be connected to, which the origins' client decides.
 
-use super::engine::Handle;
-use crate::auth::Gate;
-use crate::http::Bound;
-use std::io;
+mod cached;
+mod conditions;
+mod forward;
+mod headers;
+mod known;
+mod rate;
+mod refusal;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod trust;
+mod way;
+mod wishes;
+
+pub use serve::Proxy;
 
 /// What the proxy does.
 #[derive(Debug, Clone)]
@@ -15,7 +37,7 @@ pub struct Settings {
     pub rules: Vec<Rule>,
     /// The registry that is mirrored where neither header nor query name one: its URL.
     pub registry: Option<String>,
-    /// Requests a second.
+    /// Requests a second; 0: as many as come.
     pub rate: u32,
 }
 
@@ -30,22 +52,4 @@ pub struct Rule {
     pub redirect: Option<String>,
     /// Instead of the default list.
     pub filter: Option<String>,
-}
-
-/// A running proxy.
-pub struct Proxy {}
-
-impl Proxy {
-    /// Serves on this listener, on the data thread.
-    ///
-    /// # Errors
-    /// The listener cannot be used.
-    pub fn start(_handle: Handle, _settings: Settings, _gate: Gate, _listeners: Vec<Bound>) -> io::Result<Proxy> {
-        unimplemented!()
-    }
-
-    /// Accepts nothing more, and waits at most so long for the connections to end.
-    pub async fn drain(&self, _limit: std::time::Duration) {
-        unimplemented!()
-    }
 }
