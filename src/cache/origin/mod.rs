@@ -7,14 +7,31 @@
 //!
 //! **Absent:** retries and ranges, which are the fetch's; registries' challenges, which are the registry's.
 
+mod body;
+mod clients;
+mod heads;
+mod names;
+mod reach;
+mod send;
+#[cfg(test)]
+pub(in crate::cache) mod tests;
+mod tls;
+mod words;
+
+pub use heads::is_secret;
+
+use super::model::Image;
 use crate::base::Secret;
 use bytes::Bytes;
+use clients::Clients;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use hyper::{HeaderMap, Method, StatusCode};
+use reach::Reach;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -50,7 +67,13 @@ pub struct RegistrySettings {
 
 /// The client. Clones are the same. To be used on the data thread alone.
 #[derive(Clone)]
-pub struct Origins {}
+pub struct Origins(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    reach: Reach,
+    clients: Clients,
+}
 
 /// A request.
 pub struct Request {
@@ -102,24 +125,51 @@ pub trait Authority: Send + Sync {
 }
 
 impl Origins {
-    /// A client.
+    /// A client. Blocks: certificates are read.
     ///
     /// # Errors
     /// A certificate file cannot be read, or holds no certificate.
-    pub fn new(_settings: Settings) -> Result<Origins, String> {
-        unimplemented!()
+    pub fn new(settings: Settings) -> Result<Origins, String> {
+        let reach = Reach::new(&settings);
+        let clients = Clients::new(&settings, reach.clone())?;
+        Ok(Origins(Arc::new(Inner { settings, reach, clients })))
     }
 
-    /// What is known of this host (with its port, where the URL names one).
-    pub fn registry(&self, _host: &str) -> Option<&RegistrySettings> {
-        unimplemented!()
+    /// What is known of this host (with its port, where the URL names one). Docker's own registry may be called
+    /// `docker.io`, too.
+    pub fn registry(&self, host: &str) -> Option<&RegistrySettings> {
+        self.place_of(host).map(|(_, registry)| registry)
     }
 
-    /// Sends a request and answers when the head of the answer is there.
+    /// The account that is configured for whoever answers at this URL: none where its password would be sent in the
+    /// clear to a host that is not said to be plain.
+    pub fn account(&self, url: &Url) -> Option<&(String, Secret)> {
+        let registry = self.registry(&host_of(url))?;
+        registry.account.as_ref().filter(|_| (url.scheme() == "http") == registry.plain)
+    }
+
+    fn place_of(&self, host: &str) -> Option<(usize, &RegistrySettings)> {
+        let written = |host: &str, plain: bool| {
+            let host = Image::registry_host(host).to_ascii_lowercase();
+            host.strip_suffix(if plain { ":80" } else { ":443" }).map(str::to_owned).unwrap_or(host)
+        };
+        let is_it =
+            |registry: &RegistrySettings| written(&registry.host, registry.plain) == written(host, registry.plain);
+        self.0.settings.registries.iter().enumerate().find(|(_, registry)| is_it(registry))
+    }
+
+    /// Sends a request and answers when the head of the answer is there. A name and a password in the URL are sent as
+    /// `authorization`, unless the headers have one. A redirect that leads nowhere is an answer like others.
     ///
     /// # Errors
     /// See [`OriginError`].
-    pub async fn send(&self, _request: Request) -> Result<Answer, OriginError> {
-        unimplemented!()
+    pub async fn send(&self, request: Request) -> Result<Answer, OriginError> {
+        Box::pin(send::send(&self.0, self, request)).await
     }
+}
+
+/// The host as configurations and images name it: with its port, where the URL names one.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -2,11 +2,22 @@
 //!
 //! **Absent:** the bytes of blobs. The authority that resolved an image goes with them to fetch them.
 
+mod challenge;
+mod exchange;
+mod manifest;
+mod speaker;
+#[cfg(test)]
+mod tests;
+mod walk;
+
 use super::model::{Image, Platform};
 use super::origin::{Authority, Origins};
 use crate::base::Secret;
 use hyper::HeaderMap;
+use speaker::Speaker;
 use std::sync::Arc;
+use url::Url;
+use walk::Walk;
 
 /// What a request brings along.
 #[derive(Clone, Debug, Default)]
@@ -48,16 +59,19 @@ pub enum ResolveError {
 /// # Errors
 /// See [`ResolveError`].
 pub async fn resolve(
-    _origins: &Origins,
-    _image: &Image,
-    _platform: &Platform,
-    _credentials: &Credentials,
+    origins: &Origins,
+    image: &Image,
+    platform: &Platform,
+    credentials: &Credentials,
 ) -> Result<Resolved, ResolveError> {
-    unimplemented!()
+    let home = Url::parse(&image.manifest(&image.reference));
+    let home = home.map_err(|error| ResolveError::Registry(format!("{}: {error}", image.host)))?;
+    let speaker = Speaker::new(origins, credentials.clone(), Some(&home));
+    Walk::new(origins, image, platform, speaker).run().await
 }
 
 /// Who speaks for a fetch that is no image's: sends the credentials, answers challenges of registries for their blobs and
 /// manifests, and knows what is configured.
-pub fn authority(_origins: &Origins, _credentials: Credentials) -> Arc<dyn Authority> {
-    unimplemented!()
+pub fn authority(origins: &Origins, credentials: Credentials) -> Arc<dyn Authority> {
+    Arc::new(Speaker::new(origins, credentials, None))
 }

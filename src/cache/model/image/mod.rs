@@ -62,6 +62,11 @@ impl Image {
         image.filter(Image::is_sound).ok_or_else(|| ImageError::Url(text.to_owned()))
     }
 
+    /// Where the registry is that names of images call so: Docker's own has another name than its images say.
+    pub fn registry_host(name: &str) -> &str {
+        if DOCKER.contains(&name) { DOCKER_HOST } else { name }
+    }
+
     fn of_manifest(scheme: &str, rest: &str) -> Option<Image> {
         let (host, path) = rest.split_once('/')?;
         let (repository, reference) = path.strip_prefix("v2/")?.rsplit_once("/manifests/")?;
@@ -89,12 +94,10 @@ impl Image {
         }
         let reference = digest.or(tag).unwrap_or(LATEST).to_owned();
         let scheme = if plain(host) { "http" } else { "https" }.to_owned();
-        let (host, repository) = match DOCKER.contains(&host) {
-            true if repository.contains('/') => (DOCKER_HOST, repository.to_owned()),
-            true => (DOCKER_HOST, format!("library/{repository}")),
-            false => (host, repository.to_owned()),
-        };
-        Some(Image { scheme, host: host.to_owned(), repository, reference })
+        let host = Image::registry_host(host).to_owned();
+        let is_official = host == DOCKER_HOST && !repository.contains('/');
+        let repository = if is_official { format!("library/{repository}") } else { repository.to_owned() };
+        Some(Image { scheme, host, repository, reference })
     }
 
     /// Whether its parts are what they should be, so that URLs made of them mean what they seem to mean.

@@ -1,0 +1,1 @@
+//! Registries, played by the test.
