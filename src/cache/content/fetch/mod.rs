@@ -13,8 +13,6 @@ mod head;
 mod intake;
 mod pump;
 mod transfer;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use asking::{Ask, failure};
 
@@ -25,7 +23,7 @@ use super::thread::lock;
 use super::{FetchFailure, Inner};
 use crate::base::Now;
 use crate::cache::machine::{Event, Order};
-use crate::cache::model::Source;
+use crate::cache::model::{Source, Validators};
 use crate::cache::model::piece::pieces_of;
 use crate::cache::origin::{Answer, Authority};
 use asking::{Asker, Trouble, bytes_of};
@@ -272,8 +270,9 @@ impl Fetch {
         if had.is_some() || !self.inner.knowledge.of(task).is_blank() {
             self.inner.knowledge.forget(task);
         }
-        // Where two versions look alike, the room cannot tell that what it has written down is gone.
-        if !recorded.is_empty() && had.is_some_and(|had| had.extent == extent && had.validators == new.validators) {
+        // Where two versions have one (weak) name, the room cannot tell that what it has written down is gone.
+        let alike = |had: Source| had.extent == extent && had.validators == new.validators;
+        if !recorded.is_empty() && new.validators != Validators::default() && had.is_some_and(alike) {
             self.inner.tell(Event::Damaged(task, recorded.into_iter().collect()));
         }
         self.digest = self.order.digest.as_ref().map(Following::new);
@@ -296,7 +295,15 @@ impl Fetch {
         self.inner.tell(Event::Answered(self.order.task, Box::new(source.clone())));
         self.live.let_in().await;
         self.let_in = true;
-        self.open_file(&source).await
+        self.open_file(&source).await?;
+        if source.validators == Validators::default() {
+            // Without a name for the version, the room has to believe that it is another one.
+            let kept: Vec<_> = lock(&self.claims).done().iter().collect();
+            for (number, crc) in kept {
+                self.inner.tell(Event::Piece(self.order.task, number, crc));
+            }
+        }
+        Ok(())
     }
 
     /// The pause after a failure that may pass; the error, where it was the last one, or will not pass.
