@@ -18,6 +18,7 @@ mod listeners;
 mod log;
 mod opened;
 
+use crate::base::{Now, Secret};
 use crate::config::{Config, Listen, LogFormat};
 use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
@@ -285,6 +286,8 @@ impl Connected {
         tokio::spawn(async move { give_up("supervised processes", task_engine.run().await) });
         tokio::spawn(async move { give_up("DAG runs", run_engine.run().await) });
         tokio::spawn(async move { give_up("work for workers", work_engine.run().await) });
+        seed(&tokens).await;
+        tokio::spawn(tokens.clone().follow(accounts.clone()));
         tokio::spawn(tracker::keep_bounds(opened.work.clone()));
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
         tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
@@ -398,6 +401,14 @@ impl Connected {
                 },
             }
         }
+    }
+}
+
+/// Makes the token that the environment asks for. Without it the daemon serves all the same.
+async fn seed(tokens: &auth::tokens::Tokens) {
+    let text = Secret::new(std::env::var("DRAGONFLY_PAT").unwrap_or_default());
+    if let Err(why) = tokens.seed(&text, Now::read()).await {
+        tracing::error!("no token could be made of DRAGONFLY_PAT: {}", chain(&why));
     }
 }
 

@@ -211,24 +211,39 @@ impl Audit {
     /// # Errors
     /// A file cannot be read.
     pub fn recent(&self, filter: &Filter) -> io::Result<Vec<Entry>> {
-        self.settle();
         let mut found = Vec::new();
+        if filter.limit == 0 {
+            return Ok(found);
+        }
+        self.visit(filter.since, |entry| {
+            if filter.wants(&entry) {
+                found.push(entry);
+            }
+            found.len() < filter.limit
+        })?;
+        Ok(found)
+    }
+
+    /// Shows `visit` one line after the other, newest first, until it has seen enough and says no, or everything that may
+    /// be as new as `since`. Blocks: it reads files.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn visit(&self, since: Option<Wall>, mut visit: impl FnMut(Entry) -> bool) -> io::Result<()> {
+        self.settle();
         for file in self.shared.open_all()? {
-            if found.len() >= filter.limit || older(&file, filter.since)? {
+            if older(&file, since)? {
                 break;
             }
             for line in Backwards::new(file)? {
                 // A line torn by a crash is no entry; its neighbours are.
                 let Ok(entry) = serde_json::from_slice::<Entry>(&line?) else { continue };
-                if filter.wants(&entry) {
-                    found.push(entry);
-                    if found.len() >= filter.limit {
-                        break;
-                    }
+                if !visit(entry) {
+                    return Ok(());
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 

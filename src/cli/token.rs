@@ -28,12 +28,12 @@ enum Verb {
     /// Make a token; its text is printed once and kept nowhere
     #[command(after_help = "\
 Examples:
-  hostler token create --name ci --scope proc:read > token
+  hostler token create --scope job --expires 90d > token
   hostler token create --name deploy --scope proc:read,proc:write --expires 30d --json")]
     Create {
-        /// What to call it
+        /// What to call it [default: what it allows and eight digits]
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// What it allows: proc:read, proc:write, dag:read, dag:write, job, job:read, cluster, tracker, hub, admin;
         /// may be repeated
         #[arg(long, value_name = "SCOPE", required = true, value_delimiter = ',')]
@@ -42,7 +42,7 @@ Examples:
         #[arg(long, value_name = "D", value_parser = duration::parse)]
         expires: Option<Duration>,
     },
-    /// List tokens, without their texts
+    /// List tokens, those of accounts included, without their texts
     #[command(after_help = "Example:\n  hostler token list --json")]
     List,
     /// Revoke a token; it opens nothing from now on
@@ -56,7 +56,7 @@ Examples:
 impl Token {
     pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
         match self.verb {
-            Verb::Create { name, scope, expires } => create(at, &name, &scope, expires).await?,
+            Verb::Create { name, scope, expires } => create(at, name, &scope, expires).await?,
             Verb::List => list(at).await?,
             Verb::Revoke { id } => {
                 at.client.ask(Call::delete(&format!("/hostler/v1/tokens/{}", segment(&id)))).await?;
@@ -70,8 +70,16 @@ impl Token {
     }
 }
 
-async fn create(at: &mut Session, name: &str, scopes: &[String], expires: Option<Duration>) -> Result<(), Problem> {
-    let mut ask = json!({ "name": name, "scopes": scopes });
+async fn create(
+    at: &mut Session,
+    name: Option<String>,
+    scopes: &[String],
+    expires: Option<Duration>,
+) -> Result<(), Problem> {
+    let mut ask = json!({ "scopes": scopes });
+    if let Some(name) = name {
+        ask["name"] = name.into();
+    }
     if let Some(expires) = expires {
         let end = TimeDelta::from_std(expires).ok().and_then(|expires| Now::read().wall.checked_add_signed(expires));
         let end = end.ok_or_else(|| Problem::Misuse("--expires is beyond the end of the calendar".to_owned()))?;
@@ -84,8 +92,9 @@ async fn create(at: &mut Session, name: &str, scopes: &[String], expires: Option
     // The text alone on standard output, so that it can go into a file; a person is told the rest.
     at.out.line(&token.get("token").map(word).unwrap_or_default())?;
     at.out.aside(&format!(
-        "token {} is made; its text is not shown again",
-        token.get("id").map(word).unwrap_or_default()
+        "token {} ({}) is made; its text is not shown again",
+        token.get("id").map(word).unwrap_or_default(),
+        plain(&token.get("name").map(word).unwrap_or_default())
     ));
     Ok(())
 }
@@ -97,10 +106,22 @@ async fn list(at: &mut Session) -> Result<(), Problem> {
     }
     let tokens = answer.as_array().or_else(|| answer.get("tokens")?.as_array());
     let row = |token: &Value| {
-        let field = |key: &str| token.get(key).map(word).unwrap_or_default();
+        let field = |key: &str| token.get(key).filter(|value| !value.is_null()).map(word).unwrap_or_default();
         let scopes = token.get("scopes").and_then(Value::as_array).into_iter().flatten().map(word);
-        vec![field("id"), field("name"), scopes.collect::<Vec<_>>().join(" "), field("created"), field("expires")]
+        let scopes = scopes.collect::<Vec<_>>().join(" ");
+        let (name, owner, state) = (field("name"), owner(token), field("state"));
+        vec![field("id"), name, scopes, owner, state, field("created"), field("expires"), field("last_used")]
     };
     let rows: Vec<Vec<String>> = tokens.into_iter().flatten().map(row).collect();
-    at.out.table(&["ID", "NAME", "SCOPES", "CREATED", "EXPIRES"], &rows)
+    at.out.table(&["ID", "NAME", "SCOPES", "OWNER", "STATE", "CREATED", "EXPIRES", "LAST USED"], &rows)
+}
+
+/// Whose it is: a user of the host, or an account.
+fn owner(token: &Value) -> String {
+    let given = |key: &str| token.get(key).filter(|value| !value.is_null()).map(word);
+    match (given("owner"), given("account_name").or_else(|| given("account"))) {
+        (Some(uid), _) => format!("uid {uid}"),
+        (None, Some(account)) => format!("account {account}"),
+        (None, None) => String::new(),
+    }
 }

@@ -1,9 +1,15 @@
 //! Tokens: who may make which, how long they hold, and that they survive.
 
-use crate::auth::tokens::{Ask, MintError, Owner, PER_OWNER, RevokeError, Tokens};
-use crate::auth::{Arrival, Caller, Gate, Local, Peer, Scope, Settings, Source, TokenHolder, Transport, peer};
+use crate::auth::accounts::{NewAccount, Rights};
+use crate::auth::tokens::{
+    AccountAsk, Ask, Change, ChangeError, MintError, Owner, PER_OWNER, Refused, RevokeError, SCOPES_OF_ACCOUNTS,
+    TABLES, Tokens,
+};
+use crate::auth::{
+    Accounts, Arrival, Caller, Gate, Local, Peer, Scope, Settings, Source, TokenHolder, Transport, peer,
+};
 use crate::base::{Now, Secret, Wall};
-use crate::store::Store;
+use crate::store::{self, Batch, Kind, Record, Store, Table};
 use hyper::HeaderMap;
 use std::time::Duration;
 
@@ -200,4 +206,155 @@ async fn root_tokens_reach_everybodys_things_within_their_scopes() {
     let caller = shown(&tokens, &text, DAY).await;
     assert!(caller.may_touch(1000) && !caller.is_operator());
     assert_eq!(caller.require(Scope::ProcWrite).unwrap_err().status, 403);
+}
+
+fn for_account(name: &str, account: u32, scopes: &[Scope]) -> AccountAsk {
+    AccountAsk {
+        name: name.to_owned(),
+        bio: String::new(),
+        scopes: scopes.to_vec(),
+        account,
+        expires: start().later(DAY).wall,
+        by: "account alice".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_accounts_token_is_nobodys_on_this_host() {
+    let store = Store::in_memory();
+    let tokens = load(&store);
+    let (text, token) = tokens.mint_for_account(for_account("ci", 7, &[]), start()).await.unwrap();
+    let caller = shown(&tokens, &text, Duration::ZERO).await;
+    assert_eq!((caller.name().as_str(), caller.uid(), caller.is_operator()), ("token ci", None, false));
+    for scope in Scope::ALL {
+        assert_eq!(caller.holds(scope), [Scope::Job, Scope::JobRead, Scope::Cluster].contains(&scope), "{scope}");
+    }
+    assert!(!caller.may_touch(0) && !caller.may_touch(7) && !caller.may_touch_all());
+    assert!(tokens.list(&caller).is_err() && tokens.mint(&caller, ask("x", &[Scope::Job]), start()).await.is_err());
+    assert_eq!(tokens.list(&user(7)).unwrap(), [], "account 7 is not uid 7");
+    assert_eq!(tokens.list(&user(0)).unwrap().len(), 1);
+    assert!(matches!(tokens.revoke(&user(7), token.id).await, Err(RevokeError::Unknown(_))));
+    for scope in Scope::ALL.into_iter().filter(|scope| !SCOPES_OF_ACCOUNTS.contains(scope)) {
+        let made = tokens.mint_for_account(for_account("more", 7, &[Scope::Job, scope]), start()).await;
+        assert!(matches!(made, Err(MintError::Scope(refused)) if refused == scope), "{scope}");
+        let change = Change { scopes: Some(vec![scope]), ..Change::default() };
+        assert!(matches!(tokens.change(token.id, change, start()).await, Err(ChangeError::Scope(_))));
+    }
+    tokens.revoke(&user(0), token.id).await.unwrap();
+    assert!(shown(&load(&store), &text, Duration::ZERO).await.require_known().is_err());
+}
+
+#[tokio::test]
+async fn a_token_that_is_switched_off_opens_nothing() {
+    let store = Store::in_memory();
+    let tokens = load(&store);
+    let (text, token) = tokens.mint_for_account(for_account("ci", 7, &[Scope::Job]), start()).await.unwrap();
+    let off = Change { active: Some(false), ..Change::default() };
+    let changed = tokens.change(token.id, off, start().later(DAY / 2)).await.unwrap();
+    assert_eq!((changed.created, changed.updated), (start().wall, start().later(DAY / 2).wall));
+    for tokens in [&tokens, &load(&store.survivors())] {
+        let denied = shown(tokens, &text, Duration::ZERO).await.require_known().unwrap_err();
+        assert!(denied.message.contains("the token ci is inactive"), "{denied}");
+    }
+    let on = Change { active: Some(true), ..Change::default() };
+    tokens.change(token.id, on, start()).await.unwrap();
+    assert!(shown(&tokens, &text, Duration::ZERO).await.holds(Scope::JobRead));
+}
+
+#[tokio::test]
+async fn a_seeded_token_is_made_once_and_follows_its_text() {
+    let store = Store::in_memory();
+    let tokens = load(&store);
+    let (first, second) = (Secret::new("first-text"), Secret::new("second-text"));
+    assert!(tokens.seed(&first, start()).await.unwrap());
+    let made = tokens.shown(first.expose(), start().later(9 * 365 * DAY).wall).unwrap();
+    assert_eq!((made.name.as_str(), made.owner, made.scopes.as_slice()), {
+        ("default", Owner::Account(0), [Scope::Job, Scope::Cluster].as_slice())
+    });
+    for tokens in [&tokens, &load(&store)] {
+        assert!(!tokens.seed(&first, start()).await.unwrap());
+    }
+    let off = Change { active: Some(false), ..Change::default() };
+    tokens.change(made.id, off, start()).await.unwrap();
+    assert!(!tokens.seed(&first, start()).await.unwrap());
+    assert!(matches!(tokens.shown(first.expose(), start().wall), Err(Refused::Inactive { .. })), "it stays so");
+    assert!(tokens.seed(&second, start()).await.unwrap());
+    assert_eq!(tokens.shown(first.expose(), start().wall), Err(Refused::Unknown));
+    assert_eq!(tokens.of_accounts(|_| true).len(), 1);
+    for nothing in ["", " ", "a b", "ä"] {
+        assert!(!tokens.seed(&Secret::new(nothing), start()).await.unwrap(), "{nothing:?}");
+    }
+    assert!(tokens.shown(second.expose(), start().wall).is_ok());
+}
+
+#[tokio::test]
+async fn tokens_go_with_their_account() {
+    let store = Store::in_memory();
+    let (tokens, accounts) = (load(&store), Accounts::load(store.clone()).unwrap());
+    for name in ["alice", "bob"] {
+        let password = Secret::new("pw");
+        let new = NewAccount { name: name.to_owned(), password, rights: Rights::default(), admin_if_first: false };
+        accounts.create(new, start()).await.unwrap();
+    }
+    for (name, account) in [("a", 1), ("b", 2), ("b2", 2), ("gone", 9)] {
+        tokens.mint_for_account(for_account(name, account, &[]), start()).await.unwrap();
+    }
+    tokens.seed(&Secret::new("operators"), start()).await.unwrap();
+    tokens.mint(&user(9), ask("users", &[Scope::Job]), start()).await.unwrap();
+    let following = tokio::spawn(tokens.clone().follow(accounts.clone()));
+    let names = || tokens.list(&user(0)).unwrap().into_iter().map(|token| token.name).collect::<Vec<_>>().join(" ");
+    let until = async |expected: &str| {
+        while names() != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = Duration::from_secs(20);
+    tokio::time::timeout(bound, until("a b b2 default users")).await.expect("whose account was removed before");
+    accounts.remove("bob").await.unwrap();
+    tokio::time::timeout(bound, until("a default users")).await.expect("whose account was removed meanwhile");
+    following.abort();
+}
+
+/// A token as the first format wrote it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct First {
+    sha256: String,
+    name: String,
+    scopes: Vec<Scope>,
+    owner: u32,
+    created: Wall,
+    expires: Option<Wall>,
+    created_by: String,
+}
+
+impl Record for First {
+    const KIND: Kind = Kind::new(0x20, "auth.token");
+    const FORMAT: u8 = 1;
+    type Key = u64;
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_format_opens() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let dir = tempfile::tempdir().unwrap();
+    let settings =
+        |tables: Vec<Table>| store::Settings { tables, reserve_bytes: 0, ..store::Settings::new(dir.path()) };
+    let text = Secret::new("a-text-of-the-first-format");
+    {
+        let store = Store::open(settings(vec![Table::of::<First>()])).unwrap();
+        let sha256 = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(text.expose()));
+        let (name, created_by) = ("ci".to_owned(), "uid 1000 (alice)".to_owned());
+        let scopes = vec![Scope::ProcRead];
+        let first = First { sha256, name, scopes, owner: 1000, created: start().wall, expires: None, created_by };
+        let mut batch = Batch::new();
+        batch.put(&5, &first);
+        store.submit(batch).durable().await.unwrap();
+        store.close();
+    }
+    let tokens = load(&Store::open(settings(TABLES.to_vec())).unwrap());
+    let caller = shown(&tokens, &text, Duration::ZERO).await;
+    assert_eq!((caller.uid(), caller.holds(Scope::ProcRead), caller.holds(Scope::Job)), (Some(1000), true, false));
+    let (_, next) = tokens.mint(&user(1000), ask("next", &[Scope::ProcRead]), start()).await.unwrap();
+    assert_eq!(next.id, 6);
 }

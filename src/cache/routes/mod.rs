@@ -4,12 +4,15 @@
 //! programs alone.
 
 mod answer;
+mod audits;
 mod clusters;
 mod content;
 mod jobs;
 mod paged;
 mod resolving;
+mod sign_in;
 mod tasks;
+mod tokens;
 mod upkeep;
 mod who;
 mod words;
@@ -67,6 +70,9 @@ pub fn routes(shared: Shared) -> Vec<Route> {
     routes.extend(clusters_at(&shared, ("/oapi/v1/clusters", "/oapi/v1/clusters/{id}"), Door::Clusters));
     routes.extend(clusters_at(&shared, ("/api/v1/clusters", "/api/v1/clusters/{id}"), Door::Person));
     routes.extend(tasks_at(&shared));
+    routes.extend(sign_in::routes(&shared));
+    routes.extend(tokens::routes(&shared));
+    routes.extend(audits::routes(&shared));
     routes
 }
 

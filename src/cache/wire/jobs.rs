@@ -124,7 +124,7 @@ fn part_state(state: PartState) -> &'static str {
 }
 
 /// Always an object; of nobody, with nothing in it.
-fn user(id: u32, user: Option<&User>) -> Value {
+pub(super) fn user(id: u32, user: Option<&User>) -> Value {
     let known = user.is_some();
     let at = user.map_or_else(|| NO_MOMENT.to_owned(), |user| moment(user.created));
     json!({

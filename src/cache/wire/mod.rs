@@ -5,13 +5,16 @@
 //! and results, [`clusters`], [`tasks`].
 
 pub mod asked;
+pub mod audits;
 pub mod clusters;
 pub mod fields;
 pub mod jobs;
 pub mod page;
 pub mod pins;
 pub mod secrets;
+pub mod sign_in;
 pub mod tasks;
+pub mod tokens;
 
 #[cfg(test)]
 mod tests;

@@ -205,6 +205,26 @@ async fn a_new_tokens_text_stands_alone_and_a_token_file_is_used() {
 }
 
 #[tokio::test]
+async fn a_token_needs_no_name_and_a_list_tells_whose_they_are() {
+    let daemon = Fake::start(|asked| match asked.what.as_str() {
+        "POST /hostler/v1/tokens" => Answer::json(json!({ "token": "T0ken", "id": 3, "name": "job-0a1b2c3d" })),
+        _ => Answer::json(json!({ "tokens": [
+            { "id": 3, "name": "job-0a1b2c3d", "scopes": ["job"], "owner": 0, "state": "active", "last_used": null },
+            { "id": 4, "name": "nightly", "scopes": ["job", "cluster"], "owner": null, "account": 7,
+              "account_name": "alice", "state": "inactive", "last_used": "2026-03-02T10:00:00Z" },
+        ] })),
+    });
+    let line = ["token", "create", "--scope", "job", "--expires", "90d"];
+    assert_eq!(daemon.told(&line).await.expect(Exit::Done), "T0ken\n");
+    assert_eq!(daemon.last("POST /hostler/v1/tokens").body.get("name"), None);
+    let told = daemon.told(&["token", "list"]).await.expect(Exit::Done);
+    let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["3", "job-0a1b2c3d", "job", "uid", "0", "active"], "{told}");
+    let expected = ["4", "nightly", "job", "cluster", "account", "alice", "inactive", "2026-03-02T10:00:00Z"];
+    assert_eq!(rows[2], expected, "{told}");
+}
+
+#[tokio::test]
 async fn apply_sends_all_files_and_prunes_what_none_names() {
     let daemon = Fake::start(|asked| match asked.what.as_str() {
         "GET /proc" => Answer::data(listed()),
