@@ -300,7 +300,7 @@ async fn tokens_go_with_their_account() {
         tokens.mint_for_account(for_account(name, account, &[]), start()).await.unwrap();
     }
     tokens.seed(&Secret::new("operators"), start()).await.unwrap();
-    tokens.mint(&user(9), ask("users", &[Scope::Job]), start()).await.unwrap();
+    tokens.mint(&user(9), ask("users", &[Scope::ProcRead]), start()).await.unwrap();
     let following = tokio::spawn(tokens.clone().follow(accounts.clone()));
     let names = || tokens.list(&user(0)).unwrap().into_iter().map(|token| token.name).collect::<Vec<_>>().join(" ");
     let until = async |expected: &str| {
