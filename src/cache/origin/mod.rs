@@ -120,7 +120,8 @@ pub trait Authority: Send + Sync {
     /// The headers of the next request to this URL, credentials included.
     fn headers(&self, url: &Url) -> HeaderMap;
 
-    /// The origin has answered 401 with this challenge: whether other headers are worth another try.
+    /// The origin has answered 401 with this challenge: whether other headers are worth another try. Only to be asked
+    /// where who answered is of the origin of this URL: somebody else, reached by a redirect, gets no proof.
     fn challenged<'a>(&'a self, url: &'a Url, answer: &'a HeaderMap) -> BoxFuture<'a, bool>;
 }
 

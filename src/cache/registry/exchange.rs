@@ -12,6 +12,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// An answer, whatever its status.
 pub(super) struct Asked {
     pub(super) status: StatusCode,
+    /// Who answered, after redirects.
+    pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
@@ -32,7 +34,7 @@ pub(super) async fn get(origins: &Origins, url: Url, headers: HeaderMap, most: u
                 return Err(format!("{place}: an answer of more than {most} bytes"));
             }
         }
-        Ok(Asked { status: answer.status, headers: answer.headers, body })
+        Ok(Asked { status: answer.status, url: answer.url, headers: answer.headers, body })
     };
     let late = |_| format!("{place}: no whole answer within {} s", LIMIT.as_secs());
     tokio::time::timeout(LIMIT, asking).await.map_err(late)?

@@ -38,6 +38,8 @@ pub(super) struct Speaker {
     /// Secrets are for this origin alone; none: they are for whatever is asked for.
     home: Option<Origin>,
     proofs: Mutex<Proofs>,
+    /// See [`FRESH`].
+    pub(super) fresh: Duration,
     /// One challenge is answered at a time.
     answering: tokio::sync::Mutex<()>,
 }
@@ -82,6 +84,7 @@ impl Speaker {
             account,
             home: home.map(Url::origin),
             proofs: Mutex::default(),
+            fresh: FRESH,
             answering: tokio::sync::Mutex::default(),
         }
     }
@@ -126,7 +129,7 @@ impl Speaker {
                 if held.number != used {
                     return Ok(true);
                 }
-                if held.since.elapsed() < FRESH {
+                if held.since.elapsed() < self.fresh {
                     return Ok(false);
                 }
             }

@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
     async fn greet(&self) -> Result<(), String> {
         let url = self.url(&format!("{}://{}/v2/", self.image.scheme, self.image.host))?;
         let answer = exchange::get(self.origins, url.clone(), self.speaker.headers(&url), MANIFEST_MAX).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        if is_challenge(&answer, &url) {
             // The proof is the repository's: the manifest is asked for with it.
             let answered = self.speaker.answer(&url, &answer.headers, Some(&self.image.repository)).await;
             answered.map_err(|why| format!("{}: {why}", self.image.host))?;
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
         }
         let url = self.url(&self.image.manifest(reference))?;
         let mut answer = self.ask(&url).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
+        if is_challenge(&answer, &url) {
             let answered = self.speaker.answer(&url, &answer.headers, Some(&self.image.repository)).await;
             if answered.map_err(|why| format!("{}: {why}", self.image.host))? {
                 answer = self.ask(&url).await?;
@@ -171,6 +171,11 @@ impl<'a> Walk<'a> {
         let joint = if reference.contains(':') { '@' } else { ':' };
         format!("{}/{}{joint}{reference}", self.image.host, self.image.repository)
     }
+}
+
+/// Whether whoever was asked wants a proof: another, to whom the request was redirected, gets none.
+fn is_challenge(answer: &exchange::Asked, asked: &Url) -> bool {
+    answer.status == StatusCode::UNAUTHORIZED && answer.url.origin() == asked.origin()
 }
 
 /// What a registry says about its refusal, shortened.
