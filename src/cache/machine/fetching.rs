@@ -429,12 +429,13 @@ impl Room {
         match end {
             FetchEnd::Whole { length } => self.whole(no, fetch, length),
             FetchEnd::Failed { why, discard } => {
-                if discard && !self.task(no).is_some_and(|task| task.state == TaskState::Doomed) {
+                if discard && self.task(no).is_some_and(|task| task.state != TaskState::Doomed) {
                     self.empty_out(no);
+                    self.catalogue.change(no, |task| task.state = TaskState::Fetching); // and not complete, if it was
                 }
                 self.ended(no, fetch, Err(why.clone()), Some(why));
             }
-            FetchEnd::Stopped => match fetch.phase.clone_stop() {
+            FetchEnd::Stopped => match fetch.phase.why_stopped() {
                 Some(Stop::Full(why)) => self.ended(no, fetch, Err(why.clone()), Some(why)),
                 Some(Stop::Abandoned | Stop::Doomed) | None => {
                     self.ended(no, fetch, Err("it was stopped".to_owned()), None);
@@ -588,7 +589,7 @@ fn taken_over(source: &Source) -> Source {
 }
 
 impl Phase {
-    fn clone_stop(&self) -> Option<Stop> {
+    fn why_stopped(&self) -> Option<Stop> {
         match self {
             Phase::Stopping(why) => Some(why.clone()),
             Phase::Asked | Phase::Waiting(_) | Phase::Going => None,
