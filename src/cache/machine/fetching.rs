@@ -340,6 +340,7 @@ impl Room {
                     self.fetching.suspect(no);
                 }
                 self.settle(no);
+                self.watch_quota();
             }
         }
         let mut stay = Vec::new();
@@ -521,6 +522,7 @@ impl Room {
             self.removing.may_have_file(no);
         }
         self.settle(no);
+        self.watch_quota();
         self.fetching.unpark(no);
         self.fetching.suspect(no);
     }
