@@ -99,6 +99,12 @@ impl Room {
         }
     }
 
+    /// What was held may have been too much all along; it may go now.
+    pub(super) fn watch_quota(&mut self) {
+        let limit = self.rules.quota.bytes.unwrap_or(u64::MAX);
+        self.keeping.collecting |= self.catalogue.kept_bytes() > limit;
+    }
+
     fn is_too_much(&mut self) -> bool {
         let quota = self.rules.quota;
         let kept = self.catalogue.kept_bytes();

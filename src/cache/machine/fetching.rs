@@ -340,6 +340,7 @@ impl Room {
                     self.fetching.suspect(no);
                 }
                 self.settle(no);
+                self.watch_quota();
             }
         }
         let mut stay = Vec::new();
@@ -429,12 +430,13 @@ impl Room {
         match end {
             FetchEnd::Whole { length } => self.whole(no, fetch, length),
             FetchEnd::Failed { why, discard } => {
-                if discard && !self.task(no).is_some_and(|task| task.state == TaskState::Doomed) {
+                if discard && self.task(no).is_some_and(|task| task.state != TaskState::Doomed) {
                     self.empty_out(no);
+                    self.catalogue.change(no, |task| task.state = TaskState::Fetching); // and not complete, if it was
                 }
                 self.ended(no, fetch, Err(why.clone()), Some(why));
             }
-            FetchEnd::Stopped => match fetch.phase.clone_stop() {
+            FetchEnd::Stopped => match fetch.phase.why_stopped() {
                 Some(Stop::Full(why)) => self.ended(no, fetch, Err(why.clone()), Some(why)),
                 Some(Stop::Abandoned | Stop::Doomed) | None => {
                     self.ended(no, fetch, Err("it was stopped".to_owned()), None);
@@ -520,6 +522,7 @@ impl Room {
             self.removing.may_have_file(no);
         }
         self.settle(no);
+        self.watch_quota();
         self.fetching.unpark(no);
         self.fetching.suspect(no);
     }
@@ -588,7 +591,7 @@ fn taken_over(source: &Source) -> Source {
 }
 
 impl Phase {
-    fn clone_stop(&self) -> Option<Stop> {
+    fn why_stopped(&self) -> Option<Stop> {
         match self {
             Phase::Stopping(why) => Some(why.clone()),
             Phase::Asked | Phase::Waiting(_) | Phase::Going => None,
