@@ -273,8 +273,7 @@ async fn serve(
         return Ok(response);
     }
     let length = source.extent.length;
-    let range =
-        if heeds_range(headers, &source.validators) { Contents::range(headers, source.extent) } else { Ok(None) };
+    let range = if heeds_range(headers, &source.validators) { range(headers, source) } else { Ok(None) };
     let total = || length.map_or("*".to_owned(), |length| length.to_string());
     let range = match range {
         Err(()) => {
