@@ -8,9 +8,9 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, account, apply, backup, check, compact, completions, dag, doctor, events, export, import, list, logs, man,
-    probe, project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade, wait, why,
-    worker,
+    Session, account, apply, backup, cache, check, compact, completions, dag, doctor, events, export, import, list,
+    logs, man, probe, project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade,
+    wait, why, worker,
 };
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -77,6 +77,7 @@ enum Verb {
     Project(Box<project::Project>),
     Task(task::Task),
     Worker(worker::Worker),
+    Cache(cache::Cache),
     Import(import::Import),
     Events(events::Events),
     Token(token::Token),
@@ -241,6 +242,7 @@ impl Errand {
             Verb::Project(verb) => verb.run(at).await,
             Verb::Task(verb) => verb.run(at).await,
             Verb::Worker(verb) => verb.run(at).await,
+            Verb::Cache(verb) => verb.run(at).await,
             Verb::Import(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,

@@ -17,6 +17,7 @@ mod account;
 mod apply;
 mod args;
 mod backup;
+mod cache;
 mod check;
 mod client;
 mod compact;

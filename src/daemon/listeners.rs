@@ -214,3 +214,41 @@ fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenEr
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(|why| fail(why.to_string()))?;
     Ok(Bound { name, socket: Socket::Unix(listener), tls: None, serves: Serves::Api })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(dir: &Path, proxy: &str) -> Config {
+        let file = dir.join("hostler.toml");
+        let listen = "listen = [\"127.0.0.1:0\"]";
+        let text = format!("socket = {:?}\n{listen}\n[cache.proxy]\nlisten = [\"{proxy}\"]\n", dir.join("s"));
+        std::fs::write(&file, text).unwrap();
+        crate::config::load(Some(&file)).unwrap()
+    }
+
+    #[test]
+    fn the_proxy_has_its_own_sockets_back_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = configured(dir.path(), "127.0.0.1:0");
+        let sockets = open(&config, Vec::new()).unwrap();
+        let served = |sockets: &[Bound]| sockets.iter().map(|one| (one.serves, one.address())).collect::<Vec<_>>();
+        let before = served(&sockets);
+        assert_eq!(
+            before.iter().map(|(serves, _)| *serves).collect::<Vec<_>>(),
+            [Serves::Api, Serves::Api, Serves::Proxy]
+        );
+        assert_eq!(for_proxy(&sockets).unwrap().len(), 1);
+        let mut held: Vec<_> = sockets.iter().map(|one| (one.key(), one.fd().try_clone_to_owned().unwrap())).collect();
+        drop(sockets);
+        held.reverse();
+        assert_eq!(served(&open(&config, held).unwrap()), before);
+    }
+
+    #[test]
+    fn the_proxy_listens_on_loopback_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = open(&configured(dir.path(), "0.0.0.0:0"), Vec::new()).err().unwrap().to_string();
+        assert!(refused.contains("loopback addresses only") && refused.contains("cache.proxy.listen"), "{refused}");
+    }
+}

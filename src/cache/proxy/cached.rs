@@ -21,7 +21,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, RANGE, VIA,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VIA,
 };
 use hyper::{Method, Response, StatusCode};
 use std::io;
@@ -167,6 +167,10 @@ async fn is_accepted(
     headers: &HeaderMap,
     ready: &Ready,
 ) -> Result<bool, No> {
+    let task = &ready.task;
+    if !is_same_place((&identity.url, ids), (&task.identity.url, &task.ids)) {
+        return Ok(false);
+    }
     let mut headers = fetched_with(headers);
     let shown = credentials(&headers).unwrap_or_default();
     if shared.trust.accepted(&ids.primary, shown, Instant::now()) {
@@ -190,6 +194,13 @@ async fn is_accepted(
         shared.trust.accept(&ids.primary, shown, Instant::now());
     }
     Ok(accepted)
+}
+
+/// Whether it was fetched from where it is asked for now. A content that was found by a digest or a name of its own may be of
+/// anybody's: whose server a client names is for him to say, and so that server has no say about it.
+pub(super) fn is_same_place(asked: (&str, &Ids), fetched: (&str, &Ids)) -> bool {
+    // The manager's id is of the address, less what does not count of it.
+    asked.0 == fetched.0 || (asked.1.manager.is_some() && asked.1.manager == fetched.1.manager)
 }
 
 /// Whether an answer to a request for the first byte speaks of this content: a sign-in page, for one, does not.
@@ -262,8 +273,7 @@ async fn serve(
         return Ok(response);
     }
     let length = source.extent.length;
-    let range =
-        if heeds_range(headers, &source.validators) { Contents::range(headers, source.extent) } else { Ok(None) };
+    let range = if heeds_range(headers, &source.validators) { range(headers, source) } else { Ok(None) };
     let total = || length.map_or("*".to_owned(), |length| length.to_string());
     let range = match range {
         Err(()) => {
@@ -290,6 +300,15 @@ async fn serve(
     }
     let content = content(shared, &ready.task, range, ready.opened.clone()).await?;
     Ok(response.map(|_| content))
+}
+
+/// The range that is asked for, its condition being met.
+fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
+    if !headers.contains_key(IF_RANGE) {
+        return Contents::range(headers, source.extent);
+    }
+    let unconditional = headers.get_all(RANGE).iter().map(|range| (RANGE, range.clone())).collect();
+    Contents::range(&unconditional, source.extent)
 }
 
 /// The bytes: small ones of a complete content at once, all others as they come.

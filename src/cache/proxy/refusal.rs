@@ -43,12 +43,12 @@ pub(super) struct No {
     /// For people.
     pub(super) why: String,
     /// Of the origin, where it was its no.
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 impl No {
     pub(super) fn new(status: StatusCode, fault: Fault, why: impl Into<String>) -> No {
-        No { status, fault, why: why.into(), headers: HeaderMap::new() }
+        No { status, fault, why: why.into(), headers: Box::default() }
     }
 
     /// 400: the request makes no sense.
@@ -65,7 +65,7 @@ impl No {
     pub(super) fn response(self) -> Response<Content> {
         let mut response = Response::new(Content::Whole(format!("{}\n", self.why).into()));
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = *self.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
@@ -99,7 +99,7 @@ impl From<FetchFailure> for No {
                 for ours in [CONTENT_LENGTH, CONTENT_ENCODING] {
                     headers.remove(ours);
                 }
-                No { headers, ..No::new(status, Fault::Backend, why) }
+                No { headers: Box::new(headers), ..No::new(status, Fault::Backend, why) }
             }
             _ => No::new(StatusCode::BAD_GATEWAY, Fault::Daemon, why),
         }

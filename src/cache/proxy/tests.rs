@@ -1,6 +1,6 @@
 //! What becomes of requests, what is passed on, and what clients have already.
 
-use super::cached::is_the_same;
+use super::cached::{is_same_place, is_the_same};
 use super::conditions::{has_it, heeds_range};
 use super::headers::{
     calls_this_machine, credentials, fetched_with, forwarded, is_of_a_browser, passed_on, went_through_us,
@@ -13,7 +13,7 @@ use super::wishes::Wishes;
 use super::{Rule, Settings};
 use crate::base::Wall;
 use crate::cache::content::FetchFailure;
-use crate::cache::model::{Extent, Source, TaskId, Validators};
+use crate::cache::model::{Extent, Ids, Source, TaskId, Validators};
 use expect_test::{Expect, expect};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -369,6 +369,25 @@ fn only_an_answer_with_the_same_content_speaks_for_credentials() {
         assert!(!same(status, &[("ETag", "\"a,b\""), ("Content-Length", "10")], &tagged), "{status}");
     }
     assert!(same(416, &[], &source(Validators::default(), Some(0))));
+}
+
+#[test]
+fn only_the_server_it_came_from_speaks_for_a_content() {
+    let ids = |primary: &[u8], manager: Option<&[u8]>| Ids {
+        primary: TaskId::new(primary),
+        manager: manager.map(TaskId::new),
+        daemon: None,
+        digest: None,
+    };
+    let fetched = ids(b"digest", Some(b"manager"));
+    let same = |url, asked: &Ids| is_same_place((url, asked), ("https://private.example/a?Signature=1", &fetched));
+    assert!(same("https://private.example/a?Signature=1", &ids(b"digest", None)));
+    assert!(same("https://private.example/a?Signature=2", &ids(b"manager", Some(b"manager"))));
+    // Found by its digest, or by a name of its own, from a server of the client's choice.
+    assert!(!same("https://evil.example/a", &ids(b"digest", Some(b"other"))));
+    assert!(!same("https://evil.example/a", &ids(b"digest", None)));
+    let named = ids(b"name", None);
+    assert!(!is_same_place(("https://evil.example/a", &named), ("https://private.example/a", &named)));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn the_grammar_holds_together() {
 fn every_verb_explains_itself_with_examples() {
     let mut whole = grammar();
     whole.build();
-    let families = ["dag", "account", "project", "task", "worker", "import"]
+    let families = ["dag", "account", "project", "task", "worker", "cache", "import"]
         .map(|verb| whole.find_subcommand(verb).expect("the verb").get_subcommands());
     let verbs = whole.get_subcommands().chain(families.into_iter().flatten());
     for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
@@ -65,6 +65,7 @@ fn the_verbs_at_a_glance() {
         task         Work for workers: submit tasks to a project, see where they stand, mend them
         worker       Do the tasks of projects: run a command for each, and look after the workers there
                      are
+        cache        Downloads, kept: get files, warm and clear the cache, see what it holds
         import       Take over what another program has kept so far
         events       Show what happens, as it happens
         token        Create, list and revoke tokens
@@ -180,6 +181,12 @@ fn wrong_arguments_are_misuse_and_help_is_not() {
         &["dag", "schedule", "--cron", "@daily"],
         &["dag", "schedule", "n", "--remove", "--cron", "@daily"],
         &["dag", "schedule", "n", "f", "--overlap", "perhaps"],
+        &["cache"],
+        &["cache", "rm"],
+        &["cache", "rm", "x", "--all"],
+        &["cache", "get", "http://o/x", "--header", "nonsense"],
+        &["cache", "get", "http://o/x", "--piece-length", "much"],
+        &["cache", "list", "--state", "lost"],
         &[],
     ] {
         assert!(parse(line).is_err_and(|error| code(&error) == Exit::Misuse), "{line:?}");

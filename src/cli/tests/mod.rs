@@ -1,6 +1,7 @@
 //! The command line against a scripted daemon: what it asks, what it says, how it ends.
 
 mod account;
+mod cache;
 mod dag;
 mod fake;
 mod grammar;
