@@ -42,7 +42,7 @@ fn case_86_the_cookie_of_a_sign_in_is_enough() {
     assert_eq!(parts[0].strip_prefix("jwt="), body["token"].as_str(), "{cookie}");
     assert!(parts.contains(&"Path=/") && parts.contains(&"Max-Age=1209600"), "{cookie}");
     let signed = cache.stranger().with("Cookie", parts[0]);
-    assert_eq!(signed.get(TOKENS).expect(200).json().is_array(), true);
+    assert!(signed.get(TOKENS).expect(200).json().is_array());
     // The other ways to show it.
     let token = text(&body["token"]);
     cache.bearing(token).get(TOKENS).expect(200);

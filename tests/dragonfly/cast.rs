@@ -169,7 +169,13 @@ impl Cache {
     /// "poll" of the reference.
     #[track_caller]
     pub fn poll(&self, job: &Value) -> Value {
-        until("the job is over", POLL, || Some(self.look(job)).filter(|job| job["state"] != "PENDING"))
+        self.poll_within(POLL, job)
+    }
+
+    /// The same, for jobs with more to do.
+    #[track_caller]
+    pub fn poll_within(&self, bound: Duration, job: &Value) -> Value {
+        until("the job is over", bound, || Some(self.look(job)).filter(|job| job["state"] != "PENDING"))
     }
 
     /// A job, polled.
@@ -211,6 +217,14 @@ impl Cache {
     pub fn preheat(&self, url: &str, more: Value) {
         let job = self.run("preheat", plus(json!({"type": "file", "url": url}), more));
         assert_eq!(warmed(&job), [url], "{job}");
+    }
+
+    /// This host will have all of it: who has read a file to its end may be ahead of the disk.
+    #[track_caller]
+    pub fn arrives(&self, args: Value) -> Value {
+        until("it is complete", SOON, || {
+            self.peers(args.clone()).pop().filter(|peer| peer["IsFinished"] == true && peer["is_finished"] == true)
+        })
     }
 
     /// Removes a task.

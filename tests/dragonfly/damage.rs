@@ -4,6 +4,7 @@ use super::*;
 use crate::cast::cached;
 use crate::disk::{Disk, MIB, own_mounts};
 use crate::origin::pieces;
+use crate::support::server::Seen;
 use nix::mount::MsFlags;
 use std::fs::{self, File as Handle};
 use std::os::unix::fs::FileExt;
@@ -42,7 +43,12 @@ fn said(cache: &Cache, id: &str) {
 
 /// Where the requests after the first began.
 fn refetched(origin: &Origin) -> Vec<Option<u64>> {
-    origin.seen("/held").iter().skip(1).filter(|seen| seen.sent() > 0).map(|seen| seen.ask.range_start()).collect()
+    again(origin).iter().map(|seen| seen.ask.range_start()).collect()
+}
+
+/// The requests after the first that brought bytes.
+fn again(origin: &Origin) -> Vec<Seen> {
+    origin.seen("/held").into_iter().skip(1).filter(|seen| seen.sent() > 0).collect()
 }
 
 #[test]
@@ -52,7 +58,7 @@ fn a_flipped_bit_is_found_and_its_piece_fetched_again() {
     cache.launch();
     assert!(cache.through(&url).expect(200).body == held());
     assert_eq!(refetched(&origin), [Some(FULL_PIECE)]);
-    assert!(origin.seen("/held")[1].sent() <= FULL_PIECE + (1 << 20), "more than the piece");
+    assert!(again(&origin)[0].sent() <= FULL_PIECE + (1 << 20), "more than the piece");
     said(&cache, &id);
     assert!(cache.through(&url).expect(200).body == held());
     assert_eq!(refetched(&origin).len(), 1);

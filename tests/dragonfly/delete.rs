@@ -35,6 +35,7 @@ fn case_61_each_selector_removes_exactly_what_it_names() {
     cache.preheat(&url, json!({"tag": "sized", "piece_length": FULL_PIECE}));
     let named = cached(&url).header("X-Dragonfly-Content-For-Calculating-Task-ID", "named");
     cache.proxy().send(named).expect(200);
+    cache.arrives(json!({"content_for_calculating_task_id": "named"}));
     let plain = json!({"task_id": id_of(&url, "", "", None)});
     let content = json!({"content_for_calculating_task_id": "named"});
     let mut left = vec![plain.clone(), json!({"url": url, "tag": "sized"}), content.clone(), sized.clone()];
@@ -140,6 +141,7 @@ fn case_66_a_link_outlives_what_it_links_to() {
         .header("X-Dragonfly-Force-Hard-Link", "true");
     cache.proxy().send(request).expect(200);
     let id = id_of(&url, "", "", None);
+    until("it is placed", SOON, || out.exists().then_some(()));
     let inode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").ino();
     assert_eq!(inode(&out), inode(&cache.file(&id)), "no hard link");
     cache.delete(json!({"url": url}));

@@ -124,7 +124,7 @@ fn case_31_a_content_may_be_named_by_itself() {
     let (cache, origin) = (Cache::start(), Origin::start());
     let named = cached(&origin.hello()).header("X-Dragonfly-Content-For-Calculating-Task-ID", "release-2026-08");
     assert_eq!(cache.proxy().send(named).expect(200).body, HELLO);
-    let peer = cache.present(json!({"content_for_calculating_task_id": "release-2026-08"}));
+    let peer = cache.arrives(json!({"content_for_calculating_task_id": "release-2026-08"}));
     assert_eq!(peer["task_id"], "06f5e2c46e5d3870d64019b6469e0c3520e1c1c996ba8fd60a517de1b7d27aeb");
     cache.absent(json!({"url": origin.hello()}));
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 const FILES: u64 = 10;
 
@@ -59,7 +60,7 @@ impl Ten {
     #[track_caller]
     fn end(&self, cache: &Cache, job: &Value) {
         self.gates.iter().for_each(Gate::open);
-        let job = cache.poll(job);
+        let job = cache.poll_within(Duration::from_secs(30), job);
         assert_eq!(warmed(&job), self.urls, "{job}");
         assert_eq!(job["bio"], "ten", "{job}");
         for (n, url) in (0..).zip(&self.urls) {

@@ -18,6 +18,7 @@ mod damage;
 mod delete;
 #[path = "../faults/disk.rs"]
 mod disk;
+mod doubles;
 mod envelope;
 mod fetch;
 mod find;

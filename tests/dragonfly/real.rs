@@ -3,8 +3,9 @@
 use super::*;
 use crate::images::{amd64, cached_layers, distribution, preheats_three_blobs, tells_which_blobs_there_are};
 use crate::registry::{Image, blob_url, manifest_url};
+use crate::support::http::Target;
 use std::fs::{self, File as Handle};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 const HTPASSWD: &str = "puller:$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy";
 
 /// A running `docker-registry` with the fixture in it; it ends when it is dropped.
-struct Docker {
+pub struct Docker {
     child: Child,
     dir: TempDir,
     port: u16,
@@ -23,7 +24,7 @@ struct Docker {
 
 impl Docker {
     #[track_caller]
-    fn start(account: bool) -> Docker {
+    pub fn start(account: bool) -> Docker {
         let dir = tempfile::Builder::new().prefix("registry-").tempdir().expect("a temporary directory");
         // It cannot be told to choose a port and say which.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
@@ -64,13 +65,23 @@ impl Docker {
         skopeo(self.dir.path(), &[&args[..], &[&from, &to]].concat());
     }
 
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
     fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How often its log tells of a GET of something whose path holds this.
-    fn gets(&self, part: &str) -> usize {
-        let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+    /// How often its log tells of a GET of something whose path holds this. What is asked now is told last.
+    #[track_caller]
+    pub fn gets(&self, part: &str) -> usize {
+        let mark = format!("/v2/?{}", fresh("mark"));
+        Client::new(Target::Tcp(self.address())).get(&mark);
+        let log = until("its log is written", SOON, || {
+            let log = fs::read_to_string(self.dir.path().join("log")).ok()?;
+            log.contains(&mark).then_some(log)
+        });
         log.lines().filter(|line| line.contains("\"GET ") && line.contains(part)).count()
     }
 }
@@ -84,7 +95,7 @@ impl Drop for Docker {
 
 /// Runs `skopeo` with a home of its own; it must succeed.
 #[track_caller]
-fn skopeo(home: &Path, args: &[&str]) {
+pub fn skopeo(home: &Path, args: &[&str]) {
     let mut command = Command::new("skopeo");
     command.args(["--insecure-policy", "--override-os", "linux", "--override-arch", "amd64"]).args(args);
     command.env("HOME", home).env_remove("REGISTRY_AUTH_FILE").env("XDG_RUNTIME_DIR", home).stdin(Stdio::null());
@@ -162,7 +173,7 @@ fn images_are_pulled_through_the_mirror() {
     pull(&cache, "first", &[]);
     assert_eq!(docker.gets("/blobs/"), 3);
     for digest in [CONFIG, LAYER_A, LAYER_B] {
-        cache.present(json!({"url": blob_url(&docker.base(), digest)}));
+        cache.arrives(json!({"url": blob_url(&docker.base(), digest)}));
     }
     pull(&cache, "second", &[]);
     cache.daemon.restart();

@@ -119,7 +119,10 @@ impl Image {
 struct Ways {
     /// Digests whose content is served wrong.
     wrong: BTreeSet<String>,
-    tokens: BTreeSet<String>,
+    /// Tokens, and for how many requests each is good.
+    tokens: BTreeMap<String, u32>,
+    /// How many requests a new one is good for; none: for all.
+    uses: Option<u32>,
     given: u64,
 }
 
@@ -165,9 +168,9 @@ impl Registry {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner).wrong.clear();
     }
 
-    /// No token that was given is good any more.
-    pub fn revoke(&self) {
-        self.ways.lock().unwrap_or_else(PoisonError::into_inner).tokens.clear();
+    /// From now on a new token is good for so many requests.
+    pub fn limit(&self, requests: u32) {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).uses = Some(requests);
     }
 
     pub fn server(&self) -> &Server {
@@ -197,7 +200,7 @@ fn answer(access: Access, ways: &mut Ways, image: &Image, ask: &Ask) -> Reply {
         }
         ways.given += 1;
         let token = format!("given-{}", ways.given);
-        ways.tokens.insert(token.clone());
+        ways.tokens.insert(token.clone(), ways.uses.unwrap_or(u32::MAX));
         return Reply::new(200, json!({"token": token}).to_string()).header("Content-Type", "application/json");
     }
     let host = ask.header("host").unwrap_or_default();
@@ -207,7 +210,10 @@ fn answer(access: Access, ways: &mut Ways, image: &Image, ask: &Ask) -> Reply {
             let token = shown.strip_prefix("Bearer ").unwrap_or_default();
             let scope = "repository:team/app:pull";
             let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"registry.test\",scope=\"{scope}\"");
-            (ways.tokens.contains(token), challenge)
+            let left = ways.tokens.get_mut(token).filter(|left| **left > 0);
+            let may = left.is_some();
+            left.into_iter().for_each(|left| *left -= 1);
+            (may, challenge)
         }
         Access::Basic => (shown == basic(), "Basic realm=\"registry.test\"".to_owned()),
         Access::Exactly(value) => (shown == value, "Basic realm=\"registry.test\"".to_owned()),

@@ -265,7 +265,8 @@ fn the_guide_searches_and_deletes_by_content() {
     let reader = Reader { cache: &cache, url: String::new(), id: String::new() };
     let content = "your_content_for_calculating_task_id";
     let named = cached(&origin.hello()).header("X-Dragonfly-Content-For-Calculating-Task-ID", content);
-    cache.proxy().send(named).expect(200);
+    let named = cache.proxy().send(named).expect(200);
+    assert_eq!(named.body, HELLO);
     let args = json!({"content_for_calculating_task_id": ""});
     // Its numbers are the guide's own, too: nothing was asked of this daemon before.
     let (begun, over) = reader.poll(FIND_BY_CONTENT, POLL_1);

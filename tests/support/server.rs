@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
 
 /// How much is written at once: what a gate lets pass is exact all the same.
 const SLICE: u64 = 64 << 10;
@@ -167,7 +171,6 @@ impl Server {
     pub fn on(address: &str, answer: impl Fn(&Ask) -> Reply + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("its address");
-        keep(&listener);
         let inner = Arc::new(Inner {
             answer: Box::new(answer),
             over: AtomicBool::new(false),
@@ -235,16 +238,24 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
+        keep(self.address);
         self.hang_up();
     }
 }
 
-/// Keeps the port of an ended server taken for as long as this process lives: a daemon that several tests share must not
-/// find the files of one double under the address of the next.
-fn keep(listener: &TcpListener) {
-    static KEPT: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
-    if let Ok(copy) = listener.try_clone() {
-        locked(&KEPT).push(copy);
+/// Keeps the port of an ended server taken, with nobody listening, for as long as this process lives: a daemon that
+/// several tests share must not find the files of one double under the address of the next.
+fn keep(address: SocketAddr) {
+    let SocketAddr::V4(address) = address else { return };
+    let taken = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).and_then(|taken| {
+        // Connections of the server may linger.
+        setsockopt(&taken, ReuseAddr, &true)?;
+        bind(taken.as_raw_fd(), &SockaddrIn::from(address))?;
+        setsockopt(&taken, ReuseAddr, &false)?;
+        Ok(taken)
+    });
+    if let Ok(taken) = taken {
+        let _ = taken.into_raw_fd(); // open until the end
     }
 }
 
