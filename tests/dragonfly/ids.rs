@@ -3,17 +3,17 @@
 
 use super::*;
 
-/// What `POST /oapi/v1/tasks/id` says: `manager`, `daemon` and `digest`, none where there is none.
+/// What `POST /oapi/v1/tasks/id` says: the ids of a manager, of a daemon and of the digest, none where there is none.
 #[track_caller]
 fn ids(body: Value) -> [Option<String>; 3] {
     let answer = shared().client().post("/oapi/v1/tasks/id", &body).expect(200).json();
-    ["manager", "daemon", "digest"].map(|name| answer[name].as_str().map(str::to_owned))
+    ["manager_id", "daemon_id", "blob_digest_id"].map(|name| answer[name].as_str().map(str::to_owned))
 }
 
 /// The first of the ids, under which a task is kept.
 #[track_caller]
 fn primary(body: Value) -> String {
-    text(&shared().client().post("/oapi/v1/tasks/id", &body).expect(200).json()["id"]).to_owned()
+    text(&shared().client().post("/oapi/v1/tasks/id", &body).expect(200).json()["primary"]).to_owned()
 }
 
 const APP: &str = "https://files.example.net/pkg/app-1.2.tar.gz";
