@@ -249,6 +249,24 @@ impl Streaming {
         }
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The next so many bytes of the body, as soon as they are there.
+    pub fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.body.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// What is left of the body; an error where it breaks off.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.body.read_to_end(&mut rest)?;
+        Ok(rest)
+    }
+
     /// From now on a read fails after `limit` without a byte.
     pub fn patience(&self, limit: Duration) -> io::Result<()> {
         self.body.get_ref().wire.get_ref().patience(limit)

@@ -1,7 +1,7 @@
 //! # support — what every black-box test stands on
 //!
 //! `daemon` starts the real binary and ends it again, `http` speaks to it byte by byte, `relay` does so as another
-//! user, `process` reads what the kernel knows, `chance` picks moments. Nothing here knows an answer's meaning; that is the tests' business.
+//! user, `server` answers it in place of others, `process` reads what the kernel knows, `chance` picks moments. Nothing here knows an answer's meaning; that is the tests' business.
 //!
 //! **Absent:** sleeping for luck. [`until`] waits for an event with a bound, [`holds`] watches that nothing happens.
 
@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod http;
 pub mod process;
 pub mod relay;
+pub mod server;
 
 pub use daemon::Daemon;
 pub use http::{Answer, Client, Request};
