@@ -282,6 +282,7 @@ impl Reader {
                     Ok(file) => (Arc::new(file), edition),
                     Err(failed) if failed.kind() == io::ErrorKind::NotFound => {
                         let all: Vec<u32> = self.task.pieces.iter().map(|(number, _)| number).collect();
+                        all.iter().for_each(|number| self.known.bad(*number));
                         self.report(number, &all, None).await?;
                         return Ok(None);
                     }
@@ -325,6 +326,12 @@ impl Reader {
             all.extend(beyond.filter(|number| bytes_of(*number, length, piece_length).end > found));
             all.sort_unstable();
             all.dedup();
+        }
+        // Somebody else may have reported it, and it may be there again by now.
+        all.retain(|number| !self.known.is_good(*number));
+        if all.is_empty() {
+            (self.file, self.good) = (None, None);
+            return Ok(());
         }
         tracing::warn!(task = self.task.no.0, pieces = ?all, "pieces are not what they were");
         let lost = || io::Error::other("the content is damaged, and was replaced while it was being read");

@@ -95,11 +95,6 @@ impl Live {
         *self.gate.borrow() == Gate::Stop
     }
 
-    /// What the origin has said, once it has.
-    pub(super) fn source(&self) -> Option<Arc<Source>> {
-        self.progress.borrow().source.clone()
-    }
-
     /// Another content, or the same one anew: what was there does not count.
     pub(super) fn set_content(&self, known: &Arc<Known>) {
         let state = &mut *lock(&self.state);

@@ -23,8 +23,8 @@ use super::thread::lock;
 use super::{FetchFailure, Inner};
 use crate::base::Now;
 use crate::cache::machine::{Event, Order};
-use crate::cache::model::{Source, Validators};
 use crate::cache::model::piece::pieces_of;
+use crate::cache::model::{Source, Validators};
 use crate::cache::origin::{Answer, Authority};
 use asking::{Asker, Trouble, bytes_of};
 use head::Goal;
@@ -208,12 +208,7 @@ impl Fetch {
         source.extent.length.is_some() && (head::strong(&source.validators).is_some() || self.order.digest.is_some())
     }
 
-    async fn take_answer(
-        &mut self,
-        answer: Answer,
-        goal: &Goal,
-        asker: &Asker,
-    ) -> Result<Result<(), Trouble>, Failed> {
+    async fn take_answer(&mut self, answer: Answer, goal: &Goal, asker: &Asker) -> Result<Result<(), Trouble>, Failed> {
         let now = Now::read().wall;
         let body = match (goal, &self.source) {
             (Goal::Some(claim), Some(source)) if answer.status == StatusCode::PARTIAL_CONTENT => {
@@ -243,9 +238,7 @@ impl Fetch {
         self.be_let_in().await?;
         let claim = match goal {
             Goal::Some(claim) if !body.claim.is_empty() => claim.clone(),
-            Goal::Some(_) | Goal::All | Goal::IfChanged => {
-                lock(&self.claims).first((!body.alone).then_some(WINDOW))
-            }
+            Goal::Some(_) | Goal::All | Goal::IfChanged => lock(&self.claims).first((!body.alone).then_some(WINDOW)),
         };
         self.pump(Body { claim, ..body }, asker).await
     }

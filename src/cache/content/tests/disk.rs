@@ -57,7 +57,9 @@ async fn the_background_check_finds_damage() {
     let once = std::sync::Mutex::new(Some(world.task()));
     let contents = world.contents.clone();
     let scrub = tokio::spawn(async move { contents.scrub(move || once.lock().unwrap().take()).await });
-    world.until(|log| log.iter().any(|event| matches!(event, Event::Damaged(_, pieces) if *pieces == [0])).then_some(())).await;
+    world
+        .until(|log| log.iter().any(|event| matches!(event, Event::Damaged(_, pieces) if *pieces == [0])).then_some(()))
+        .await;
     scrub.abort();
 }
 

@@ -154,7 +154,10 @@ async fn what_is_there_is_not_fetched_again_and_what_was_damaged_is() {
     assert_eq!(fs::read(world.file()).unwrap(), bytes(2500));
     let asked = world.script.asked();
     assert_eq!(asked.len(), 1);
-    assert_eq!((&asked[0]["range"], &asked[0]["if-range"]), (&"bytes=1000-1999".parse().unwrap(), &"\"one\"".parse().unwrap()));
+    assert_eq!(
+        (&asked[0]["range"], &asked[0]["if-range"]),
+        (&"bytes=1000-1999".parse().unwrap(), &"\"one\"".parse().unwrap())
+    );
     assert!(world.log().contains(&Event::Damaged(super::script::TASK, vec![1])));
 }
 

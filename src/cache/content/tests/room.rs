@@ -5,7 +5,9 @@ use super::{BOUND, bytes};
 use crate::base::Now;
 use crate::cache::content::{Contents, DataThread, Settings};
 use crate::cache::machine::{Errand, Event, FetchEnd, Order};
-use crate::cache::model::{Digest, Extent, Failure, Identity, Ids, LastUse, Pieces, Source, Task, TaskId, TaskNo, TaskState};
+use crate::cache::model::{
+    Digest, Extent, Failure, Identity, Ids, LastUse, Pieces, Source, Task, TaskId, TaskNo, TaskState,
+};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use std::io;
@@ -181,7 +183,9 @@ impl Room {
                     return;
                 }
                 let stays = self.task.source.as_ref().is_some_and(|before| {
-                    before.validators == source.validators && before.extent == source.extent && before.validators != Default::default()
+                    before.validators == source.validators
+                        && before.extent == source.extent
+                        && before.validators != Default::default()
                 });
                 if !stays {
                     self.task.pieces = Arc::default();
@@ -208,7 +212,11 @@ impl Room {
                         if let Some(source) = &mut self.task.source {
                             source.extent = Extent { length: Some(*length), ..source.extent };
                         }
-                        assert_eq!(self.task.total_pieces(), Some(self.task.pieces.count()), "the room knows all pieces");
+                        assert_eq!(
+                            self.task.total_pieces(),
+                            Some(self.task.pieces.count()),
+                            "the room knows all pieces"
+                        );
                         self.task.state = TaskState::Complete(now);
                     }
                     FetchEnd::Failed { why, discard } => {
@@ -225,4 +233,3 @@ impl Room {
         }
     }
 }
-

@@ -118,7 +118,7 @@ impl Script {
             Turn::Forbidden => return Err(OriginError::Forbidden("not to be connected to".to_owned())),
         }
         let content = Bytes::copy_from_slice(&origin.content[first..first + breaks.unwrap_or(short)]);
-        let (chunk, mut upto) = (origin.chunk, self.upto.subscribe());
+        let (chunk, upto) = (origin.chunk, self.upto.subscribe());
         let body = stream::unfold((content, first), move |(mut content, at)| {
             let mut upto = upto.clone();
             async move {
@@ -131,7 +131,6 @@ impl Script {
                 Some((Ok(part), (content, next)))
             }
         });
-        let _ = upto.borrow_and_update();
         let broken = breaks.map(|_| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
         let body = body.chain(stream::iter(broken)).boxed();
         Ok(Answer { status, headers, url: request.url.clone(), body })
