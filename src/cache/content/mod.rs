@@ -15,18 +15,40 @@
 //!
 //! **Absent:** what may be fetched, kept or served. The machine decides, the routes ask who is calling.
 
+mod body;
+mod check;
+mod claims;
+mod fetch;
+mod files;
+mod hand_out;
+mod known;
+mod live;
+mod range;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod watching;
+mod writer;
+
+pub use thread::DataThread;
+
 use super::machine::{Event, Order, Removed};
 use super::model::{Extent, Ids, Source, Task, TaskId, TaskNo};
 use super::origin::{Authority, Origins};
 use bytes::Bytes;
+use fetch::Ask;
+use files::Files;
 use futures_util::stream::BoxStream;
 use hyper::{HeaderMap, StatusCode};
+use known::Knowledge;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
+use watching::Fetches;
 
 /// How bytes are moved.
 #[derive(Debug, Clone)]
@@ -41,23 +63,22 @@ pub struct Settings {
     pub scrub_rate: u64,
 }
 
-/// The thread on which bytes move: a runtime of its own, started when it is first needed. Clones are the same thread.
-#[derive(Clone, Default)]
-pub struct DataThread {}
-
-impl DataThread {
-    /// The runtime's handle; starts the thread.
-    ///
-    /// # Errors
-    /// The kernel gives no thread.
-    pub fn handle(&self) -> io::Result<tokio::runtime::Handle> {
-        unimplemented!()
-    }
-}
-
 /// All contents. Clones are the same.
 #[derive(Clone)]
-pub struct Contents {}
+pub struct Contents {
+    inner: Arc<Inner>,
+}
+
+/// What everything here shares.
+struct Inner {
+    settings: Settings,
+    thread: DataThread,
+    files: Files,
+    ask: Arc<dyn Ask>,
+    events: UnboundedSender<Event>,
+    knowledge: Knowledge,
+    fetches: Mutex<Fetches>,
+}
 
 /// How far a content is. A value of [`Contents::progress`].
 #[derive(Debug, Clone, Default)]
@@ -97,62 +118,77 @@ impl Contents {
     /// # Errors
     /// It cannot be read or written: with its path.
     pub fn open(
-        _settings: Settings,
-        _thread: DataThread,
-        _origins: Origins,
-        _events: UnboundedSender<Event>,
+        settings: Settings,
+        thread: DataThread,
+        origins: Origins,
+        events: UnboundedSender<Event>,
     ) -> io::Result<Contents> {
-        unimplemented!()
+        Contents::over(settings, thread, Arc::new(origins), events)
     }
 
-    /// Begins a fetch, in the background. From now on [`Contents::progress`] knows it.
-    pub fn fetch(&self, _order: Order, _authority: Arc<dyn Authority>) {
-        unimplemented!()
+    /// The same, over whoever answers requests.
+    fn over(
+        settings: Settings,
+        thread: DataThread,
+        ask: Arc<dyn Ask>,
+        events: UnboundedSender<Event>,
+    ) -> io::Result<Contents> {
+        let files = Files::open(&settings.dir)?;
+        let (knowledge, fetches) = (Knowledge::default(), Mutex::default());
+        Ok(Contents { inner: Arc::new(Inner { settings, thread, files, ask, events, knowledge, fetches }) })
+    }
+
+    /// Begins a fetch, in the background. From now on [`Contents::progress`] knows it. Where that task is being fetched
+    /// already, nothing happens; where that fetch is to stop, this one follows it.
+    pub fn fetch(&self, order: Order, authority: Arc<dyn Authority>) {
+        watching::begin(&self.inner, order, authority);
     }
 
     /// Goes on after [`Event::Answered`].
-    pub fn proceed(&self, _task: TaskNo) {
-        unimplemented!()
+    pub fn proceed(&self, task: TaskNo) {
+        self.inner.running(task).inspect(|live| live.proceed());
     }
 
     /// Ends a fetch; what is there stays.
-    pub fn stop(&self, _task: TaskNo) {
-        unimplemented!()
+    pub fn stop(&self, task: TaskNo) {
+        self.inner.running(task).inspect(|live| live.stop());
     }
 
-    /// Removes the file of a task; that there is none is as good. Those who are reading it read on.
+    /// Removes the file of a task; that there is none is as good. Those who are reading it read on. A fetch of it is
+    /// stopped first.
     ///
     /// # Errors
     /// What the kernel says.
-    pub async fn remove(&self, _task: TaskNo, _ids: &Ids) -> Removed {
-        unimplemented!()
+    pub async fn remove(&self, task: TaskNo, ids: &Ids) -> Removed {
+        watching::remove(&self.inner, task, ids).await
     }
 
     /// Waits until a task's origin has answered: what it said. At once for a task whose source is known.
     ///
     /// # Errors
     /// The fetch ended before.
-    pub async fn source(&self, _task: &Arc<Task>) -> Result<Arc<Source>, FetchFailure> {
-        unimplemented!()
+    pub async fn source(&self, task: &Arc<Task>) -> Result<Arc<Source>, FetchFailure> {
+        watching::source(self.progress(task), task).await
     }
 
     /// How far a task is that is being fetched; one that is not is told once.
-    pub fn progress(&self, _task: &Arc<Task>) -> tokio::sync::watch::Receiver<Progress> {
-        unimplemented!()
+    pub fn progress(&self, task: &Arc<Task>) -> tokio::sync::watch::Receiver<Progress> {
+        self.inner.progress(task)
     }
 
     /// Waits until everything is there.
     ///
     /// # Errors
     /// The fetch failed.
-    pub async fn whole(&self, _task: &Arc<Task>) -> Result<(), FetchFailure> {
-        unimplemented!()
+    pub async fn whole(&self, task: &Arc<Task>) -> Result<(), FetchFailure> {
+        watching::whole(self.progress(task)).await
     }
 
     /// The bytes of a range, in order, each as soon as it is there. Where a digest is to be checked, the last byte of the
-    /// content comes after that; where something fails the stream ends with an error.
-    pub fn read(&self, _task: &Arc<Task>, _range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
-        unimplemented!()
+    /// content comes after that; where something fails the stream ends with an error. Where the length is not known, the
+    /// stream of a range that goes further ends with the content.
+    pub fn read(&self, task: &Arc<Task>, range: Range<u64>) -> BoxStream<'static, io::Result<Bytes>> {
+        body::read(&self.inner, task, range)
     }
 
     /// Reads all pieces that are there and compares them, and the whole with its digest where it is complete: the pieces
@@ -160,29 +196,31 @@ impl Contents {
     ///
     /// # Errors
     /// The file cannot be read at all: all pieces are reported.
-    pub async fn verify(&self, _task: &Arc<Task>) -> Result<Vec<u32>, String> {
-        unimplemented!()
+    pub async fn verify(&self, task: &Arc<Task>) -> Result<Vec<u32>, String> {
+        check::verify(&self.inner, task).await
     }
 
     /// The path of a task's file.
-    pub fn path(&self, _id: &TaskId) -> PathBuf {
-        unimplemented!()
+    pub fn path(&self, id: &TaskId) -> PathBuf {
+        self.inner.files.path(id)
     }
 
-    /// Puts the file of a complete task somewhere else. For operators: it happens with the daemon's rights.
+    /// Puts the file of a complete task somewhere else, in place of what is there. For operators: it happens with the
+    /// daemon's rights. Pieces that were not compared since the start are, before.
     ///
     /// # Errors
-    /// What the kernel says.
-    pub async fn place(&self, _task: &Arc<Task>, _to: &Path, _how: Placing) -> io::Result<()> {
-        unimplemented!()
+    /// What the kernel says; the task is not complete, or damaged, which is reported.
+    pub async fn place(&self, task: &Arc<Task>, to: &Path, how: Placing) -> io::Result<()> {
+        hand_out::place(&self.inner, task, to, how).await
     }
 
     /// Removes files that belong to no task, as `known` tells by the primary id; how many, and how many bytes.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub async fn remove_orphans(&self, _known: Arc<dyn Fn(&TaskId) -> bool + Send + Sync>) -> io::Result<(usize, u64)> {
-        unimplemented!()
+    pub async fn remove_orphans(&self, known: Arc<dyn Fn(&TaskId) -> bool + Send + Sync>) -> io::Result<(usize, u64)> {
+        let inner = Arc::clone(&self.inner);
+        self.inner.thread.blocking(move || inner.files.remove_orphans(&*known)).await
     }
 
     /// Bytes that are free on the cache's file system. Blocks for a moment.
@@ -190,20 +228,38 @@ impl Contents {
     /// # Errors
     /// The kernel does not say.
     pub fn free(&self) -> io::Result<u64> {
-        unimplemented!()
+        self.inner.files.free()
     }
 
     /// Compares what is there slowly, task by task, for as long as the daemon lives: `next` gives the next task to look at,
     /// none when there is nothing to do for now.
-    pub async fn scrub(&self, _next: impl Fn() -> Option<Arc<Task>> + Send + Sync + 'static) {
-        unimplemented!()
+    pub async fn scrub(&self, next: impl Fn() -> Option<Arc<Task>> + Send + Sync + 'static) {
+        check::scrub(&self.inner, next).await;
     }
 
-    /// The range of bytes that a `Range` header asks for; none: the header is absent, or not to be heeded.
+    /// The range of bytes that a `Range` header asks for; none: the header is absent, or not to be heeded. Beside an
+    /// `If-Range` it is not: [`Contents::range_of`] knows the version.
     ///
     /// # Errors
     /// It asks for nothing that there is.
-    pub fn range(_headers: &HeaderMap, _extent: Extent) -> Result<Option<Range<u64>>, ()> {
-        unimplemented!()
+    #[expect(clippy::result_unit_err, reason = "there is one way to be wrong, and one answer to it")]
+    pub fn range(headers: &HeaderMap, extent: Extent) -> Result<Option<Range<u64>>, ()> {
+        range::range(headers, extent)
+    }
+
+    /// The same, where an `If-Range` may go with it.
+    ///
+    /// # Errors
+    /// It asks for nothing that there is.
+    #[expect(clippy::result_unit_err, reason = "there is one way to be wrong, and one answer to it")]
+    pub fn range_of(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
+        range::range_of(headers, source)
+    }
+}
+
+impl Inner {
+    /// Tells the room. It may be gone: the daemon is ending.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
     }
 }
