@@ -1,6 +1,5 @@
 //! Each record is read back as it was written, a start finds everything, and what does not fit together is found.
 
-use super::shapes::*;
 use super::*;
 use crate::base::Wall;
 use crate::cache::machine::Memory;
@@ -286,8 +285,8 @@ fn what_is_gone_leaves_nothing_but_its_number() {
     ]);
     let reader = store.reader();
     assert!(read(&store).tasks.is_empty() && read(&store).heads.is_empty() && read(&store).clusters.is_empty());
-    assert!(reader.get::<shapes::Pieces>(&4).unwrap().is_none() && reader.get::<Used>(&4).unwrap().is_none());
-    assert!(reader.get::<JobBio>(&7).unwrap().is_none() && reader.get::<JobUser>(&7).unwrap().is_none());
+    assert!(reader.get::<shapes::Pieces>(&4).unwrap().is_none() && reader.get::<shapes::Used>(&4).unwrap().is_none());
+    assert!(reader.get::<shapes::JobBio>(&7).unwrap().is_none() && reader.get::<shapes::JobUser>(&7).unwrap().is_none());
     assert_eq!(numbers, Numbers { task: 4, job: 7, cluster: 3 });
     assert_eq!(load(&reader, None).unwrap().1, numbers);
     assert_eq!(found(&store), [""; 0]);
