@@ -12,6 +12,7 @@
 //! stop, everything is stopped first.
 
 mod degraded;
+mod downloads;
 mod formats;
 mod house;
 mod listeners;
@@ -227,8 +228,9 @@ impl Connected {
     async fn open(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Opened, End> {
         let began = Instant::now();
         let mut degraded: Option<Degraded> = None;
+        let own = downloads::own_addresses(sockets);
         loop {
-            let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome)).await {
+            let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome, &own)).await {
                 Ok(opened) => {
                     if let Some(degraded) = degraded {
                         degraded.over().await;
@@ -285,13 +287,15 @@ impl Connected {
         tokio::spawn(async move { give_up("supervised processes", task_engine.run().await) });
         tokio::spawn(async move { give_up("DAG runs", run_engine.run().await) });
         tokio::spawn(async move { give_up("work for workers", work_engine.run().await) });
+        let download_engine = opened.download_engine;
+        tokio::spawn(async move { give_up("downloads", download_engine.run().await) });
         tokio::spawn(tracker::keep_bounds(opened.work.clone()));
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
         tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
 
         let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, rooms.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
-            tokens,
+            tokens: tokens.clone(),
             accounts,
             audit: audit.clone(),
             store: store.clone(),
@@ -302,12 +306,15 @@ impl Connected {
                 Arc::new(house::ProcRoom(rooms.tasks.clone())),
                 Arc::new(house::DagRoom(rooms.runs.clone())),
                 Arc::new(house::TrackerRoom(opened.work.clone())),
+                Arc::new(downloads::CacheRoom(opened.downloads.clone())),
             ],
         });
-        let work = opened.work.clone();
+        let (work, downloads) = (opened.work.clone(), opened.downloads);
         let mut routes = tracker::routes(opened.work);
         routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
+        let of_cache = cache::routes(cache::Shared { handle: downloads.clone(), tokens });
+        routes.extend(downloads::closable(of_cache, &downloads));
         routes.extend(admin::routes(administration));
         let admitting = store.clone();
         let admits: Admits = Arc::new(move |bytes| {
@@ -316,6 +323,7 @@ impl Connected {
         });
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
         let server = serve_on(&config, &sockets, routes, services).await?;
+        // Here the cache's proxy starts (`cache::proxy::Proxy::start`), with `downloads`, its settings and a clone of the gate.
         health.set(State::Ready);
         self.link.ready();
         self.link.notify("READY=1\nSTATUS=serving");
@@ -327,6 +335,8 @@ impl Connected {
         }
         let code = self.live(&server, &rooms, &health, &house).await;
         work.drain();
+        // Here the proxy drains. Downloads are not waited for: they go on after the next start.
+        downloads.drain().await;
         server.drain(DRAIN).await;
         // An empty decision is durable when all earlier ones are.
         drop(store.submit(Batch::new()).durable().await);

@@ -180,6 +180,32 @@ impl Audit {
         }
     }
 
+    /// Removes files that were put aside and hold nothing as new as `before`; how many lines that were. A file that holds
+    /// one newer line stays, and so does the one that is written. Blocks.
+    ///
+    /// # Errors
+    /// A file cannot be read or removed.
+    pub fn forget(&self, before: Wall) -> io::Result<u64> {
+        let _names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forgotten = 0;
+        // The highest number is the oldest: what stays has no gap.
+        for number in (1..self.shared.settings.files.max(1)).rev() {
+            let path = self.shared.path(number);
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
+                Err(why) => return Err(why),
+            };
+            if Wall::from(file.metadata()?.modified()?) >= before {
+                break;
+            }
+            let lines = count_lines(file)?;
+            fs::remove_file(&path)?;
+            forgotten += lines;
+        }
+        Ok(forgotten)
+    }
+
     /// The newest lines that `filter` wants, newest first. Blocks: it reads files.
     ///
     /// # Errors
@@ -204,6 +230,23 @@ impl Audit {
         }
         Ok(found)
     }
+}
+
+/// How many lines a file has, empty ones not counted.
+fn count_lines(mut file: File) -> io::Result<u64> {
+    let (mut lines, mut empty) = (0, true);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = file.read(&mut chunk)?;
+        let Some(read) = chunk.get(..read).filter(|read| !read.is_empty()) else { break };
+        for byte in read {
+            match byte {
+                b'\n' => lines += u64::from(!std::mem::replace(&mut empty, true)),
+                _ => empty = false,
+            }
+        }
+    }
+    Ok(lines + u64::from(!empty))
 }
 
 /// Whether nothing in this file, nor in those before it, can be as new as `since`.

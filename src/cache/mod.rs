@@ -19,6 +19,7 @@
 
 pub mod content;
 pub mod engine;
+mod events;
 pub mod machine;
 pub mod model;
 pub mod origin;
@@ -26,6 +27,7 @@ pub mod proxy;
 pub mod records;
 pub mod registry;
 pub mod routes;
+mod why;
 pub mod wire;
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools, start};

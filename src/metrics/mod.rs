@@ -7,6 +7,8 @@
 //! **Absent:** labels whose values a client chooses (task names, paths, users): they would let anybody grow the
 //! registry without bound.
 
+mod cache;
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -68,6 +70,7 @@ struct All {
     runs_started: Family<Room, Counter>,
     runs_ended: Family<Ended, Counter>,
     runs_live: Family<Room, Gauge>,
+    cache: cache::Cache,
 }
 
 impl Metrics {
@@ -86,6 +89,7 @@ impl Metrics {
             runs_started: Family::default(),
             runs_ended: Family::default(),
             runs_live: Family::default(),
+            cache: cache::Cache::register(&mut registry),
             registry: Registry::default(),
         };
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);

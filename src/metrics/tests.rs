@@ -21,6 +21,14 @@ fn what_happened_is_in_the_text() {
     metrics.run_started("proc");
     metrics.run_ended("proc", "signalled");
     metrics.runs_live("proc", 4);
+    metrics.cache_hit();
+    metrics.cache_miss();
+    metrics.cache_fetched(1000);
+    metrics.cache_sent(10);
+    metrics.cache_evicted(2);
+    metrics.cache_damaged(3);
+    metrics.cache_job("preheat", "success");
+    metrics.cache_holds(5, 6000);
     let text = metrics.clone().text();
     let value = |start| line(&text, start);
     assert_eq!(value("hostler_build_info{version=\"1.2.3\"}"), Some("1"));
@@ -34,5 +42,14 @@ fn what_happened_is_in_the_text() {
     assert_eq!(value("hostler_runs_started_total{room=\"proc\"}"), Some("1"));
     assert_eq!(value("hostler_runs_ended_total{room=\"proc\",outcome=\"signalled\"}"), Some("1"));
     assert_eq!(value("hostler_runs_live{room=\"proc\"}"), Some("4"));
+    assert_eq!(value("hostler_cache_hits_total"), Some("1"));
+    assert_eq!(value("hostler_cache_misses_total"), Some("1"));
+    assert_eq!(value("hostler_cache_origin_bytes_total"), Some("1000"));
+    assert_eq!(value("hostler_cache_client_bytes_total"), Some("10"));
+    assert_eq!(value("hostler_cache_evictions_total"), Some("2"));
+    assert_eq!(value("hostler_cache_damaged_pieces_total"), Some("3"));
+    assert_eq!(value("hostler_cache_jobs_total{type=\"preheat\",state=\"success\"}"), Some("1"));
+    assert_eq!(value("hostler_cache_tasks "), Some("5"));
+    assert_eq!(value("hostler_cache_bytes "), Some("6000"));
     assert!(text.ends_with("# EOF\n"), "an exposition ends with its mark");
 }

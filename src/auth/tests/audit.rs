@@ -126,3 +126,30 @@ fn a_file_that_cannot_be_written_loses_lines_and_says_how_many() {
     assert_eq!(kept[1].why.as_deref(), Some("lines that could not be written: about 1"));
     assert_eq!(kept.last(), Some(&entry(1, "uid 0 (root)", 200)));
 }
+
+#[test]
+fn files_put_aside_are_forgotten_when_all_in_them_is_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::open(dir.path(), Settings { max_bytes: 400, files: 10 }).unwrap();
+    for number in 0..12 {
+        audit.note(entry(number, "uid 0 (root)", 200));
+        audit.settle();
+    }
+    let count = || audit.recent(&all()).unwrap().len() as u64;
+    assert_eq!(count(), 12);
+    let age = |number: usize, seconds: u64| {
+        let file = fs::File::options().append(true).open(dir.path().join(format!("audit.log.{number}"))).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+    };
+    let aside = fs::read_dir(dir.path()).unwrap().count() - 1;
+    assert!(aside >= 3, "{aside}");
+    (1..=aside).for_each(|number| age(number, 1_000_000 - number as u64));
+    let limit = Wall::UNIX_EPOCH + chrono::TimeDelta::seconds(999_998);
+    let forgotten = audit.forget(limit).unwrap();
+    assert!(forgotten >= 1);
+    assert_eq!(count(), 12 - forgotten);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the current one, and two that are newer than that");
+    assert_eq!(audit.forget(limit).unwrap(), 0);
+    audit.note(entry(13, "uid 0 (root)", 200));
+    assert_eq!(count(), 13 - forgotten);
+}
