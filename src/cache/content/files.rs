@@ -166,7 +166,11 @@ impl Files {
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(id: &TaskId) -> String {
-    id.bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    id.bytes()
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 /// Takes the blocks of a file, as far as its file system can.

@@ -22,7 +22,11 @@ pub(super) fn range_of(headers: &HeaderMap, source: &Source) -> Result<Option<Ra
 /// Whether this is the version. Weak tags never are.
 fn names(validators: &Validators, named: &[u8]) -> bool {
     let of = |text: &Option<String>| text.as_ref().is_some_and(|text| text.as_bytes() == named);
-    if named.ends_with(b"\"") { !named.starts_with(b"W/") && of(&validators.etag) } else { of(&validators.last_modified) }
+    if named.ends_with(b"\"") {
+        !named.starts_with(b"W/") && of(&validators.etag)
+    } else {
+        of(&validators.last_modified)
+    }
 }
 
 fn asked(headers: &HeaderMap, extent: Extent) -> Result<Option<Range<u64>>, ()> {

@@ -138,10 +138,7 @@ pub(super) async fn remove(inner: &Arc<Inner>, task: TaskNo, ids: &Ids) -> Remov
 }
 
 /// Waits for an answer.
-pub(super) async fn source(
-    mut progress: watch::Receiver<Progress>,
-    task: &Task,
-) -> Result<Arc<Source>, FetchFailure> {
+pub(super) async fn source(mut progress: watch::Receiver<Progress>, task: &Task) -> Result<Arc<Source>, FetchFailure> {
     let told = progress.wait_for(|progress| progress.source.is_some() || progress.end.is_some()).await;
     let told = told.map(|told| told.clone()).unwrap_or_default();
     // An origin that says that nothing has changed says nothing else.

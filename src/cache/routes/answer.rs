@@ -68,7 +68,7 @@ impl From<Failed> for Failure {
         match why {
             Failed::Gone => ending(),
             Failed::Read(why) => Failure::internal(why),
-            Failed::Write(_) => Failure::unavailable(why.to_string()),
+            Failed::Closed(_) | Failed::Write(_) => Failure::unavailable(why.to_string()),
         }
     }
 }

@@ -40,7 +40,12 @@ pub(super) enum Goal {
 }
 
 /// Takes a request's own headers, and says what is wanted.
-pub(super) fn ask_for(headers: &mut HeaderMap, bytes: Option<Range<u64>>, changed_since: Option<&Source>, of: Option<&Source>) {
+pub(super) fn ask_for(
+    headers: &mut HeaderMap,
+    bytes: Option<Range<u64>>,
+    changed_since: Option<&Source>,
+    of: Option<&Source>,
+) {
     for name in OURS {
         headers.remove(name);
     }
@@ -81,7 +86,8 @@ pub(super) fn source(headers: &HeaderMap, piece_length: Option<u64>, now: Wall) 
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.trim().parse().ok());
     let own = || length.map_or(crate::cache::model::piece::SHORTEST, crate::cache::model::piece_length);
     let piece_length = piece_length.filter(|length| *length > 0).unwrap_or_else(own);
-    let bounded = |name: &HeaderName| text(headers, name).filter(|text| text.len() <= LONGEST_HEADER).map(str::to_owned);
+    let bounded =
+        |name: &HeaderName| text(headers, name).filter(|text| text.len() <= LONGEST_HEADER).map(str::to_owned);
     let passed_on = |name: &&str| {
         let value = headers.get(*name)?.to_str().ok()?;
         (value.len() <= LONGEST_HEADER).then(|| ((*name).to_owned(), value.to_owned()))
@@ -117,7 +123,8 @@ pub(super) fn part(headers: &HeaderMap, source: &Source, asked: &Range<u64>) -> 
         (None, _) | (_, None) => true,
     };
     let same = known(&ETAG, &source.validators.etag) && known(&LAST_MODIFIED, &source.validators.last_modified);
-    let fits = bytes.start == asked.start && bytes.end <= asked.end && (total.is_none() || total == source.extent.length);
+    let fits =
+        bytes.start == asked.start && bytes.end <= asked.end && (total.is_none() || total == source.extent.length);
     (same && fits).then_some(bytes)
 }
 

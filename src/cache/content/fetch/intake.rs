@@ -30,7 +30,8 @@ impl Fetch {
             tracing::info!(task = self.order.task.0, twin = twin.0, "the twin's file is not what it was; fetching");
             return Ok(false);
         }
-        let source = Source { extent, validators: Validators::default(), headers: Vec::new(), checked: Now::read().wall };
+        let source =
+            Source { extent, validators: Validators::default(), headers: Vec::new(), checked: Now::read().wall };
         self.set_content(source);
         self.be_let_in_for_link().await;
         let (inner, from, to) = (Arc::clone(&self.inner), ids.primary, self.order.ids.primary.clone());
@@ -121,7 +122,11 @@ impl Fetch {
         let (inner, id, length) = (Arc::clone(&self.inner), self.order.ids.primary.clone(), source.extent.length);
         let has_any = lock(&self.claims).done().count() > 0;
         let open = move || -> io::Result<_> {
-            if has_any { inner.files.write(&id, length) } else { inner.files.create(&id, length).map(|file| (file, true)) }
+            if has_any {
+                inner.files.write(&id, length)
+            } else {
+                inner.files.create(&id, length).map(|file| (file, true))
+            }
         };
         let (file, is_new) = self.inner.thread.blocking(open).await.map_err(|failed| disk(&failed))?;
         let file = Arc::new(file);

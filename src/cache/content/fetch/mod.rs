@@ -12,9 +12,9 @@ mod asking;
 mod head;
 mod intake;
 mod pump;
-mod transfer;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub(crate) use asking::{Ask, failure};
 
@@ -210,12 +210,7 @@ impl Fetch {
         source.extent.length.is_some() && (head::strong(&source.validators).is_some() || self.order.digest.is_some())
     }
 
-    async fn take_answer(
-        &mut self,
-        answer: Answer,
-        goal: &Goal,
-        asker: &Asker,
-    ) -> Result<Result<(), Trouble>, Failed> {
+    async fn take_answer(&mut self, answer: Answer, goal: &Goal, asker: &Asker) -> Result<Result<(), Trouble>, Failed> {
         let now = Now::read().wall;
         let body = match (goal, &self.source) {
             (Goal::Some(claim), Some(source)) if answer.status == StatusCode::PARTIAL_CONTENT => {
@@ -245,9 +240,7 @@ impl Fetch {
         self.be_let_in().await?;
         let claim = match goal {
             Goal::Some(claim) if !body.claim.is_empty() => claim.clone(),
-            Goal::Some(_) | Goal::All | Goal::IfChanged => {
-                lock(&self.claims).first((!body.alone).then_some(WINDOW))
-            }
+            Goal::Some(_) | Goal::All | Goal::IfChanged => lock(&self.claims).first((!body.alone).then_some(WINDOW)),
         };
         self.pump(Body { claim, ..body }, asker).await
     }

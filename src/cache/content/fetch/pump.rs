@@ -89,7 +89,9 @@ impl Fetch {
     }
 
     fn judge(&self, trouble: Option<Trouble>) -> Result<(), Trouble> {
-        if !lock(&self.claims).is_missing_any() && self.source.as_ref().is_some_and(|source| source.extent.length.is_some()) {
+        if !lock(&self.claims).is_missing_any()
+            && self.source.as_ref().is_some_and(|source| source.extent.length.is_some())
+        {
             return Ok(());
         }
         Err(trouble.unwrap_or_else(|| Trouble::Passing(failure("the origin did not give everything"), None)))

@@ -62,7 +62,9 @@ fn a_body_is_one_object() {
     check("", expect![[r#"errors: the body: expected a JSON object: EOF while parsing a value at line 1 column 0"#]]);
     check(
         "[]",
-        expect!["errors: the body: expected a JSON object: invalid type: sequence, expected an object at line 1 column 2"],
+        expect![
+            "errors: the body: expected a JSON object: invalid type: sequence, expected an object at line 1 column 2"
+        ],
     );
     check(
         "{\"type\":",
