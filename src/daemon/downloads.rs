@@ -72,6 +72,11 @@ pub fn settings(config: &Config, own: Vec<SocketAddr>) -> Result<cache::Settings
         keep_free: cache.keep_free.as_u64(),
         tasks: cache.max_tasks,
     };
+    let ip = match cache.ip.as_str() {
+        "" => own_address(),
+        text => text.parse().map_err(|_| bad("ip", format!("expected an address, not \"{}\"", text.escape_debug())))?,
+    };
+    let with_account = cache.registries.iter().filter(|registry| !registry.username.is_empty());
     Ok(cache::Settings {
         rules: cache::machine::Rules {
             quota,
@@ -81,6 +86,8 @@ pub fn settings(config: &Config, own: Vec<SocketAddr>) -> Result<cache::Settings
             cluster_name: cache.cluster.clone(),
             collect_every: cache.collect_every,
             note_use_every: NOTE_USE,
+            ip: ip.to_string(),
+            accounts: with_account.map(|registry| registry.host.clone()).collect(),
         },
         dir,
         origin: origin::Settings {
@@ -94,12 +101,7 @@ pub fn settings(config: &Config, own: Vec<SocketAddr>) -> Result<cache::Settings
         retry_after: cache.retry_after,
         scrub_rate: cache.scrub_rate.as_u64(),
         hostname: if cache.hostname.is_empty() { hostname()? } else { cache.hostname.clone() },
-        ip: match cache.ip.as_str() {
-            "" => own_address(),
-            text => {
-                text.parse().map_err(|_| bad("ip", format!("expected an address, not \"{}\"", text.escape_debug())))?
-            }
-        },
+        ip,
         long_peer_ids: cache.peer_id == config::PeerId::Long,
         host_type: match cache.host_type {
             config::HostType::Super => "super",
