@@ -12,6 +12,7 @@
 //! stop, everything is stopped first.
 
 mod degraded;
+mod downloads;
 mod formats;
 mod house;
 mod listeners;
@@ -228,8 +229,9 @@ impl Connected {
     async fn open(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Opened, End> {
         let began = Instant::now();
         let mut degraded: Option<Degraded> = None;
+        let own = downloads::own_addresses(sockets);
         loop {
-            let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome)).await {
+            let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome, &own)).await {
                 Ok(opened) => {
                     if let Some(degraded) = degraded {
                         degraded.over().await;
@@ -288,13 +290,15 @@ impl Connected {
         tokio::spawn(async move { give_up("work for workers", work_engine.run().await) });
         seed(&tokens).await;
         tokio::spawn(tokens.clone().follow(accounts.clone()));
+        let download_engine = opened.download_engine;
+        tokio::spawn(async move { give_up("downloads", download_engine.run().await) });
         tokio::spawn(tracker::keep_bounds(opened.work.clone()));
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
         tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
 
         let house = Arc::new(Mansion::new(&config, &self.link, &self.welcome, &sockets, rooms.clone(), bus.clone()));
         let administration = admin::Handle::new(admin::Services {
-            tokens,
+            tokens: tokens.clone(),
             accounts,
             audit: audit.clone(),
             store: store.clone(),
@@ -305,21 +309,32 @@ impl Connected {
                 Arc::new(house::ProcRoom(rooms.tasks.clone())),
                 Arc::new(house::DagRoom(rooms.runs.clone())),
                 Arc::new(house::TrackerRoom(opened.work.clone())),
+                Arc::new(downloads::CacheRoom(opened.downloads.clone())),
             ],
         });
-        let work = opened.work.clone();
+        let (work, downloads) = (opened.work.clone(), opened.downloads);
         let mut routes = tracker::routes(opened.work);
         routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
+        let of_cache = cache::routes(cache::Shared { handle: downloads.clone(), tokens });
+        routes.extend(downloads::closable(of_cache, &downloads));
         routes.extend(admin::routes(administration));
         let admitting = store.clone();
         let admits: Admits = Arc::new(move |bytes| {
             let admitted = if bytes == 0 { admitting.admits() } else { admitting.admits_bytes(bytes) };
             admitted.map_err(|full| full.to_string())
         });
+        let proxy = match downloads.settings().proxy.clone() {
+            Some(settings) => {
+                let listeners = listeners::for_proxy(&sockets)?;
+                Some(cache::proxy::Proxy::start(downloads.clone(), settings, gate.clone(), listeners)?)
+            }
+            None => None,
+        };
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
-        let api = sockets.iter().filter(|socket| socket.serves == listeners::Serves::Api);
-        let server = serve_on(&config, api, routes, services).await?;
+        let settings =
+            http::Settings { server_ips: vec![downloads.settings().ip], ..http_settings(&config) };
+        let server = serve_on(&sockets, routes, services, settings).await?;
         health.set(State::Ready);
         self.link.ready();
         self.link.notify("READY=1\nSTATUS=serving");
@@ -334,6 +349,11 @@ impl Connected {
         }
         let code = self.live(&server, &rooms, &health, &house).await;
         work.drain();
+        if let Some(proxy) = proxy {
+            proxy.drain(DRAIN).await;
+        }
+        // Downloads are not waited for: they go on after the next start.
+        downloads.drain().await;
         server.drain(DRAIN).await;
         // An empty decision is durable when all earlier ones are.
         drop(store.submit(Batch::new()).durable().await);
@@ -421,12 +441,13 @@ fn give_up(room: &str, ended: std::io::Result<()>) {
 }
 
 async fn serve_on(
-    config: &Config,
-    sockets: impl IntoIterator<Item = &listeners::Bound>,
+    sockets: &[listeners::Bound],
     routes: Vec<Route>,
     services: Services,
+    settings: http::Settings,
 ) -> Result<Server, End> {
-    let listeners = sockets.into_iter().map(|socket| {
+    let api = sockets.iter().filter(|socket| socket.serves == listeners::Serves::Api);
+    let listeners = api.map(|socket| {
         let bound = match (&socket.socket, &socket.tls) {
             (listeners::Socket::Unix(listener), _) => Bound::Unix(listener.try_clone()?),
             (listeners::Socket::Tcp(listener), None) => Bound::Tcp(listener.try_clone()?),
@@ -438,7 +459,7 @@ async fn serve_on(
         Ok(Listener { name: socket.name.clone(), bound })
     });
     let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
-    Ok(Server::start(routes, http_settings(config), services, listeners).await?)
+    Ok(Server::start(routes, settings, services, listeners).await?)
 }
 
 fn http_settings(config: &Config) -> http::Settings {

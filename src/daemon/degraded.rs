@@ -1,6 +1,6 @@
 //! A daemon that cannot use its data: it says so on every route, and what runs is left in peace.
 
-use super::{DRAIN, End, gate_settings, listeners, serve_on};
+use super::{DRAIN, End, gate_settings, http_settings, listeners, serve_on};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Audit, Gate};
 use crate::base::Bus;
@@ -46,7 +46,7 @@ impl Degraded {
             health: health.clone(),
             admits: Arc::new(|_| Err("the store is not open".to_owned())),
         };
-        Ok(Degraded { server: serve_on(config, sockets, Vec::new(), services).await?, health, cause })
+        Ok(Degraded { server: serve_on(sockets, Vec::new(), services, http_settings(config)).await?, health, cause })
     }
 
     /// The cause as of the last try.

@@ -4,10 +4,11 @@
 //! core after another that dies at its start.
 
 use super::house::Rooms;
-use super::{chain, formats, house, store_settings, tables};
+use super::{chain, downloads, formats, house, store_settings, tables};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Accounts, Audit, audit};
 use crate::base::Bus;
+use crate::cache;
 use crate::config::{self, Config};
 use crate::dag;
 use crate::keeper::{Link, Owner, Stopping, Welcome};
@@ -19,6 +20,8 @@ use crate::store::{self, OpenError, Store};
 use crate::tracker;
 use chrono::Utc;
 use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What has been opened and read back.
 pub(super) struct Opened {
@@ -33,6 +36,8 @@ pub(super) struct Opened {
     pub(super) run_engine: dag::Engine,
     pub(super) work: tracker::Handle,
     pub(super) work_engine: tracker::Engine,
+    pub(super) downloads: cache::Handle,
+    pub(super) download_engine: cache::Engine,
 }
 
 /// What is in the way, in words for the operator.
@@ -47,8 +52,13 @@ pub(super) enum Obstacle {
 }
 
 impl Opened {
-    /// Tries once. A failure leaves nothing open.
-    pub(super) async fn attempt(config: &Config, link: &Link, welcome: &Welcome) -> Result<Opened, Obstacle> {
+    /// Tries once. A failure leaves nothing open. `own` are the addresses on which this daemon listens.
+    pub(super) async fn attempt(
+        config: &Config,
+        link: &Link,
+        welcome: &Welcome,
+        own: &[SocketAddr],
+    ) -> Result<Opened, Obstacle> {
         let dir = config.data_dir.display();
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let settings = store::Settings { metrics: Some(metrics.clone()), ..store_settings(config) };
@@ -60,7 +70,7 @@ impl Opened {
             }
             Err(why) => return Err(Obstacle::Other(format!("the store in {dir} cannot be opened: {why}"))),
         };
-        match Opened::read_back(config, link, welcome, store.clone(), metrics).await {
+        match Opened::read_back(config, link, welcome, own, store.clone(), metrics).await {
             Ok(opened) => Ok(opened),
             Err(why) => {
                 let why = format!("the data in {dir} cannot be used: {}", chain(&*why));
@@ -77,6 +87,7 @@ impl Opened {
         config: &Config,
         link: &Link,
         welcome: &Welcome,
+        own: &[SocketAddr],
         store: Store,
         metrics: Metrics,
     ) -> Result<Opened, Box<dyn Error>> {
@@ -130,8 +141,33 @@ impl Opened {
             metrics: metrics.clone(),
         };
         let (work, work_engine) = Box::pin(tracker::start(tools, tracker_settings(&config.tracker)?)).await?;
+        let tools = cache::Tools {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            audit: audit.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            owners: Arc::new(downloads::Tenants { tasks: tasks.clone(), runs: runs.clone() }),
+        };
+        let (configured, own) = (config.clone(), own.to_vec());
+        let settings = tokio::task::spawn_blocking(move || downloads::settings(&configured, own)).await??;
+        let (downloads, download_engine) = Box::pin(cache::start(tools, settings)).await?;
         let rooms = Rooms { tasks, runs };
-        Ok(Opened { store, tokens, accounts, audit, bus, metrics, rooms, task_engine, run_engine, work, work_engine })
+        Ok(Opened {
+            store,
+            tokens,
+            accounts,
+            audit,
+            bus,
+            metrics,
+            rooms,
+            task_engine,
+            run_engine,
+            work,
+            work_engine,
+            downloads,
+            download_engine,
+        })
     }
 }
 

@@ -1,13 +1,17 @@
-//! What must hold for any bytes that a client of the tracker sends: reading them ends in an answer, only JSON objects and
-//! `null` are read, and what is accepted keeps to the rules of what is stored.
+//! What must hold for any bytes that a client of the tracker or of the cache sends: reading them ends in an answer, only
+//! JSON objects and `null` are read, and what is accepted keeps to the rules of what is stored.
 
 use hostler::base::Wall;
+use hostler::cache::model::Args;
+use hostler::cache::wire::asked::{self, Asker, What};
+use hostler::cache::wire::{clusters, jobs};
 use hostler::tracker::model::NewTask;
 use hostler::tracker::wire::asked::{
     Bulk, Extend, Fault, Hook, LogBody, Login, ProjectBody, Release, RequestAccess, SetRole, Submit, Wanted,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::time::Duration;
 
 /// Does everything with these bytes that a client can have done with them. Panics if it is wrong.
 pub fn feed(data: &[u8]) {
@@ -38,6 +42,30 @@ pub fn feed(data: &[u8]) {
     read::<SetRole>(data);
     read::<RequestAccess>(data);
     read::<Login>(data);
+    cached(data);
+}
+
+/// The same for the cache, whose bodies end with their first value.
+fn cached(data: &[u8]) {
+    let day = Duration::from_secs(86_400);
+    let asker = Asker { plain: &|host| host.len() > 7, name: "somebody", keep_jobs_for: day, keep_audit_for: day };
+    if let Ok(asked) = asked::job(data, &asker)
+        && let What::Job(args, secrets) = asked.what
+    {
+        assert!(jobs::echo(&args).is_object());
+        if let Args::Preheat(args) = *args {
+            assert!(args.urls.iter().flatten().chain([&args.url]).any(|url| !url.is_empty()));
+            assert!(!args.timeout.is_zero() && (args.password.is_empty() || secrets.any));
+        }
+    }
+    if let Ok(fetch) = asked::fetch(data, "somebody") {
+        assert!(!fetch.identity.url.is_empty() && fetch.identity.ids().own().count() > 0);
+    }
+    if let Ok(cluster) = clusters::new(data) {
+        assert!(!cluster.name.is_empty());
+    }
+    drop(clusters::change(data));
+    drop(asked::change(data));
 }
 
 fn read<T: DeserializeOwned>(data: &[u8]) -> Option<T> {

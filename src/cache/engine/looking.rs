@@ -2,8 +2,9 @@
 
 use super::{Failed, Handle};
 use crate::cache::machine::Room;
-use crate::cache::model::{Args, Job, JobId, JobResult, Task, TaskNo, TaskState, UrlOutcome};
-use crate::cache::records;
+use crate::cache::model::{Args, Job, JobId, JobResult, Task, TaskId, TaskNo, TaskState, UrlOutcome};
+use crate::cache::records::{self, FileState};
+use crate::store::Rule;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,20 @@ impl Handle {
             _ = draining.wait_for(|draining| *draining) => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+
+    /// What must hold between the records, and between them and the files, for a check of the whole store.
+    pub fn rules(&self) -> Vec<Rule> {
+        let handle = self.clone();
+        let file = move |id: &TaskId| {
+            let Some(contents) = handle.0.contents.get() else { return FileState::Unknown };
+            match std::fs::metadata(contents.path(id)) {
+                Ok(file) => FileState::There(file.len()),
+                Err(why) if why.kind() == std::io::ErrorKind::NotFound => FileState::Missing,
+                Err(_) => FileState::Unknown,
+            }
+        };
+        records::rules(Arc::new(file))
     }
 
     /// Bytes a job has fetched and is to fetch, as far as known: progress of those of its URLs that are being fetched.

@@ -348,6 +348,11 @@ impl Catalogue {
         self.tasks.values().rev().map(|entry| &entry.task)
     }
 
+    /// Those below this number, newest first.
+    pub(super) fn before(&self, no: TaskNo) -> impl Iterator<Item = &Arc<Task>> {
+        self.tasks.range(..no).rev().map(|(_, entry)| &entry.task)
+    }
+
     /// The first task after this one of which the use is not written down, having looked at no more than `most`: its number
     /// and that use; and the number to go on after, where that was not the end.
     pub(super) fn unnoted(&mut self, after: TaskNo, most: usize) -> (Option<(TaskNo, Wall)>, Option<TaskNo>) {

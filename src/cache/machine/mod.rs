@@ -334,8 +334,8 @@ impl Room {
     }
 
     /// The tasks whose numbers are below this one, newest first: the way through all of them in short looks.
-    pub fn tasks_before(&self, _no: TaskNo) -> Box<dyn Iterator<Item = &Arc<Task>> + '_> {
-        unimplemented!()
+    pub fn tasks_before(&self, no: TaskNo) -> Box<dyn Iterator<Item = &Arc<Task>> + '_> {
+        Box::new(self.catalogue.before(no))
     }
 
     /// How many tasks there are.

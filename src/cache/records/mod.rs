@@ -18,6 +18,9 @@ mod load;
 mod rules;
 mod shapes;
 
+#[cfg(test)]
+mod tests;
+
 use super::machine::Change;
 use super::model::{Job, JobId, Pieces, TaskNo};
 use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};

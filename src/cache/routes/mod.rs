@@ -47,14 +47,16 @@ enum Door {
 }
 
 impl Door {
-    /// Who asks; may he?
+    /// Who asks; may he? Then: is there a cache to ask?
     async fn enter(self, shared: &Shared, cx: &Cx, changes: bool) -> Result<Who, Failure> {
-        match self {
-            Door::Jobs if changes => who::program(shared, cx, Need::Jobs).await,
-            Door::Jobs => who::program(shared, cx, Need::SeeJobs).await,
-            Door::Clusters => who::program(shared, cx, Need::Clusters).await,
-            Door::Person => who::person(shared, cx, changes).await,
-        }
+        let who = match self {
+            Door::Jobs if changes => who::program(shared, cx, Need::Jobs).await?,
+            Door::Jobs => who::program(shared, cx, Need::SeeJobs).await?,
+            Door::Clusters => who::program(shared, cx, Need::Clusters).await?,
+            Door::Person => who::person(shared, cx, changes).await?,
+        };
+        shared.handle.is_open()?;
+        Ok(who)
     }
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod result;
 
+pub use args::of as echo;
 pub use result::distribution;
 
 use super::{NO_MOMENT, clusters, moment};

@@ -1,7 +1,8 @@
 //! Rights, and the rules on Host and Origin, over the wire.
 
-use super::{World, head};
+use super::{World, head, patient};
 use crate::auth::Scope;
+use crate::http::Settings;
 
 #[tokio::test]
 async fn a_foreign_host_opens_nothing() {
@@ -184,4 +185,19 @@ async fn refusals_and_changes_are_audited_and_nothing_else() {
     assert!(lines[0]["who"].as_str().unwrap().starts_with("uid "), "{log}");
     assert!(lines[0]["from"].as_str().unwrap().starts_with("127.0.0.1:"), "{log}");
     assert!(!log.contains("secret"), "bodies are not for the log");
+}
+
+#[tokio::test]
+async fn answers_of_the_caches_family_tell_where_this_host_is() {
+    let addresses = ["192.0.2.10", "2001:db8::1"].map(|address| address.parse().unwrap());
+    let world = World::with(Settings { server_ips: addresses.to_vec(), ..patient() }, |_| {}).await;
+    for (path, status) in [("/healthy", 200), ("/oapi/v1/nothing", 404), ("/api/v1/nothing", 404)] {
+        let answer = world.call("GET", path, &[]).await;
+        assert_eq!((answer.status, answer.header("x-server-ip")), (status, Some("192.0.2.10, 2001:db8::1")), "{path}");
+    }
+    assert_eq!(world.call("GET", "/ready", &[]).await.header("x-server-ip"), None);
+    let unset = World::new().await;
+    assert_eq!(unset.call("GET", "/healthy", &[]).await.header("x-server-ip"), None);
+    let foreign = world.call("OPTIONS", "/oapi/v1/jobs", &["Origin: https://elsewhere.example"]).await;
+    assert_eq!((foreign.status, foreign.header("access-control-allow-origin")), (204, None));
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 /// How many records the original forgets at once: echoed, and without effect here.
 const BATCH: u32 = 5_000;
 
-pub(super) fn of(args: &Args) -> Value {
+/// The arguments of a job.
+pub fn of(args: &Args) -> Value {
     match args {
         Args::Preheat(args) => preheat(args),
         Args::GetTask(args) => find(args, json!({ "concurrent_peer_count": args.concurrent_peers })),
