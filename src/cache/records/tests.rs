@@ -286,7 +286,9 @@ fn what_is_gone_leaves_nothing_but_its_number() {
     let reader = store.reader();
     assert!(read(&store).tasks.is_empty() && read(&store).heads.is_empty() && read(&store).clusters.is_empty());
     assert!(reader.get::<shapes::Pieces>(&4).unwrap().is_none() && reader.get::<shapes::Used>(&4).unwrap().is_none());
-    assert!(reader.get::<shapes::JobBio>(&7).unwrap().is_none() && reader.get::<shapes::JobUser>(&7).unwrap().is_none());
+    assert!(
+        reader.get::<shapes::JobBio>(&7).unwrap().is_none() && reader.get::<shapes::JobUser>(&7).unwrap().is_none()
+    );
     assert_eq!(numbers, Numbers { task: 4, job: 7, cluster: 3 });
     assert_eq!(load(&reader, None).unwrap().1, numbers);
     assert_eq!(found(&store), [""; 0]);
