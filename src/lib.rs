@@ -6,7 +6,7 @@
 //! ```text
 //!  main ─┬─ serve ──> keeper ══ frames ══ core (daemon)            what runs belongs to the keeper,
 //!        ├─ core ───────────────────────> │                       what is known to the store
-//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag, tracker
+//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag, tracker, cache
 //!                                             │         │ routes → handle → engine ─┬─> machine (pure)
 //!                                            auth       │                           ├─> store
 //!                                                       └─ launch ──> keeper::link  └─> logs, bus
@@ -25,6 +25,7 @@
 //! | [`proc`] | supervised processes | all of the above |
 //! | [`dag`] | runs of directed acyclic graphs of commands | all of the above |
 //! | [`tracker`] | work for workers | `auth`, `http`, `store` |
+//! | [`cache`] | downloads, kept as verified pieces | `auth`, `http`, `store` |
 //! | [`admin`] | hostler's own administration | `auth`, `http`, `store` |
 //! | [`cli`] | the command line, a client of the API | `base`, `config` |
 //! | [`daemon`] | puts the rooms together; nothing imports it | everything |

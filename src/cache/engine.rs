@@ -43,6 +43,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 
+#[cfg(test)]
+mod tests;
+
 pub use driving::Engine;
 pub use starting::start;
 
@@ -102,38 +105,38 @@ pub trait Owners: Send + Sync {
 
 /// The room, as its routes, its proxy and the daemon hold it. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(pub(super) Arc<Inner>);
+pub struct Handle(Arc<Inner>);
 
 /// What all handles share.
-pub(super) struct Inner {
-    pub(super) tools: Tools,
-    pub(super) settings: Settings,
-    pub(super) room: SharedRoom,
-    pub(super) origins: Origins,
-    pub(super) thread: DataThread,
+struct Inner {
+    tools: Tools,
+    settings: Settings,
+    room: SharedRoom,
+    origins: Origins,
+    thread: DataThread,
     /// Not there while the room is closed.
-    pub(super) contents: OnceLock<Contents>,
+    contents: OnceLock<Contents>,
     /// Why it is.
-    pub(super) obstacle: Mutex<String>,
-    pub(super) errands: Errands,
-    pub(super) mailbox: UnboundedSender<Message>,
-    pub(super) events: UnboundedSender<Event>,
+    obstacle: Mutex<String>,
+    errands: Errands,
+    mailbox: UnboundedSender<Message>,
+    events: UnboundedSender<Event>,
     /// How many have come to read: each has a number of its own.
-    pub(super) readers: AtomicU64,
+    readers: AtomicU64,
     /// Grows with whatever somebody who waits may be glad of.
-    pub(super) news: watch::Sender<u64>,
-    pub(super) draining: watch::Sender<bool>,
+    news: watch::Sender<u64>,
+    draining: watch::Sender<bool>,
 }
 
 /// What the driver is told by those who hold the room.
-pub(super) enum Message {
+enum Message {
     Ask(Box<Asked>),
     /// What waits to be written is to be written now, and nobody is to wait any more; answered when it is on disk.
     Drain(oneshot::Sender<()>),
 }
 
 /// A wish, and where the answer goes.
-pub(super) struct Asked {
+struct Asked {
     ask: Ask,
     /// Only of an open.
     reader: Option<Reader>,
@@ -143,7 +146,7 @@ pub(super) struct Asked {
 }
 
 /// An answer.
-pub(super) enum Given {
+enum Given {
     Verdict(Verdict),
     Opened(Opened),
 }
@@ -173,7 +176,7 @@ pub struct Opened {
 }
 
 /// Somebody who reads, or waits. When he goes, what he fetched with is forgotten.
-pub(super) struct Reader {
+struct Reader {
     number: u64,
     errands: Errands,
     events: UnboundedSender<Event>,
@@ -181,7 +184,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// With a content that was opened for him.
-    pub(super) fn holding(self, task: Arc<Task>) -> Opened {
+    fn holding(self, task: Arc<Task>) -> Opened {
         Opened { task, reader: self }
     }
 }

@@ -1,6 +1,5 @@
 //! What is owed once a decision is durable: the answers and the removals, in the order of the decisions.
 
-use super::deciding::SharedRoom;
 use super::{Given, Reader};
 use crate::cache::machine::{Event, Verdict};
 use crate::cache::model::{Ids, JobId, TaskNo};
@@ -50,10 +49,11 @@ impl Answer {
     }
 }
 
-/// Closes batches, each when it and all before it is durable; counts down how many are open.
+/// Closes batches, each when it and all before it is durable; counts down how many are open. `forget` hears of jobs that can
+/// be read from the store.
 pub(super) async fn close(
     mut closed: UnboundedReceiver<Closing>,
-    room: SharedRoom,
+    forget: impl Fn(&[JobId]),
     removals: UnboundedSender<(TaskNo, Ids)>,
     open: Arc<AtomicUsize>,
 ) {
@@ -64,7 +64,7 @@ pub(super) async fn close(
             // The core ends. Nobody is told anything any more, since nothing later can become durable either.
             return;
         }
-        room.forget_finished(&closing.finished);
+        forget(&closing.finished);
         for removal in closing.removals {
             let _ = removals.send(removal); // the runtime is ending
         }

@@ -189,7 +189,7 @@ impl Engine {
                 let settled = self.handle.0.tools.store.submit(Batch::new());
                 tokio::spawn(async move {
                     drop(settled.durable().await);
-                    drop(done.send(())); // nobody waits for it any more
+                    let _ = done.send(()); // nobody waits for it any more
                 });
             }
         }

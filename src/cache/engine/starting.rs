@@ -47,7 +47,8 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
     let (to_remove, removals) = unbounded_channel();
     let open = Arc::new(AtomicUsize::new(0));
     let room = SharedRoom::new(room, numbers);
-    tokio::spawn(close(closed, room.clone(), to_remove, open.clone()));
+    let finished = room.clone();
+    tokio::spawn(close(closed, move |jobs| finished.forget_finished(jobs), to_remove, open.clone()));
     let handle = Handle(Arc::new(Inner {
         tools,
         settings,
@@ -157,7 +158,7 @@ impl Engine {
                     // Nothing was decided; whoever asks is told at the door that the room is closed.
                     Some(Message::Ask(_)) => continue,
                     Some(Message::Drain(done)) => {
-                        drop(done.send(())); // nobody waits for it any more
+                        let _ = done.send(()); // nobody waits for it any more
                         continue;
                     }
                 },

@@ -52,7 +52,7 @@ fn task(no: u64, state: TaskState) -> OneTask {
             application: String::new(),
             piece_length: Some(4 << 20),
             content: None,
-            by_digest: no % 2 == 0,
+            by_digest: no.is_multiple_of(2),
         },
         ids: Ids { manager: Some(primary.clone()), daemon: Some(id(201)), digest: None, primary },
         digest: Some(Digest::Sha256([7; 32])),
