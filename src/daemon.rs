@@ -332,8 +332,7 @@ impl Connected {
             None => None,
         };
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
-        let settings =
-            http::Settings { server_ips: vec![downloads.settings().ip], ..http_settings(&config) };
+        let settings = http::Settings { server_ips: vec![downloads.settings().ip], ..http_settings(&config) };
         let server = serve_on(&sockets, routes, services, settings).await?;
         health.set(State::Ready);
         self.link.ready();
