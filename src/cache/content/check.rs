@@ -50,8 +50,7 @@ pub(super) async fn verify(inner: &Arc<Inner>, task: &Arc<Task>) -> Result<Vec<u
         }
     }
     // Every piece is what it was when it came, and the whole is not what it must be: none of them can be trusted.
-    if wrong.is_empty() && digest.is_some_and(|sum| sum.upto() == extent.length.unwrap_or_default() && !sum.is_right())
-    {
+    if wrong.is_empty() && digest.is_some_and(|sum| sum.upto() == extent.length.unwrap_or_default() && !sum.holds()) {
         wrong = task.pieces.iter().map(|(number, _)| number).collect();
     }
     if !wrong.is_empty() {

@@ -102,6 +102,11 @@ impl Live {
         state.file = None;
         state.pieces = Pieces::new();
         state.coming.clear();
+    }
+
+    /// What was found damaged was of another content.
+    pub(super) fn forget_damage(&self) {
+        let state = &mut *lock(&self.state);
         state.lost.clear();
         state.reported.clear();
     }

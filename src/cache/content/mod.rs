@@ -15,6 +15,8 @@
 //!
 //! **Absent:** what may be fetched, kept or served. The machine decides, the routes ask who is calling.
 
+#![allow(clippy::result_large_err, reason = "failures carry what the origin answered, and are rare")]
+
 mod body;
 mod check;
 mod claims;

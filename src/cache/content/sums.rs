@@ -60,7 +60,7 @@ impl Following {
     }
 
     /// Whether it is what it must be.
-    pub(super) fn is_right(self) -> bool {
+    pub(super) fn holds(self) -> bool {
         match (self.sum, self.wanted) {
             (Sum::Sha256(sum), Digest::Sha256(wanted)) => sum.finalize().as_slice() == wanted.as_slice(),
             (Sum::Sha512(sum), Digest::Sha512(wanted)) => sum.finalize().as_slice() == wanted.as_slice(),

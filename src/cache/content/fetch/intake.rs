@@ -24,7 +24,7 @@ impl Fetch {
             let (file, path) = (inner.files.read(&from)?, inner.files.path(&from));
             let mut sum = Following::new(&digest);
             sum.follow(&file, &path, length)?;
-            Ok(file.metadata()?.len() == length && sum.is_right())
+            Ok(file.metadata()?.len() == length && sum.holds())
         };
         if !self.inner.thread.blocking(compare).await.unwrap_or(false) {
             tracing::info!(task = self.order.task.0, twin = twin.0, "the twin's file is not what it was; fetching");
@@ -155,7 +155,7 @@ impl Fetch {
         let sum = self.digest.take().or_else(|| self.order.digest.as_ref().map(Following::new));
         if let Some(sum) = sum.filter(|_| !self.proven) {
             let sum = self.follow(&file, sum, length).await?;
-            if !sum.is_right() {
+            if !sum.holds() {
                 if self.live.has_lost() {
                     return Err(failure("a piece was damaged while the whole was checked").into());
                 }

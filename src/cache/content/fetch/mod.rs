@@ -270,6 +270,7 @@ impl Fetch {
         }
         self.digest = self.order.digest.as_ref().map(Following::new);
         (self.file, self.let_in, self.proven) = (None, false, false);
+        self.live.forget_damage();
         self.live.set_content(&self.inner.knowledge.of(task));
         self.live.publish(extent);
         self.source = Some(new);
