@@ -14,10 +14,10 @@ use super::support::{Daemon, SOON, until};
 /// How long nothing may come before a measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A daemon with its proxy, and its origin.
+/// A daemon with its proxy, and its origin, which lies in the daemon's directory and so has to end before that.
 pub struct Cache {
-    pub daemon: Daemon,
     pub origin: Nginx,
+    pub daemon: Daemon,
 }
 
 impl Cache {
@@ -27,7 +27,7 @@ impl Cache {
              [cache.proxy]\nlisten = [\"127.0.0.1:0\"]\nrate = 10000000\n",
         );
         let origin = Nginx::start(daemon.dir());
-        Cache { daemon, origin }
+        Cache { origin, daemon }
     }
 
     /// Where the proxy listens.

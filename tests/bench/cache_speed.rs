@@ -68,7 +68,7 @@ pub fn measure_cold() -> Vec<Line> {
     let mut lines = vec![
         Line::new("cold 10 KiB by curl through the proxy, ms", ours)
             .beside(format!("{theirs} directly"))
-            .ratio(format!("+{more:.2}"))
+            .ratio(format!("{more:+.2}"))
             .aim("≤ + 5 ms", more <= 5.0),
     ];
     let (mut get, mut through) = (Pairs::default(), Pairs::default());
