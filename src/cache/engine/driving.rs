@@ -24,7 +24,8 @@ pub(super) const HEARD_AT_ONCE: usize = 64;
 /// that becomes a file takes several.
 const TOGETHER: usize = 100;
 
-/// How long pieces that have come wait to be written down, so that those of one task are written together.
+/// How long pieces that have come wait to be written down where nothing else is, so that those of one task are written
+/// together.
 const LAZINESS: Duration = Duration::from_millis(250);
 
 /// The driver's state.
@@ -296,7 +297,15 @@ impl Engine {
             return;
         }
         let Group { batch, answers, removals, finished } = std::mem::take(&mut self.group);
-        let ticket = (!batch.is_empty()).then(|| self.handle.0.tools.store.submit(batch));
+        let store = &self.handle.0.tools.store;
+        let mut ticket = (!batch.is_empty()).then(|| store.submit(batch));
+        if ticket.is_some() {
+            // Whoever hears that something is written down may have seen these pieces before. They come after whatever was
+            // decided of their tasks earlier.
+            while let Some(batch) = self.lazy.take() {
+                ticket = Some(store.submit(batch));
+            }
+        }
         self.open.fetch_add(1, Ordering::AcqRel);
         let _ = self.closing.send(Closing { ticket, answers, removals, finished }); // the runtime is ending
     }

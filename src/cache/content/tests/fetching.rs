@@ -86,8 +86,8 @@ async fn what_will_not_pass_fails_at_once_and_what_may_is_tried_again() {
         world.fetch(world.order());
         let failure = world.contents.whole(&task).await.unwrap_err();
         assert_eq!(failure.why, format!("origin answered {status}"));
-        let (answered, headers) = failure.answer.unwrap();
-        assert_eq!((answered.as_u16(), headers["x-why"].to_str().unwrap()), (status, "so"));
+        let said = failure.answer.unwrap();
+        assert_eq!((said.status.as_u16(), said.headers["x-why"].to_str().unwrap()), (status, "so"));
         assert_eq!(world.end_after(0).await, failed(&format!("origin answered {status}")));
         assert_eq!(world.script.asked().len(), 1);
     }
