@@ -16,7 +16,7 @@ use super::sums::crc_of;
 use super::watching;
 use super::{Inner, Progress};
 use crate::cache::model::piece::bytes_of;
-use crate::cache::model::{Crc, Extent, Source, Task};
+use crate::cache::model::{Crc, Extent, Source, Task, Validators};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -197,9 +197,11 @@ impl Reader {
         };
         let own = self.task.source.as_ref();
         if self.known.is_gone() && self.file.is_none() {
-            // Nothing was handed on yet: he may as well have the new one, where he could not tell.
+            // Nothing was handed on yet: he may as well have the new one, where it is the same.
+            // Without a name for the version nobody could tell.
+            let named = |source: &Source| source.validators != Validators::default();
             let fits = |told: &Source| {
-                own.is_none_or(|own| alike(own, told)) && self.extent.is_none_or(|extent| extent == told.extent)
+                own.is_none_or(|own| named(own) && alike(own, told)) && self.extent.is_none_or(|extent| extent == told.extent)
             };
             match told.as_deref() {
                 _ if self.begun || live.is_none() => return Err(replaced()),

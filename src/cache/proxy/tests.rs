@@ -445,8 +445,8 @@ fn an_error_says_whose_it_is() {
     let no = of(said(StatusCode::NOT_FOUND, own, Some(b"<p>gone")), false).response();
     expect![[r#"
         www-authenticate: Bearer realm=x
-        content-type: text/html
         via: 1.1 hostler
+        content-type: text/html
         x-dragonfly-error-type: backend
     "#]]
     .assert_eq(&shown(no.headers()));
