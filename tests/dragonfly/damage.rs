@@ -212,21 +212,20 @@ fn a_disk_that_fills_up_meanwhile_breaks_the_answer_and_is_forgiven() {
     let bytes = file.bytes.to_vec();
     // No room is taken beforehand for what nobody knows the length of.
     let url = origin.put("/growing", File { framing: Framing::Chunked, ..file }.behind(&gate));
+    let job = cache.job("preheat", json!({"type": "file", "url": url}));
     let mut stream = cache.proxy().stream(cached(&url));
     assert_eq!(stream.status, 200);
     assert!(stream.bytes(1000).expect("the first bytes") == bytes[..1000]);
     disk.fill();
     gate.open();
     assert!(stream.rest().is_err(), "a part was given for the whole");
-    let id = id_of(&url, "", "", None);
-    let task = until("it has failed", SOON, || {
-        let task = cache.task(&id);
-        (task["state"] == "partial").then_some(task)
-    });
-    let why = text(&task["error"]).to_lowercase();
-    assert!(["space", "full", "free", "room"].iter().any(|word| why.contains(word)), "{task}");
+    let job = cache.poll(&job);
+    failed(&job);
+    let why = text(&outcome(&job)["failure_tasks"][0]["description"]).to_lowercase();
+    assert!(["space", "full", "free", "room"].iter().any(|word| why.contains(word)), "{why}");
     disk.clear();
     assert!(cache.through(&url).expect(200).body == bytes);
+    let id = id_of(&url, "", "", None);
     until("it is complete", SOON, || (cache.task(&id)["state"] == "complete").then_some(()));
     assert!(cache.bytes(&id) == bytes);
 }

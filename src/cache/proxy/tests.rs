@@ -276,6 +276,10 @@ fn headers_of_a_connection_and_of_ours_are_not_passed_on() {
         via: 1.1 hostler
     "#]]
     .assert_eq(&shown(&passed_on(&answer)));
+    // One message for us must not be another for whoever comes next.
+    let both = headers(&[("Content-Length", "3"), ("Transfer-Encoding", "chunked"), ("Accept", "a/b")]);
+    assert_eq!(shown(&passed_on(&both)), "accept: a/b\nvia: 1.1 hostler\n");
+    assert_eq!(shown(&forwarded(&both)), "accept: a/b\n");
     assert!(went_through_us(&headers(&[("Via", "1.1 a"), ("Via", "1.0 b, 1.1 hostler")])));
     assert!(!went_through_us(&headers(&[("Via", "1.1 hostler2, 1.1 a (1.1 hostler)")])));
 }

@@ -45,7 +45,7 @@ pub(super) async fn read(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fa
     let length = source.extent.length;
     let range = Contents::range_of(&cx.headers, &source).map_err(|()| out_of_range(length))?;
     let part = range.clone().unwrap_or(0..length.unwrap_or(u64::MAX));
-    let reply = Reply::stream("application/octet-stream", contents.read(&task, part.clone()));
+    let reply = Reply::finite("application/octet-stream", contents.read(&task, part.clone()));
     let reply = described(reply, &task, &source);
     Ok(measured(reply, range.is_some(), part, length))
 }
