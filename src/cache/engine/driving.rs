@@ -20,6 +20,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// How many messages are heard before what they led to goes to the disk.
 pub(super) const HEARD_AT_ONCE: usize = 64;
 
+/// How many events are heard before what somebody asks, at most: more would keep him, and everybody else, waiting.
+const CAUGHT_UP: usize = 1024;
+
 /// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
 /// that becomes a file takes several.
 const TOGETHER: usize = 100;
@@ -131,6 +134,7 @@ impl Engine {
                     if count == 0 {
                         return Ok(());
                     }
+                    self.catch_up();
                     for message in asked.drain(..) {
                         self.hear(message).await;
                     }
@@ -142,6 +146,16 @@ impl Engine {
                     fired?;
                     self.step(Event::Tick, None);
                 }
+            }
+        }
+    }
+
+    /// Takes the events that are there: whoever asks now may have seen what they tell, or may have made them happen.
+    fn catch_up(&mut self) {
+        for _ in 0..self.events.len().min(CAUGHT_UP) {
+            match self.events.try_recv() {
+                Ok(event) => self.happened(event),
+                Err(_) => return,
             }
         }
     }

@@ -499,7 +499,9 @@ impl Room {
         let next = self.fetching.wants.get(&no).and_then(|wants| wants.iter().next().map(|(who, how)| (*who, *how)));
         let digest_holds = task.is_complete() || fetch.digest == task.digest;
         let is_stopped = matches!(fetch.phase, Phase::Stopping(_));
-        if let Some((errand, private)) = next.filter(|_| (fetch.again || !digest_holds) && failed.is_none() && !is_stopped) {
+        if let Some((errand, private)) =
+            next.filter(|_| (fetch.again || !digest_holds) && failed.is_none() && !is_stopped)
+        {
             drop(task);
             if !digest_holds {
                 self.empty_out(no); // nothing of it was compared with what it must be

@@ -6,8 +6,8 @@
 
 use super::conditions::{has_it, heeds_range};
 use super::forward::forward;
-use super::held::Held;
 use super::headers::{FINISHED, OURSELVES, SERVER_IP, TASK_ID, credentials, fetched_with};
+use super::held::Held;
 use super::refusal::{Fault, No};
 use super::serve::{Client, Shared, note};
 use super::wishes::Wishes;
@@ -319,12 +319,7 @@ fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()>
 }
 
 /// The bytes: small ones of a complete content at once, all others as they come.
-async fn content(
-    shared: &Shared,
-    task: &Arc<Task>,
-    range: Range<u64>,
-    held: Option<Held>,
-) -> Result<Content, No> {
+async fn content(shared: &Shared, task: &Arc<Task>, range: Range<u64>, held: Option<Held>) -> Result<Content, No> {
     let count = range.end.saturating_sub(range.start);
     let mut pieces = shared.handle.contents().read(task, range);
     if held.is_some() || count > SMALL {

@@ -34,9 +34,8 @@ fn end_to_end(headers: &HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Header
     };
     // Beside a transfer encoding a length says nothing (RFC 9112, 6.3), and whoever believes it reads another message.
     let is_length = |name: &HeaderName| *name == CONTENT_LENGTH && headers.contains_key(TRANSFER_ENCODING);
-    let kept = headers
-        .iter()
-        .filter(|(name, _)| !is_of_the_hop(name) && !also(name) && !is_named(name) && !is_length(name));
+    let kept =
+        headers.iter().filter(|(name, _)| !is_of_the_hop(name) && !also(name) && !is_named(name) && !is_length(name));
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in kept {
         passed.append(name.clone(), value.clone());
