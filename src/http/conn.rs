@@ -194,7 +194,7 @@ impl Outgoing {
     /// Sends `content`; a body in pieces ends early when the client goes or the daemon drains.
     pub fn new(content: Content, wire: &Wire) -> Outgoing {
         let content = match content {
-            Content::Whole(bytes) => Content::Whole(bytes),
+            Content::Whole(_) | Content::Finite(_) => content,
             Content::Pieces(pieces) => {
                 let (socket, mut drain) = (wire.socket.clone(), wire.drain.clone());
                 let over = async move {
@@ -231,7 +231,7 @@ impl Body for Outgoing {
         match &mut self.content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Pieces(pieces) => {
+            Content::Pieces(pieces) | Content::Finite(pieces) => {
                 pieces.poll_next_unpin(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
             }
         }
@@ -244,7 +244,7 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Pieces(_) => SizeHint::default(),
+            Content::Pieces(_) | Content::Finite(_) => SizeHint::default(),
         }
     }
 }

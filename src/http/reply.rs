@@ -23,6 +23,8 @@ pub enum Content {
     Whole(Bytes),
     /// Chunked. The stream ends early when the client has gone or the daemon drains.
     Pieces(Pieces),
+    /// The same, to its end: where an early end would be taken for the end.
+    Finite(Pieces),
 }
 
 /// An answer to a request.
@@ -69,6 +71,12 @@ impl Reply {
     /// that something is missing.
     pub fn stream(content_type: &'static str, pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Reply {
         Reply { content: Content::Pieces(Box::pin(pieces)), ..Reply::empty() }.content_type(content_type)
+    }
+
+    /// As [`Reply::stream`], where whoever gets less must not take it for the whole: it is sent to its end also while the
+    /// daemon drains, and to who has closed his own side.
+    pub fn finite(content_type: &'static str, pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Reply {
+        Reply { content: Content::Finite(Box::pin(pieces)), ..Reply::empty() }.content_type(content_type)
     }
 
     /// 200 with server-sent events, and a comment whenever [`KEEP_ALIVE`] passes without one.

@@ -16,7 +16,7 @@ use super::sums::crc_of;
 use super::watching;
 use super::{Inner, Progress};
 use crate::cache::model::piece::bytes_of;
-use crate::cache::model::{Crc, Extent, Source, Task};
+use crate::cache::model::{Crc, Extent, Source, Task, Validators};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -48,6 +48,7 @@ pub(super) fn read(inner: &Arc<Inner>, task: &Arc<Task>, range: Range<u64>) -> B
         good: None,
         reported: None,
         file: None,
+        along: inner.running(task.no).map(|live| live.progress()),
     };
     let next = |mut reader: Box<Reader>| async {
         let bytes = reader.next().await?;
@@ -74,6 +75,8 @@ struct Reader {
     reported: Option<u32>,
     /// His own, with its edition.
     file: Option<(Arc<File>, u64)>,
+    /// The fetch that he has read along with last. He may take so long that nobody else remembers its end.
+    along: Option<watch::Receiver<Progress>>,
 }
 
 /// Where the next bytes are.
@@ -123,6 +126,11 @@ impl Reader {
             let live = self.inner.running(self.task.no);
             // Before the look, so that nothing that comes after it is missed.
             let news = live.as_ref().map(|live| live.progress());
+            if let Some(news) =
+                news.as_ref().filter(|news| !self.along.as_ref().is_some_and(|it| it.same_channel(news)))
+            {
+                self.along = Some(news.clone());
+            }
             let extent = self.extent(live.as_deref(), news.as_ref()).await?;
             let Some(Extent { length, piece_length }) = extent else {
                 self.wait(news).await?;
@@ -170,7 +178,7 @@ impl Reader {
         if is_fetched {
             return Ok(false);
         }
-        match self.inner.ended(self.task.no) {
+        match self.ended() {
             Some(Progress { end: Some(Ok(())), .. }) if !self.known.is_gone() => {
                 self.proven = true;
                 Ok(true)
@@ -178,6 +186,12 @@ impl Reader {
             Some(Progress { end: Some(Err(failed)), .. }) => Err(io::Error::other(failed.why)),
             Some(_) | None => Err(io::Error::other("its digest is not verified, and nobody is about to")),
         }
+    }
+
+    /// How the last fetch ended, as far as anybody knows.
+    fn ended(&self) -> Option<Progress> {
+        let along = || self.along.as_ref().map(|along| along.borrow().clone()).filter(|along| along.end.is_some());
+        self.inner.ended(self.task.no).or_else(along)
     }
 
     /// How long the content is, as far as known; an error, where it is another one than he began with.
@@ -193,13 +207,16 @@ impl Reader {
         }
         let told = match news {
             Some(news) => news.borrow().source.clone(),
-            None => self.inner.ended(self.task.no).and_then(|ended| ended.source),
+            None => self.ended().and_then(|ended| ended.source),
         };
         let own = self.task.source.as_ref();
         if self.known.is_gone() && self.file.is_none() {
-            // Nothing was handed on yet: he may as well have the new one, where he could not tell.
+            // Nothing was handed on yet: he may as well have the new one, where it is the same.
+            // Without a name for the version nobody could tell.
+            let named = |source: &Source| source.validators != Validators::default();
             let fits = |told: &Source| {
-                own.is_none_or(|own| alike(own, told)) && self.extent.is_none_or(|extent| extent == told.extent)
+                own.is_none_or(|own| named(own) && alike(own, told))
+                    && self.extent.is_none_or(|extent| extent == told.extent)
             };
             match told.as_deref() {
                 _ if self.begun || live.is_none() => return Err(replaced()),
@@ -258,7 +275,7 @@ impl Reader {
     }
 
     fn missing(&self, number: u32) -> io::Error {
-        match self.inner.ended(self.task.no).and_then(|ended| ended.end) {
+        match self.ended().and_then(|ended| ended.end) {
             Some(Err(failed)) => io::Error::other(failed.why),
             Some(Ok(())) | None => io::Error::other(format!("piece {number} is not there, and nobody fetches it")),
         }

@@ -60,13 +60,16 @@ pub(super) async fn verify(inner: &Arc<Inner>, task: &Arc<Task>) -> Result<Vec<u
 }
 
 /// See [`super::Contents::scrub`].
-pub(super) async fn scrub(inner: &Arc<Inner>, next: impl Fn() -> Option<Arc<Task>> + Send + Sync) {
+pub(super) async fn scrub(inner: &Arc<Inner>, next: impl Fn() -> Option<Arc<Task>> + Send + Sync + 'static) {
+    let next = Arc::new(next);
     let rate = inner.settings.scrub_rate;
     if rate == 0 {
         return;
     }
     loop {
-        let Some(task) = next() else {
+        let asked = Arc::clone(&next);
+        // It may go through everything that there is.
+        let Ok(Some(task)) = inner.thread.blocking(move || Ok(asked())).await else {
             tokio::time::sleep(IDLE).await;
             continue;
         };

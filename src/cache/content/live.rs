@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 pub(super) struct Live {
     progress: watch::Sender<Progress>,
     state: Mutex<State>,
-    gate: watch::Sender<Gate>,
+    door: watch::Sender<Door>,
     /// Something was lost while the fetch is going on.
     pub(super) lost: Notify,
 }
@@ -34,6 +34,14 @@ struct State {
     lost: BTreeSet<u32>,
     /// Pieces that were reported as damaged and are not there again.
     reported: BTreeSet<u32>,
+}
+
+/// Where a fetch waits for leave, and hears that it is to stop.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Door {
+    gate: Gate,
+    /// Everything has come: what is left to do is ours alone, and is done. A stop means the origin.
+    settles: bool,
 }
 
 /// What the room has said.
@@ -57,8 +65,8 @@ pub(super) enum Look {
 
 impl Live {
     pub(super) fn new() -> Arc<Live> {
-        let (progress, gate) = (watch::Sender::default(), watch::Sender::default());
-        Arc::new(Live { progress, state: Mutex::default(), gate, lost: Notify::new() })
+        let (progress, door) = (watch::Sender::default(), watch::Sender::default());
+        Arc::new(Live { progress, state: Mutex::default(), door, lost: Notify::new() })
     }
 
     /// Begins; whether it had not begun before.
@@ -92,7 +100,7 @@ impl Live {
 
     /// Whether it is to stop.
     pub(super) fn is_stopping(&self) -> bool {
-        *self.gate.borrow() == Gate::Stop
+        self.door.borrow().gate == Gate::Stop
     }
 
     /// Another content, or the same one anew: what was there does not count.
@@ -214,28 +222,34 @@ impl Live {
 
     fn set_gate(&self, to: Gate) {
         // A stop is final.
-        self.gate.send_if_modified(|gate| {
-            let moves = *gate != Gate::Stop && *gate != to;
+        self.door.send_if_modified(|door| {
+            let moves = door.gate != Gate::Stop && door.gate != to;
             if moves {
-                *gate = to;
+                door.gate = to;
             }
             moves
         });
     }
 
+    /// Whether everything has come: from then on a stop is not heeded. Said before readers get to see the last byte, since
+    /// whoever has that leaves.
+    pub(super) fn settles(&self, settles: bool) {
+        self.door.send_if_modified(|door| std::mem::replace(&mut door.settles, settles) != settles);
+    }
+
     /// Waits for leave to write.
     pub(super) async fn let_in(&self) {
-        self.wait_for(Gate::Open).await;
+        self.wait_for(|door| door.gate == Gate::Open).await;
     }
 
-    /// Waits until it is to stop.
+    /// Waits until it is to stop, and has not got everything.
     pub(super) async fn stopped(&self) {
-        self.wait_for(Gate::Stop).await;
+        self.wait_for(|door| door.gate == Gate::Stop && !door.settles).await;
     }
 
-    async fn wait_for(&self, wanted: Gate) {
-        let mut gate = self.gate.subscribe();
-        if gate.wait_for(|gate| *gate == wanted).await.is_err() {
+    async fn wait_for(&self, wanted: impl FnMut(&Door) -> bool) {
+        let mut door = self.door.subscribe();
+        if door.wait_for(wanted).await.is_err() {
             // Cannot be while `self` holds the other end; then nobody will ever say so.
             std::future::pending::<()>().await;
         }

@@ -100,9 +100,20 @@ pub struct FetchFailure {
     /// For people.
     pub why: String,
     /// What the origin answered, where it did answer: passed on by the proxy.
-    pub answer: Option<(StatusCode, HeaderMap)>,
+    pub answer: Option<Box<Said>>,
     /// It must not be connected to.
     pub forbidden: bool,
+}
+
+/// An origin's answer that is not what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; none where that was long, or did not come.
+    pub body: Option<Bytes>,
 }
 
 /// How a file is handed out.
@@ -151,7 +162,8 @@ impl Contents {
         self.inner.running(task).inspect(|live| live.proceed());
     }
 
-    /// Ends a fetch; what is there stays.
+    /// Ends a fetch; what is there stays. A fetch that has got everything goes on to its end: all that is left is to check
+    /// and to sync it.
     pub fn stop(&self, task: TaskNo) {
         self.inner.running(task).inspect(|live| live.stop());
     }
@@ -234,7 +246,7 @@ impl Contents {
     }
 
     /// Compares what is there slowly, task by task, for as long as the daemon lives: `next` gives the next task to look at,
-    /// none when there is nothing to do for now.
+    /// none when there is nothing to do for now; it is asked on the blocking pool.
     pub async fn scrub(&self, next: impl Fn() -> Option<Arc<Task>> + Send + Sync + 'static) {
         check::scrub(&self.inner, next).await;
     }

@@ -19,6 +19,8 @@ use tokio::sync::watch;
 
 /// Ends that are remembered.
 const ENDS: usize = 1024;
+/// Bytes of origins' answers among them.
+const SAID: usize = 4 << 20;
 
 /// See the head of the file.
 #[derive(Default)]
@@ -28,19 +30,35 @@ pub(super) struct Fetches {
     waiting: HashMap<TaskNo, (Order, Arc<dyn Authority>)>,
     ended: HashMap<TaskNo, Progress>,
     order: VecDeque<TaskNo>,
+    /// Bytes of the answers that are remembered.
+    said: usize,
 }
 
 impl Fetches {
     fn remember(&mut self, task: TaskNo, end: Progress) {
-        if self.ended.insert(task, end).is_none() {
-            self.order.push_back(task);
-        }
-        if self.order.len() > ENDS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ended.remove(&oldest);
+        self.forget(task);
+        self.said += said(&end);
+        self.ended.insert(task, end);
+        self.order.push_back(task);
+        while self.order.len() > ENDS || self.said > SAID {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.said -= self.ended.remove(&oldest).as_ref().map_or(0, said);
         }
     }
+
+    fn forget(&mut self, task: TaskNo) {
+        if let Some(end) = self.ended.remove(&task) {
+            self.said -= said(&end);
+            self.order.retain(|known| *known != task);
+        }
+    }
+}
+
+/// Bytes of what an origin answered to a fetch that failed.
+fn said(end: &Progress) -> usize {
+    let Some(Err(FetchFailure { answer: Some(said), .. })) = &end.end else { return 0 };
+    let headers = said.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    headers + said.body.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// See [`super::Contents::fetch`].
@@ -128,10 +146,7 @@ pub(super) async fn remove(inner: &Arc<Inner>, task: TaskNo, ids: &Ids) -> Remov
     }
     inner.knowledge.forget(task);
     {
-        let mut fetches = lock(&inner.fetches);
-        if fetches.ended.remove(&task).is_some() {
-            fetches.order.retain(|known| *known != task);
-        }
+        lock(&inner.fetches).forget(task);
     }
     let (files, id) = (Arc::clone(inner), ids.primary.clone());
     inner.thread.blocking(move || files.files.remove(&id)).await.map_err(|failed| failed.to_string())

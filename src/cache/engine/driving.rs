@@ -20,11 +20,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 /// How many messages are heard before what they led to goes to the disk.
 pub(super) const HEARD_AT_ONCE: usize = 64;
 
+/// How many events are heard before what somebody asks, at most: more would keep him, and everybody else, waiting.
+const CAUGHT_UP: usize = 1024;
+
 /// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
 /// that becomes a file takes several.
 const TOGETHER: usize = 100;
 
-/// How long pieces that have come wait to be written down, so that those of one task are written together.
+/// How long pieces that have come wait to be written down where nothing else is, so that those of one task are written
+/// together.
 const LAZINESS: Duration = Duration::from_millis(250);
 
 /// The driver's state.
@@ -130,6 +134,7 @@ impl Engine {
                     if count == 0 {
                         return Ok(());
                     }
+                    self.catch_up();
                     for message in asked.drain(..) {
                         self.hear(message).await;
                     }
@@ -141,6 +146,16 @@ impl Engine {
                     fired?;
                     self.step(Event::Tick, None);
                 }
+            }
+        }
+    }
+
+    /// Takes the events that are there: whoever asks now may have seen what they tell, or may have made them happen.
+    fn catch_up(&mut self) {
+        for _ in 0..self.events.len().min(CAUGHT_UP) {
+            match self.events.try_recv() {
+                Ok(event) => self.happened(event),
+                Err(_) => return,
             }
         }
     }
@@ -296,7 +311,15 @@ impl Engine {
             return;
         }
         let Group { batch, answers, removals, finished } = std::mem::take(&mut self.group);
-        let ticket = (!batch.is_empty()).then(|| self.handle.0.tools.store.submit(batch));
+        let store = &self.handle.0.tools.store;
+        let mut ticket = (!batch.is_empty()).then(|| store.submit(batch));
+        if ticket.is_some() {
+            // Whoever hears that something is written down may have seen these pieces before. They come after whatever was
+            // decided of their tasks earlier.
+            while let Some(batch) = self.lazy.take() {
+                ticket = Some(store.submit(batch));
+            }
+        }
         self.open.fetch_add(1, Ordering::AcqRel);
         let _ = self.closing.send(Closing { ticket, answers, removals, finished }); // the runtime is ending
     }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 
 /// The pause between two tries to use the cache's directory.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A round in which all that is kept is compared begins at the earliest so long after the one before did: what is kept is
 /// small, or the disk would be read all the time.
@@ -110,30 +110,27 @@ impl Handle {
         }
     }
 
-    /// The next of all complete tasks to be compared, round by round.
+    /// The next of all complete tasks to be compared, round by round. May take some milliseconds: not for a runtime's thread.
     fn round(&self) -> impl Fn() -> Option<Arc<Task>> + Send + Sync + use<> {
-        let round = Arc::new(Mutex::new(Round::default()));
+        let round = Mutex::new(Round::default());
         let handle = self.clone();
         move || {
             let mut now = round.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some(no) = now.left.pop_front() {
-                let task = handle.look(|room| room.task(no).filter(|task| task.is_complete()).cloned());
-                if task.is_some() {
-                    return task;
+            loop {
+                while let Some(no) = now.left.pop_front() {
+                    let task = handle.look(|room| room.task(no).filter(|task| task.is_complete()).cloned());
+                    if task.is_some() {
+                        return task;
+                    }
                 }
-            }
-            if now.began.is_none_or(|began| began.elapsed() >= ROUND) && !std::mem::replace(&mut now.listing, true) {
-                let (handle, round) = (handle.clone(), round.clone());
+                if now.began.is_some_and(|began| began.elapsed() < ROUND) {
+                    return None;
+                }
                 // Of a million tasks that takes some milliseconds.
-                tokio::task::spawn_blocking(move || {
-                    let left = handle.look(|room| {
-                        room.tasks().rev().filter(|task| task.is_complete()).map(|task| task.no).collect()
-                    });
-                    *round.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Round { left, began: Some(Instant::now()), listing: false };
-                });
+                now.left = handle
+                    .look(|room| room.tasks().rev().filter(|task| task.is_complete()).map(|task| task.no).collect());
+                now.began = Some(Instant::now());
             }
-            None
         }
     }
 }
@@ -143,8 +140,6 @@ impl Handle {
 struct Round {
     left: VecDeque<TaskNo>,
     began: Option<Instant>,
-    /// What is to be compared is being listed.
-    listing: bool,
 }
 
 impl Engine {

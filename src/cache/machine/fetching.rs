@@ -11,7 +11,7 @@
 
 use super::{Answer, Change, Effect, Errand, FetchEnd, Order, Refusal, Room, Verdict, Wanted};
 use crate::cache::model::{Crc, Digest, Failure, JobId, LastUse, Pieces, Source, Task, TaskNo, TaskState, Validators};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// All that is wanted, and fetched.
@@ -20,7 +20,8 @@ pub(super) struct Fetching {
     /// The highest number of a task ever given.
     pub(super) last: u64,
     fetches: BTreeMap<TaskNo, Fetch>,
-    wants: BTreeMap<TaskNo, BTreeSet<Errand>>,
+    /// With whether they come with credentials.
+    wants: BTreeMap<TaskNo, BTreeMap<Errand, bool>>,
     /// Those who came while a fetch was being stopped, or a file removed.
     parked: BTreeMap<TaskNo, Vec<Parked>>,
     /// Those who may come in now.
@@ -123,7 +124,7 @@ impl Fetching {
 
     /// Forgets who wants it; which jobs did.
     pub(super) fn unwant(&mut self, no: TaskNo) -> Vec<JobId> {
-        jobs_of(self.wants.remove(&no).unwrap_or_default())
+        self.wants.remove(&no).as_ref().map(jobs_of).unwrap_or_default()
     }
 
     /// A task that has nothing, and may go if nobody comes for it.
@@ -132,13 +133,13 @@ impl Fetching {
     }
 
     fn jobs_that_want(&self, no: TaskNo) -> Vec<JobId> {
-        self.wants.get(&no).cloned().map(jobs_of).unwrap_or_default()
+        self.wants.get(&no).map(jobs_of).unwrap_or_default()
     }
 }
 
-fn jobs_of(errands: BTreeSet<Errand>) -> Vec<JobId> {
-    let job = |errand| if let Errand::Job(job) = errand { Some(job) } else { None };
-    errands.into_iter().filter_map(job).collect()
+fn jobs_of(errands: &BTreeMap<Errand, bool>) -> Vec<JobId> {
+    let job = |errand: &Errand| if let Errand::Job(job) = errand { Some(*job) } else { None };
+    errands.keys().filter_map(job).collect()
 }
 
 /// Whether an origin still means what it meant: the same length, and a name for the version that is the same.
@@ -168,7 +169,9 @@ impl Room {
         match self.task(no) {
             // He waits for what the origin says; for others it is complete.
             Some(task) if revalidate && task.is_complete() => {
-                Verdict::Opened(Arc::new(Task { state: TaskState::Fetching, ..Task::clone(task) }))
+                // What comes may have been got with credentials; it is noted of the task when it comes.
+                let private = task.private || self.fetching.fetches.get(&no).is_some_and(|fetch| fetch.private);
+                Verdict::Opened(Arc::new(Task { state: TaskState::Fetching, private, ..Task::clone(task) }))
             }
             Some(task) => Verdict::Opened(task.clone()),
             None => Verdict::Refused(Refusal::NotFound),
@@ -191,7 +194,7 @@ impl Room {
         }
         let is_fetched = fetch.is_some();
         drop(task);
-        self.want(no, errand);
+        self.want(no, errand, wanted.private);
         self.take_wishes(no, wanted);
         if is_done {
             return self.task(no).cloned().map_or(Opening::Refused(Refusal::NotFound), Opening::Ready);
@@ -205,8 +208,8 @@ impl Room {
         Opening::Running(no)
     }
 
-    fn want(&mut self, no: TaskNo, errand: Errand) {
-        self.fetching.wants.entry(no).or_default().insert(errand);
+    fn want(&mut self, no: TaskNo, errand: Errand, private: bool) {
+        self.fetching.wants.entry(no).or_default().insert(errand, private);
         if let Some(task) = self.task(no) {
             task.used.touch(self.now.wall);
         }
@@ -266,7 +269,7 @@ impl Room {
             pieces: Arc::new(Pieces::new()),
             state: TaskState::Partial(None),
         });
-        self.want(no, errand);
+        self.want(no, errand, wanted.private);
         self.begin(no, errand, wanted.private);
         Opening::Running(no)
     }
@@ -493,15 +496,17 @@ impl Room {
             self.settle(no);
             return self.remove_file(no);
         }
-        let next = self.fetching.wants.get(&no).and_then(|wants| wants.first().copied());
+        let next = self.fetching.wants.get(&no).and_then(|wants| wants.iter().next().map(|(who, how)| (*who, *how)));
         let digest_holds = task.is_complete() || fetch.digest == task.digest;
         let is_stopped = matches!(fetch.phase, Phase::Stopping(_));
-        if let Some(errand) = next.filter(|_| (fetch.again || !digest_holds) && failed.is_none() && !is_stopped) {
+        if let Some((errand, private)) =
+            next.filter(|_| (fetch.again || !digest_holds) && failed.is_none() && !is_stopped)
+        {
             drop(task);
             if !digest_holds {
                 self.empty_out(no); // nothing of it was compared with what it must be
             }
-            return self.begin(no, errand, fetch.private);
+            return self.begin(no, errand, fetch.private || private);
         }
         let at = self.now.wall;
         if !task.is_complete() {
@@ -551,7 +556,7 @@ impl Room {
         }
         self.change(no, |task| task.state = TaskState::Partial(None));
         // Being damaged is no use of it: whoever wants it says so himself.
-        self.fetching.wants.entry(no).or_default().insert(Errand::Repair);
+        self.fetching.wants.entry(no).or_default().insert(Errand::Repair, false);
         self.begin(no, Errand::Repair, false);
     }
 

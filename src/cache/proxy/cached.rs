@@ -7,11 +7,11 @@
 use super::conditions::{has_it, heeds_range};
 use super::forward::forward;
 use super::headers::{FINISHED, OURSELVES, SERVER_IP, TASK_ID, credentials, fetched_with};
+use super::held::Held;
 use super::refusal::{Fault, No};
 use super::serve::{Client, Shared, note};
 use super::wishes::Wishes;
-use crate::cache::content::{Contents, Placing};
-use crate::cache::engine::Opened;
+use crate::cache::content::{Contents, FetchFailure, Placing};
 use crate::cache::machine::Wanted;
 use crate::cache::model::{Identity, Ids, Source, Task};
 use crate::cache::origin;
@@ -27,12 +27,15 @@ use hyper::{Method, Response, StatusCode};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use url::Url;
 use uuid::Uuid;
 
 /// Bodies up to here are read before they are answered: one write with the head.
 const SMALL: u64 = 64 << 10;
+
+/// How long the room may take to note that a content is complete.
+const SETTLES: Duration = Duration::from_secs(30);
 
 /// What is asked for.
 pub(super) struct Asked<'a> {
@@ -52,7 +55,7 @@ struct Ready {
     /// What the origin said, where the task does not know it yet.
     told: Option<Arc<Source>>,
     /// It is being fetched, and goes on being so as long as this lives.
-    opened: Option<Arc<Opened>>,
+    held: Option<Held>,
 }
 
 impl Ready {
@@ -79,16 +82,14 @@ pub(super) async fn get(shared: &Shared, client: &Client<'_>, asked: Asked<'_>) 
     let ids = shared.known.of(&identity);
     let hit = if wishes.revalidate { None } else { shared.handle.hit(&ids) };
     let (ready, own) = match hit {
-        Some(task) => (Ready { task, told: None, opened: None }, false),
-        None => open(shared, &identity, &ids, digest.as_deref(), &wishes, headers).await?,
+        Some(task) => (Ready { task, told: None, held: None }, false),
+        None => match open(shared, &identity, &ids, digest.as_deref(), &wishes, headers).await? {
+            Some(opened) => opened,
+            None => return pass_on(shared, &identity, headers).await,
+        },
     };
     if ready.task.private && !client.operator && !own && !is_accepted(shared, &identity, &ids, headers, &ready).await? {
-        return forward(shared, Method::GET, &identity.url, headers, None).await.map(|mut answer| {
-            if answer.status().as_u16() >= 400 {
-                Fault::Backend.mark(answer.headers_mut());
-            }
-            answer
-        });
+        return pass_on(shared, &identity, headers).await;
     }
     if wishes.output.is_some() {
         place(shared, client, &wishes, &ready).await?;
@@ -96,7 +97,17 @@ pub(super) async fn get(shared: &Shared, client: &Client<'_>, asked: Asked<'_>) 
     serve(shared, &identity, &ids, &wishes, headers, ready).await
 }
 
-/// Has it fetched, and waits until the origin has answered. Also whether the requester's own credentials have got it.
+/// Has the origin answer for itself.
+async fn pass_on(shared: &Shared, identity: &Identity, headers: &HeaderMap) -> Result<Response<Content>, No> {
+    let mut answer = forward(shared, Method::GET, &identity.url, headers, None).await?;
+    if answer.status().as_u16() >= 400 {
+        Fault::Backend.mark(answer.headers_mut());
+    }
+    Ok(answer)
+}
+
+/// Has it fetched, and waits until the origin has answered. Also whether the requester's own credentials have got it. None:
+/// the origin has said no, perhaps to somebody else's credentials; it has to be asked with this requester's.
 async fn open(
     shared: &Shared,
     identity: &Identity,
@@ -104,7 +115,7 @@ async fn open(
     digest: Option<&str>,
     wishes: &Wishes,
     headers: &HeaderMap,
-) -> Result<(Ready, bool), No> {
+) -> Result<Option<(Ready, bool)>, No> {
     let digest = match digest {
         Some(text) => Some(text.parse().map_err(|why| No::nonsense(format!("{}: {why}", identity.url)))?),
         None => identity.blob_digest(),
@@ -126,18 +137,20 @@ async fn open(
         peer,
     };
     let opened = shared.handle.open(wanted, Credentials { headers, account: None }).await??;
-    let source = shared.handle.contents().source(&opened.task).await?;
-    // It bears the name that was drawn here: it was new, so that these credentials and no others have got it.
-    let shown = shown.filter(|_| opened.task.peer == peer);
+    let held = Held::new(shared, opened, wishes.prefetch);
+    let Some(task) = held.task().cloned() else { return Ok(None) };
+    // It bears the name that was drawn here: it was new, so that it is fetched with these credentials and no others.
+    let is_own = task.peer == peer;
+    let source = match shared.handle.contents().source(&task).await {
+        Ok(source) => source,
+        Err(FetchFailure { answer: Some(_), .. }) if !is_own && (shown.is_some() || task.private) => return Ok(None),
+        Err(failure) => return Err(failure.into()),
+    };
+    let shown = shown.filter(|_| is_own);
     if let Some(shown) = shown {
         shared.trust.accept(&ids.primary, shown, Instant::now());
     }
-    let task = opened.task.clone();
-    let opened = Arc::new(opened);
-    if wishes.prefetch {
-        prefetch(shared, opened.clone());
-    }
-    Ok((Ready { task, told: Some(source), opened: Some(opened) }, shown.is_some()))
+    Ok(Some((Ready { task, told: Some(source), held: Some(held) }, shown.is_some())))
 }
 
 /// As registries are configured: the port only where it is not the scheme's own.
@@ -146,17 +159,6 @@ fn authority(url: &Url) -> String {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),
     }
-}
-
-/// Goes on with a fetch until everything is there, also when its reader has left.
-fn prefetch(shared: &Shared, opened: Arc<Opened>) {
-    let Ok(permit) = shared.prefetches.clone().try_acquire_owned() else { return };
-    let contents = shared.handle.contents().clone();
-    tokio::spawn(async move {
-        // How it ends, those hear who want it.
-        drop(contents.whole(&opened.task).await);
-        drop((permit, opened));
-    });
 }
 
 /// Whether the origin gives this client the same content for what he shows, which may be nothing.
@@ -234,8 +236,12 @@ async fn place(shared: &Shared, client: &Client<'_>, wishes: &Wishes, ready: &Re
     let Some(path) = &wishes.output else { return Ok(()) };
     let contents = shared.handle.contents();
     contents.whole(&ready.task).await?;
+    // As it is now that everything is there: written down by the room, which hears of it at the same time.
+    let settled = shared.handle.task_settled(ready.task.no, SETTLES, std::future::pending()).await;
+    let gone = || No::new(StatusCode::SERVICE_UNAVAILABLE, Fault::Daemon, "the content was removed meanwhile");
+    let task = settled.ok_or_else(gone)?;
     let how = if wishes.hard_link { Placing::HardLink } else { Placing::Copy };
-    let placed = contents.place(&ready.task, path, how).await.map_err(|why| {
+    let placed = contents.place(&task, path, how).await.map_err(|why| {
         let status = match why.kind() {
             io::ErrorKind::AlreadyExists => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -298,7 +304,8 @@ async fn serve(
     if length.is_some() || response.status() == StatusCode::PARTIAL_CONTENT {
         response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end.saturating_sub(range.start)));
     }
-    let content = content(shared, &ready.task, range, ready.opened.clone()).await?;
+    let Ready { task, held, .. } = ready;
+    let content = content(shared, &task, range, held).await?;
     Ok(response.map(|_| content))
 }
 
@@ -312,18 +319,13 @@ fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()>
 }
 
 /// The bytes: small ones of a complete content at once, all others as they come.
-async fn content(
-    shared: &Shared,
-    task: &Arc<Task>,
-    range: Range<u64>,
-    opened: Option<Arc<Opened>>,
-) -> Result<Content, No> {
+async fn content(shared: &Shared, task: &Arc<Task>, range: Range<u64>, held: Option<Held>) -> Result<Content, No> {
     let count = range.end.saturating_sub(range.start);
     let mut pieces = shared.handle.contents().read(task, range);
-    if opened.is_some() || count > SMALL {
+    if held.is_some() || count > SMALL {
         // As long as somebody reads, the fetch goes on.
         let pieces = pieces.map(move |piece| {
-            let _held = &opened;
+            let _held = &held;
             piece
         });
         return Ok(Content::Pieces(Box::pin(pieces)));

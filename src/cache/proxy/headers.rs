@@ -32,7 +32,10 @@ fn end_to_end(headers: &HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Header
     let is_named = |name: &HeaderName| {
         named.iter().flat_map(|list| list.split(',')).any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
     };
-    let kept = headers.iter().filter(|(name, _)| !is_of_the_hop(name) && !also(name) && !is_named(name));
+    // Beside a transfer encoding a length says nothing (RFC 9112, 6.3), and whoever believes it reads another message.
+    let is_length = |name: &HeaderName| *name == CONTENT_LENGTH && headers.contains_key(TRANSFER_ENCODING);
+    let kept =
+        headers.iter().filter(|(name, _)| !is_of_the_hop(name) && !also(name) && !is_named(name) && !is_length(name));
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in kept {
         passed.append(name.clone(), value.clone());

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `way.rs` decides what becomes of a request and `wishes.rs` reads what it asks for in headers of Dragonfly's; `headers.rs`
-//! says what is passed on, `conditions.rs` what a client has already. `cached.rs` and `forward.rs` do it, `trust.rs` knows
+//! says what is passed on, `conditions.rs` what a client has already, `held.rs` how long what is
+//! fetched goes on. `cached.rs` and `forward.rs` do it, `trust.rs` knows
 //! whose credentials an origin has accepted lately. Connections are those of the HTTP room; all of it runs on the data
 //! thread.
 //!
@@ -18,6 +19,7 @@ mod cached;
 mod conditions;
 mod forward;
 mod headers;
+mod held;
 mod known;
 mod rate;
 mod refusal;

@@ -1,12 +1,13 @@
 //! How the proxy says no: a status, a sentence, and whose fault it is, in the words that Dragonfly's clients know.
 
 use super::headers::{ERROR_TYPE, passed_on};
-use crate::cache::content::FetchFailure;
+use crate::cache::content::{FetchFailure, Said};
 use crate::cache::engine::Failed;
 use crate::cache::machine::Refusal;
 use crate::cache::origin::OriginError;
 use crate::http::Content;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use hyper::{Response, StatusCode};
 
 /// Whose fault it is.
@@ -44,11 +45,13 @@ pub(super) struct No {
     pub(super) why: String,
     /// Of the origin, where it was its no.
     headers: Box<HeaderMap>,
+    /// The same.
+    body: Option<Bytes>,
 }
 
 impl No {
     pub(super) fn new(status: StatusCode, fault: Fault, why: impl Into<String>) -> No {
-        No { status, fault, why: why.into(), headers: Box::default() }
+        No { status, fault, why: why.into(), headers: Box::default(), body: None }
     }
 
     /// 400: the request makes no sense.
@@ -63,11 +66,16 @@ impl No {
 
     /// The answer.
     pub(super) fn response(self) -> Response<Content> {
-        let mut response = Response::new(Content::Whole(format!("{}\n", self.why).into()));
+        let is_ours = self.body.is_none();
+        let body = self.body.unwrap_or_else(|| format!("{}\n", self.why).into());
+        let mut response = Response::new(Content::Whole(body));
         *response.status_mut() = self.status;
         *response.headers_mut() = *self.headers;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if is_ours {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            headers.remove(CONTENT_ENCODING);
+        }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
         }
@@ -94,12 +102,14 @@ impl From<FetchFailure> for No {
         }
         match answer {
             // What it sent with a success was not what it must be: that is for us to say.
-            Some((status, headers)) if !status.is_success() && status.as_u16() >= 300 => {
+            Some(said) if said.status.as_u16() >= 300 => {
+                let Said { status, headers, body } = *said;
                 let mut headers = passed_on(&headers);
-                for ours in [CONTENT_LENGTH, CONTENT_ENCODING] {
+                // The length is that of what is sent. A cookie is for whoever asked the origin, and more may hear this.
+                for ours in [CONTENT_LENGTH, SET_COOKIE] {
                     headers.remove(ours);
                 }
-                No { headers: Box::new(headers), ..No::new(status, Fault::Backend, why) }
+                No { headers: Box::new(headers), body, ..No::new(status, Fault::Backend, why) }
             }
             _ => No::new(StatusCode::BAD_GATEWAY, Fault::Daemon, why),
         }

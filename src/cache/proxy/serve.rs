@@ -1,6 +1,7 @@
 //! The proxy's connections, and what every request goes through first.
 
 use super::headers::{calls_this_machine, is_of_a_browser};
+use super::held::Places;
 use super::known::KnownIds;
 use super::rate::Rate;
 use super::refusal::{Fault, No};
@@ -26,7 +27,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// The largest head: the tokens of some registries alone are as large as whole heads elsewhere.
@@ -37,8 +38,6 @@ const CONNECTIONS_OF_ONE: usize = 512;
 const BODY_PAUSE: Duration = Duration::from_secs(60);
 /// How long accepting pauses when the host has no descriptors or memory left for another connection.
 const BREATHER: Duration = Duration::from_millis(100);
-/// Contents that are fetched to their end at once though nobody reads them any more.
-const PREFETCHES: usize = 64;
 
 /// What every request has in reach.
 pub(super) struct Shared {
@@ -47,7 +46,7 @@ pub(super) struct Shared {
     pub(super) limits: http::Settings,
     pub(super) known: KnownIds,
     pub(super) trust: Trust,
-    pub(super) prefetches: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     /// This host's address, as clients are told.
     pub(super) address: HeaderValue,
     gate: Gate,
@@ -87,7 +86,7 @@ impl Proxy {
             seats: Arc::new(Seats::new(limits.connections, limits.connections_per_peer)),
             known: KnownIds::default(),
             trust: Trust::default(),
-            prefetches: Arc::new(Semaphore::new(PREFETCHES)),
+            places: Arc::default(),
             handle,
             settings,
             limits,

@@ -12,8 +12,9 @@ use super::way::{Way, way};
 use super::wishes::Wishes;
 use super::{Rule, Settings};
 use crate::base::Wall;
-use crate::cache::content::FetchFailure;
+use crate::cache::content::{FetchFailure, Said};
 use crate::cache::model::{Extent, Ids, Source, TaskId, Validators};
+use crate::http::Content;
 use expect_test::{Expect, expect};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -275,6 +276,10 @@ fn headers_of_a_connection_and_of_ours_are_not_passed_on() {
         via: 1.1 hostler
     "#]]
     .assert_eq(&shown(&passed_on(&answer)));
+    // One message for us must not be another for whoever comes next.
+    let both = headers(&[("Content-Length", "3"), ("Transfer-Encoding", "chunked"), ("Accept", "a/b")]);
+    assert_eq!(shown(&passed_on(&both)), "accept: a/b\nvia: 1.1 hostler\n");
+    assert_eq!(shown(&forwarded(&both)), "accept: a/b\n");
     assert!(went_through_us(&headers(&[("Via", "1.1 a"), ("Via", "1.0 b, 1.1 hostler")])));
     assert!(!went_through_us(&headers(&[("Via", "1.1 hostler2, 1.1 a (1.1 hostler)")])));
 }
@@ -427,7 +432,10 @@ fn an_error_says_whose_it_is() {
     let of = |answer, forbidden| No::from(FetchFailure { why: "no".to_owned(), answer, forbidden });
     let challenge =
         headers(&[("WWW-Authenticate", "Bearer realm=x"), ("Content-Length", "9"), ("Connection", "close")]);
-    let no = of(Some((StatusCode::UNAUTHORIZED, challenge)), false);
+    let said = |status, headers, body: Option<&'static [u8]>| {
+        Some(Box::new(Said { status, headers, body: body.map(bytes::Bytes::from_static) }))
+    };
+    let no = of(said(StatusCode::UNAUTHORIZED, challenge.clone(), None), false);
     assert_eq!((no.status, no.fault), (StatusCode::UNAUTHORIZED, Fault::Backend));
     expect![[r#"
         www-authenticate: Bearer realm=x
@@ -436,7 +444,18 @@ fn an_error_says_whose_it_is() {
         x-dragonfly-error-type: backend
     "#]]
     .assert_eq(&shown(no.response().headers()));
-    let kinds = [of(None, true), of(None, false), of(Some((StatusCode::OK, HeaderMap::new())), false)];
+    let mut own = challenge;
+    own.extend(headers(&[("Content-Type", "text/html"), ("Set-Cookie", "who=somebody-else")]));
+    let no = of(said(StatusCode::NOT_FOUND, own, Some(b"<p>gone")), false).response();
+    expect![[r#"
+        www-authenticate: Bearer realm=x
+        via: 1.1 hostler
+        content-type: text/html
+        x-dragonfly-error-type: backend
+    "#]]
+    .assert_eq(&shown(no.headers()));
+    assert!(matches!(no.body(), Content::Whole(body) if body == "<p>gone"));
+    let kinds = [of(None, true), of(None, false), of(said(StatusCode::OK, HeaderMap::new(), None), false)];
     let kinds = kinds.map(|no| (no.status.as_u16(), no.response().headers()["x-dragonfly-error-type"].clone()));
     let said = |text| HeaderValue::from_static(text);
     assert_eq!(kinds, [(403, said("proxy")), (502, said("dfdaemon")), (502, said("dfdaemon"))]);

@@ -13,7 +13,7 @@ use crate::http::{Cx, ErrorStatus, Failure, Reply};
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
+    IF_NONE_MATCH, LAST_MODIFIED,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,15 +43,9 @@ pub(super) async fn read(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fa
         return Ok(described(Reply::empty().status(StatusCode::NOT_MODIFIED), &task, &source));
     }
     let length = source.extent.length;
-    let range = match ranged(&cx.headers, &source) {
-        false => None,
-        true => match Contents::range(&cx.headers, source.extent) {
-            Ok(range) => range,
-            Err(()) => return Err(out_of_range(length)),
-        },
-    };
+    let range = Contents::range_of(&cx.headers, &source).map_err(|()| out_of_range(length))?;
     let part = range.clone().unwrap_or(0..length.unwrap_or(u64::MAX));
-    let reply = Reply::stream("application/octet-stream", contents.read(&task, part.clone()));
+    let reply = Reply::finite("application/octet-stream", contents.read(&task, part.clone()));
     let reply = described(reply, &task, &source);
     Ok(measured(reply, range.is_some(), part, length))
 }
@@ -81,14 +75,6 @@ fn unchanged(headers: &HeaderMap, source: &Source) -> bool {
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     known.flat_map(|value| value.split(',')).any(|tag| tag.trim() == "*" || weak(tag) == weak(etag))
-}
-
-/// Whether `Range` is to be heeded: the part that the client has is of this version, as far as it says.
-fn ranged(headers: &HeaderMap, source: &Source) -> bool {
-    let Some(version) = headers.get(IF_RANGE) else { return true };
-    let validators = [&source.validators.etag, &source.validators.last_modified];
-    let strong = validators.into_iter().flatten().filter(|validator| !validator.starts_with("W/"));
-    version.to_str().is_ok_and(|version| strong.into_iter().any(|validator| validator == version))
 }
 
 fn out_of_range(length: Option<u64>) -> Failure {

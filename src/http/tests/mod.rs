@@ -257,8 +257,18 @@ pub fn routes() -> Vec<Route> {
         let pieces = futures_util::stream::repeat_with(move || Ok(piece.clone()));
         Ok::<_, Failure>(Reply::stream("text/plain", pieces))
     });
+    let mut finite = route("GET", "/hostler/v1/finite", Family::Own, Public, false);
+    finite.handler = handler(|cx: Cx| async move {
+        let first = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"first"))]);
+        // Comes when the client has closed its side.
+        let last = futures_util::stream::once(async move {
+            cx.gone().await;
+            Ok(bytes::Bytes::from_static(b"last"))
+        });
+        Ok::<_, Failure>(Reply::finite("text/plain", futures_util::StreamExt::chain(first, last)))
+    });
     let big = Route { body_limit: 1 << 20, ..route("POST", "/proc/big", Family::Proc, Access::Public, true) };
-    routes.extend([panics, endless, flood, big]);
+    routes.extend([panics, endless, flood, finite, big]);
     routes
 }
 

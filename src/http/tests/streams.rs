@@ -111,6 +111,17 @@ async fn silence_is_broken_by_comments() {
 }
 
 #[tokio::test]
+async fn what_has_an_end_is_sent_to_its_end_to_who_closes_his_side() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    stream.write_all(head("GET", "/hostler/v1/finite", &[]).as_bytes()).await.unwrap();
+    until(&mut stream, "first").await;
+    stream.shutdown().await.unwrap();
+    let rest = to_end(&mut stream).await;
+    assert!(String::from_utf8_lossy(&rest).contains("last\r\n0\r\n"), "{rest:?}");
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_reader_leaves() {
     let world = World::new().await;
     for (path, politely) in [("/hostler/v1/endless", true), ("/hostler/v1/endless", false), ("/events", true)] {

@@ -2,12 +2,15 @@
 
 use super::head::{self, Goal};
 use crate::base::Now;
-use crate::cache::content::FetchFailure;
+use crate::cache::content::{FetchFailure, Said};
 use crate::cache::model::{Extent, Source};
 use crate::cache::origin::{Answer, Authority, OriginError, Origins, Request};
-use futures_util::FutureExt as _;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use hyper::{Method, StatusCode};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,10 @@ use url::Url;
 
 /// How often other credentials are tried in a row: a token that is fetched and one that is renewed.
 const CHALLENGES: u32 = 2;
+
+/// Of a body that says no: so much is passed on, if it comes within that time.
+const LONGEST_NO: usize = 64 << 10;
+const NO_COMES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whoever answers requests: the origins, or a script.
 pub(crate) trait Ask: Send + Sync {
@@ -75,7 +82,7 @@ impl Asker {
             if answer.status != StatusCode::UNAUTHORIZED
                 || !self.authority.challenged(&answer.url, &answer.headers).await
             {
-                return judge(answer, goal);
+                return judge(answer, goal).await;
             }
         }
         Err(Trouble::Lasting(failure("origin answered 401 again and again, whatever credentials it was given")))
@@ -90,7 +97,7 @@ fn of_origin(error: OriginError) -> Trouble {
     }
 }
 
-fn judge(answer: Answer, goal: &Goal) -> Result<Answer, Trouble> {
+async fn judge(answer: Answer, goal: &Goal) -> Result<Answer, Trouble> {
     match (answer.status, goal) {
         (StatusCode::OK, _)
         | (StatusCode::PARTIAL_CONTENT, Goal::Some(_))
@@ -99,8 +106,25 @@ fn judge(answer: Answer, goal: &Goal) -> Result<Answer, Trouble> {
         (status, _) => {
             let why = format!("origin answered {}", status.as_u16());
             let pause = head::retry_after(&answer.headers, Now::read().wall);
-            let failure = FetchFailure { why, answer: Some((status, answer.headers)), forbidden: false };
+            let Answer { headers, body, .. } = answer;
+            let said = Said { status, headers, body: brief(body).await };
+            let failure = FetchFailure { why, answer: Some(Box::new(said)), forbidden: false };
             Err(if head::may_pass(status) { Trouble::Passing(failure, pause) } else { Trouble::Lasting(failure) })
         }
     }
+}
+
+/// What an answer that says no has to say, where that is brief.
+async fn brief(mut body: BoxStream<'static, io::Result<Bytes>>) -> Option<Bytes> {
+    let read = async {
+        let mut all = BytesMut::new();
+        while let Some(bytes) = body.try_next().await.ok()? {
+            if all.len() + bytes.len() > LONGEST_NO {
+                return None;
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Some(all.freeze())
+    };
+    tokio::time::timeout(NO_COMES_WITHIN, read).await.ok().flatten()
 }

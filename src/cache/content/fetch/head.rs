@@ -5,7 +5,7 @@ use crate::cache::model::{Extent, Source, Validators};
 use chrono::DateTime;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, RETRY_AFTER,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use hyper::{HeaderMap, StatusCode};
 use std::ops::Range;
@@ -83,7 +83,9 @@ pub(super) fn strong(validators: &Validators) -> Option<&str> {
 
 /// What an answer that brings everything says of the content. Pieces are as long as wished, else as the length demands.
 pub(super) fn source(headers: &HeaderMap, piece_length: Option<u64>, now: Wall) -> Source {
-    let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.trim().parse().ok());
+    // Beside a transfer encoding a length says nothing (RFC 9112, 6.3).
+    let told = text(headers, &CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+    let length = told.and_then(|length| length.trim().parse().ok());
     let own = || length.map_or(crate::cache::model::piece::SHORTEST, crate::cache::model::piece_length);
     let piece_length = piece_length.filter(|length| *length > 0).unwrap_or_else(own);
     let bounded =
@@ -154,4 +156,50 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Wall) -> Option<Duration> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Now;
+
+    #[test]
+    fn a_length_beside_a_transfer_encoding_is_none() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("14"));
+        let length = |headers: &HeaderMap| source(headers, None, Now::read().wall).extent.length;
+        assert_eq!(length(&headers), Some(14));
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        assert_eq!(length(&headers), None);
+    }
+
+    #[test]
+    fn a_part_is_of_the_version_and_of_the_place_that_was_asked_for() {
+        let known = Source {
+            extent: Extent { length: Some(100), piece_length: 10 },
+            validators: Validators { etag: Some("\"a\"".to_owned()), last_modified: None },
+            headers: Vec::new(),
+            checked: Now::read().wall,
+        };
+        for (range, etag, fits) in [
+            ("bytes 20-39/100", Some("\"a\""), Some(20..40)),
+            ("bytes 20-39/*", None, Some(20..40)),
+            ("bytes 20-29/100", None, Some(20..30)),
+            ("bytes 20-39/100", Some("\"b\""), None),
+            ("bytes 20-39/101", None, None),
+            ("bytes 10-39/100", None, None),
+            ("bytes 20-40/100", None, None),
+            ("bytes 39-20/100", None, None),
+            ("bytes 20-18446744073709551615/100", None, None),
+            ("lines 20-39/100", None, None),
+            ("bytes */100", None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, HeaderValue::from_static(range));
+            if let Some(etag) = etag {
+                headers.insert(ETAG, HeaderValue::from_static(etag));
+            }
+            assert_eq!(part(&headers, &known, &(20..40)), fits, "{range} {etag:?}");
+        }
+    }
 }

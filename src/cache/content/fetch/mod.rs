@@ -112,7 +112,7 @@ impl Fetch {
     /// Fetches.
     pub(super) async fn run(mut self) -> Result<Fetched, Failed> {
         if self.take_twin().await? {
-            return self.finish().await.map(Fetched::Whole);
+            return self.settle().await.map(Fetched::Whole);
         }
         let url = self.order.url.parse().map_err(|why| failure(format!("url: {why}: {:?}", self.order.url)))?;
         let asker = Asker { ask: Arc::clone(&self.inner.ask), authority: Arc::clone(&self.authority), url };
@@ -153,7 +153,7 @@ impl Fetch {
         let (mut tries, mut anew, mut before) = (0, false, self.count());
         loop {
             let trouble = match self.round(asker, anew).await? {
-                Ok(()) => match self.finish().await {
+                Ok(()) => match self.settle().await {
                     Ok(length) => return Ok(length),
                     Err(Failed { failure, discard: false }) if self.live.has_lost() => Trouble::Passing(failure, None),
                     Err(failed) => return Err(failed),
@@ -169,6 +169,16 @@ impl Fetch {
             anew = matches!(trouble, Trouble::Changed);
             self.bear(trouble, &mut tries).await?;
         }
+    }
+
+    /// As [`Fetch::finish`]; not stopped meanwhile.
+    async fn settle(&mut self) -> Result<u64, Failed> {
+        self.live.settles(true);
+        let finished = self.finish().await;
+        if finished.is_err() {
+            self.live.settles(false);
+        }
+        finished
     }
 
     fn count(&self) -> u32 {
@@ -270,6 +280,7 @@ impl Fetch {
         }
         self.digest = self.order.digest.as_ref().map(Following::new);
         (self.file, self.let_in, self.proven) = (None, false, false);
+        self.live.settles(false);
         self.live.forget_damage();
         self.live.set_content(&self.inner.knowledge.of(task));
         self.live.publish(extent);
@@ -329,6 +340,7 @@ impl Fetch {
         if lost.is_empty() {
             return;
         }
+        self.live.settles(false);
         let mut claims = lock(&self.claims);
         for number in lost {
             claims.lose(number);

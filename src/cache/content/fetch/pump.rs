@@ -72,7 +72,9 @@ impl Fetch {
                 }
                 else => break,
             }
-            if running.is_empty() && (trouble.is_some() || !self.gives_ranges || !lock(&self.claims).is_missing_any()) {
+            // Where everything is there, nobody waits for a connection that has nothing more to give.
+            let has_all = !lock(&self.claims).is_missing_any();
+            if has_all || running.is_empty() && (trouble.is_some() || !self.gives_ranges) {
                 if let Some(sum) = hashing.take() {
                     self.digest = Some(sum.await?);
                 }

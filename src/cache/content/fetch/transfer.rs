@@ -7,7 +7,7 @@ use crate::cache::content::live::Live;
 use crate::cache::content::thread::{DataThread, lock};
 use crate::cache::content::writer::{Current, Job, Written};
 use crate::cache::machine::Event;
-use crate::cache::model::{Extent, TaskNo};
+use crate::cache::model::{Crc, Extent, TaskNo};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _, OptionFuture};
@@ -76,6 +76,19 @@ struct Transfer {
 }
 
 impl Site {
+    /// Notes pieces that have come; whether these were the last.
+    fn note(&self, finished: &[(u32, Crc)]) -> bool {
+        let has_all = {
+            let mut claims = lock(&self.claims);
+            finished.iter().for_each(|(number, crc)| claims.put(*number, *crc));
+            !claims.is_missing_any()
+        };
+        if has_all {
+            self.live.settles(true);
+        }
+        has_all
+    }
+
     /// Takes a body to its end, or as far as its claim goes.
     pub(super) async fn take(self: Arc<Site>, body: Body) -> Ended {
         let Body { mut stream, bytes, claim, alone } = body;
@@ -142,8 +155,8 @@ impl Transfer {
         match written {
             Ok(Written { finished, current }) => {
                 self.finished += finished.len();
+                let has_all = site.note(&finished);
                 for (number, crc) in finished {
-                    lock(&site.claims).put(number, crc);
                     site.known.good(number);
                     site.live.put(number, crc);
                     // The room may be gone: the daemon is ending.
@@ -154,6 +167,9 @@ impl Transfer {
                 }
                 self.current = current;
                 site.live.publish(*lock(&site.extent));
+                if has_all {
+                    self.stop(None);
+                }
             }
             Err(failed) => {
                 self.stop(Some(Trouble::Lasting(failure(failed.to_string()))));
@@ -233,6 +249,7 @@ impl Transfer {
             let total = crate::cache::model::piece::pieces_of(self.at, extent.piece_length);
             lock(&self.site.claims).set_total(total);
         }
+        self.site.note(&[]);
         lock(&self.site.claims).release(&self.claim);
         let brought = self.at - start;
         let nothing = || Trouble::Passing(failure("the origin gave less than was asked for"), None);

@@ -80,14 +80,18 @@ async fn without_a_name_for_the_version_one_request_brings_it_all() {
 async fn what_will_not_pass_fails_at_once_and_what_may_is_tried_again() {
     for status in [400, 403, 404, 410, 451] {
         let script = Script::new(bytes(10));
-        script.set(|origin| origin.turns.push_back(Turn::Status(status, vec![("x-why", "so".to_owned())])));
+        script.set(|origin| {
+            origin.turns.push_back(Turn::Status(status, vec![("x-why", "so".to_owned())]));
+            origin.says_no = Some("for a reason".to_owned());
+        });
         let world = World::new(script, 1000, None);
         let task = world.task();
         world.fetch(world.order());
         let failure = world.contents.whole(&task).await.unwrap_err();
         assert_eq!(failure.why, format!("origin answered {status}"));
-        let (answered, headers) = failure.answer.unwrap();
-        assert_eq!((answered.as_u16(), headers["x-why"].to_str().unwrap()), (status, "so"));
+        let said = failure.answer.unwrap();
+        assert_eq!((said.status.as_u16(), said.headers["x-why"].to_str().unwrap()), (status, "so"));
+        assert_eq!(said.body.unwrap(), "for a reason");
         assert_eq!(world.end_after(0).await, failed(&format!("origin answered {status}")));
         assert_eq!(world.script.asked().len(), 1);
     }
@@ -226,6 +230,31 @@ async fn a_twin_gives_its_file_and_nothing_is_asked_for() {
     assert_eq!(world.end_after(before).await, whole(2500));
     assert_eq!(fs::read(&path).unwrap(), bytes(2500));
     assert_eq!(world.script.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn who_has_the_last_byte_may_leave_before_it_is_settled() {
+    // Stopped at the very moment at which the room hears of the last piece, which ends with the content.
+    for says_length in [true, false] {
+        let script = Script::new(bytes(2500));
+        script.set(|origin| origin.says_length = says_length);
+        let world = World::new(script, 1000, Some(sha256(&bytes(2500))));
+        world.room.lock().unwrap().stops_at = Some(2);
+        assert_eq!(world.fetched(world.order()).await, whole(2500), "{says_length}");
+        assert_eq!(world.script.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_connection_that_has_nothing_more_to_give() {
+    let count = 32 * 100;
+    let script = Script::new(bytes(count));
+    script.set(|origin| origin.chunk = 100);
+    let world = World::new(script, 100, None);
+    // The first connection is held at the end of its window, and beyond that nothing comes from it.
+    world.script.set(|origin| origin.holds_first_at = Some(1600));
+    assert_eq!(world.fetched(world.order()).await, whole(count));
+    assert_eq!(fs::read(world.file()).unwrap(), bytes(count));
 }
 
 #[tokio::test]

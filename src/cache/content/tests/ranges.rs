@@ -6,7 +6,9 @@ use crate::cache::model::{Extent, Source, Validators};
 use hyper::HeaderMap;
 use hyper::header::{IF_RANGE, RANGE};
 
-fn of(text: &str, length: Option<u64>) -> Result<Option<std::ops::Range<u64>>, ()> {
+type Asked = Result<Option<std::ops::Range<u64>>, ()>;
+
+fn of(text: &str, length: Option<u64>) -> Asked {
     let mut headers = HeaderMap::new();
     headers.insert(RANGE, text.parse().unwrap());
     Contents::range(&headers, Extent { length, piece_length: 10 })
@@ -14,7 +16,7 @@ fn of(text: &str, length: Option<u64>) -> Result<Option<std::ops::Range<u64>>, (
 
 #[test]
 fn ranges_are_read_as_the_rules_say() {
-    let cases: [(&str, Result<Option<std::ops::Range<u64>>, ()>); 18] = [
+    let cases: [(&str, Asked); 18] = [
         ("bytes=0-0", Ok(Some(0..1))),
         ("bytes=0-", Ok(Some(0..100))),
         ("bytes=10-19", Ok(Some(10..20))),

@@ -1,12 +1,13 @@
 //! Those who read.
 
-use super::script::TASK;
+use super::script::{Nobody, TASK, Turn};
 use super::{Script, World, bytes, sha256};
 use crate::cache::machine::{Event, FetchEnd};
-use crate::cache::model::TaskState;
+use crate::cache::model::{TaskNo, TaskState};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use std::fs;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_hundred_readers_of_one_fetch_see_the_same_and_it_is_fetched_once() {
@@ -43,6 +44,35 @@ async fn bytes_of_an_unfinished_piece_are_handed_on_and_the_last_one_waits_for_t
     }
     assert_eq!(seen, bytes(3000));
     assert_eq!(world.end_after(0).await, FetchEnd::Whole { length: 3000 });
+}
+
+#[tokio::test]
+async fn a_slow_reader_remembers_the_end_himself() {
+    for says_length in [true, false] {
+        let script = Script::new(bytes(3000));
+        script.set(|origin| origin.says_length = says_length);
+        let world = World::new(script, 2000, Some(sha256(&bytes(3000))));
+        world.script.upto.send_replace(500);
+        let task = world.task();
+        world.fetch(world.order());
+        world.contents.source(&task).await.unwrap();
+        let mut body = world.contents.read(&task, 0..u64::MAX);
+        let mut seen = body.next().await.unwrap().unwrap().to_vec();
+        world.script.upto.send_replace(usize::MAX);
+        world.contents.whole(&task).await.unwrap();
+        // So many others come and go that what became of this one is forgotten.
+        world.script.set(|origin| origin.turns.extend((0..1100).map(|_| Turn::Forbidden)));
+        for other in 0..1100 {
+            let other = super::room::task(TaskNo(1000 + other), 2000, None);
+            world.contents.fetch(super::room::order(&other), Arc::new(Nobody::default()));
+            let ended = world.contents.whole(&Arc::new(other)).await.unwrap_err();
+            assert!(ended.forbidden, "{ended}");
+        }
+        while let Some(part) = body.next().await {
+            seen.extend_from_slice(&part.expect("the rest"));
+        }
+        assert_eq!(seen, bytes(3000), "{says_length}");
+    }
 }
 
 #[tokio::test]

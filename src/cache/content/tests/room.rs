@@ -32,6 +32,8 @@ pub(super) struct Room {
     /// Whether answers are let in.
     pub(super) lets_in: bool,
     running: bool,
+    /// When this piece has come everybody leaves.
+    pub(super) stops_at: Option<u32>,
 }
 
 pub(super) fn order(task: &Task) -> Order {
@@ -85,7 +87,7 @@ impl World {
         };
         let (events, mut heard) = mpsc::unbounded_channel();
         let contents = Contents::over(settings, DataThread::default(), script.clone(), events).unwrap();
-        let room = Arc::new(Mutex::new(Room { task, log: Vec::new(), lets_in: true, running: false }));
+        let room = Arc::new(Mutex::new(Room { task, log: Vec::new(), lets_in: true, running: false, stops_at: None }));
         let (tell, news) = watch::channel(0);
         let (drives, of) = (contents.clone(), room.clone());
         tokio::spawn(async move {
@@ -194,7 +196,12 @@ impl Room {
                 self.task.state = TaskState::Fetching;
                 contents.proceed(*no);
             }
-            Event::Piece(_, number, crc) => Arc::make_mut(&mut self.task.pieces).put(*number, *crc),
+            Event::Piece(no, number, crc) => {
+                Arc::make_mut(&mut self.task.pieces).put(*number, *crc);
+                if self.stops_at == Some(*number) {
+                    contents.stop(*no);
+                }
+            }
             Event::Damaged(_, numbers) => {
                 for number in numbers {
                     Arc::make_mut(&mut self.task.pieces).take(*number);

@@ -40,6 +40,10 @@ pub(super) struct Origin {
     pub(super) chunk: usize,
     /// What is done with the next requests; then nothing special.
     pub(super) turns: VecDeque<Turn>,
+    /// The body of what is refused.
+    pub(super) says_no: Option<String>,
+    /// The first answer stays there, and never ends.
+    pub(super) holds_first_at: Option<usize>,
     /// The headers of all requests so far.
     pub(super) requests: Vec<HeaderMap>,
 }
@@ -59,6 +63,8 @@ impl Script {
             says_length: true,
             chunk: 1000,
             turns: VecDeque::new(),
+            says_no: None,
+            holds_first_at: None,
             requests: Vec::new(),
         };
         Script { origin: Mutex::new(origin), upto: watch::Sender::new(usize::MAX) }
@@ -110,7 +116,9 @@ impl Script {
                 for (name, value) in more {
                     headers.insert(name, value.parse().unwrap());
                 }
-                return Ok(plain(StatusCode::from_u16(status).unwrap(), headers, request));
+                let says_no = origin.says_no.clone().map(|text| Ok(Bytes::from(text)));
+                let refusal = plain(StatusCode::from_u16(status).unwrap(), headers, request);
+                return Ok(Answer { body: stream::iter(says_no).boxed(), ..refusal });
             }
             Turn::Break(after) => breaks = Some(after.min(end - first)),
             Turn::Short(after) => short = after.min(end - first),
@@ -133,6 +141,10 @@ impl Script {
         });
         let broken = breaks.map(|_| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
         let body = body.chain(stream::iter(broken)).boxed();
+        let body = match origin.holds_first_at.filter(|_| origin.requests.len() == 1) {
+            None => body,
+            Some(at) => body.take(at.div_ceil(origin.chunk)).chain(stream::pending()).boxed(),
+        };
         Ok(Answer { status, headers, url: request.url.clone(), body })
     }
 }

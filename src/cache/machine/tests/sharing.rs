@@ -57,6 +57,31 @@ fn another_version_of_a_content_replaces_what_is_there() {
 }
 
 #[test]
+fn credentials_make_private_whoevers_turn_it_is() {
+    let mut play = Play::started(rules());
+    let no = play.open(wanted("a"), 1).no;
+    play.order(no);
+    play.answer(no, source(3 * PIECE, "v1"));
+    play.pieces(no, 0..1);
+    assert!(!play.open(Box::new(Wanted { private: true, ..*wanted("a") }), 2).private, "it is fetched without");
+    play.leave(no, 1);
+    play.tell(Event::Damaged(no, vec![0]));
+    play.end(no, FetchEnd::Whole { length: 3 * PIECE });
+    assert_eq!(play.order(no).errand, Errand::Reader(2));
+    assert!(play.room.task(no).unwrap().private, "it is fetched with");
+}
+
+#[test]
+fn what_is_revalidated_with_credentials_is_private_for_those_who_wait_for_it() {
+    let mut play = Play::started(rules());
+    play.cached("a", PIECE);
+    let anew = |private| Box::new(Wanted { private, revalidate: true, ..*wanted("a") });
+    assert!(play.open(anew(true), 1).private);
+    assert!(play.open(anew(false), 2).private, "it may be served with what the first one gets");
+    assert!(!play.open(wanted("a"), 3).private, "what is here is not");
+}
+
+#[test]
 fn a_version_without_a_name_is_never_taken_for_the_same() {
     let mut play = Play::started(rules());
     let no = play.open(wanted("a"), 1).no;
