@@ -1,5 +1,6 @@
 //! What the cache is about: tasks and their ids, pieces, images, jobs, clusters. Values that keep their own invariants.
 
+pub mod address;
 pub mod cluster;
 pub mod digest;
 pub mod id;
