@@ -8,6 +8,7 @@ pub mod image;
 pub mod job;
 pub mod piece;
 pub mod pin;
+pub mod secret;
 pub mod task;
 
 pub use cluster::{BlockList, Cluster, ClusterChange, ClusterId, Limits, NewCluster, Scopes};

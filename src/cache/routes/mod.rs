@@ -58,7 +58,8 @@ impl Door {
         match self {
             Door::Jobs if changes => who::program(shared, head, Need::Jobs),
             Door::Jobs => who::program(shared, head, Need::SeeJobs),
-            Door::Clusters => who::program(shared, head, Need::Clusters),
+            Door::Clusters if changes => who::program(shared, head, Need::Clusters),
+            Door::Clusters => who::program(shared, head, Need::SeeClusters),
             Door::Person => who::person(shared, head, changes),
         }
     }

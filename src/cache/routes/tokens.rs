@@ -196,6 +196,7 @@ fn out(token: &Token, accounts: &Accounts, text: Option<&Secret>) -> Value {
         scopes: token.scopes.iter().map(|scope| scope.text()).collect(),
         active: token.active,
         expires: token.expires,
+        last_used: token.last_used,
         account,
         user: owner,
     };

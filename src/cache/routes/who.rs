@@ -32,7 +32,9 @@ pub enum Need {
     SeeJobs,
     /// To make and change them.
     Jobs,
-    /// Clusters.
+    /// To see clusters.
+    SeeClusters,
+    /// To make and change them.
     Clusters,
 }
 
@@ -42,8 +44,15 @@ impl Need {
         match self {
             Need::SeeJobs => (Scope::JobRead, "job"),
             Need::Jobs => (Scope::Job, "job"),
-            Need::Clusters => (Scope::Cluster, "cluster"),
+            Need::SeeClusters | Need::Clusters => (Scope::Cluster, "cluster"),
         }
+    }
+}
+
+impl Need {
+    /// Whether it is more than to look.
+    fn changes(self) -> bool {
+        matches!(self, Need::Jobs | Need::Clusters)
     }
 }
 
@@ -156,7 +165,7 @@ impl Ledger<'_> {
         let text = match asked.given("access_token").map(Ok).or_else(|| asked.bearer()) {
             Some(Ok(text)) => text,
             Some(Err(Wrong)) => return Err(unauthorized().into()),
-            None => return self.on_the_socket(asked, need != Need::SeeJobs)?.ok_or_else(|| unauthorized().into()),
+            None => return self.on_the_socket(asked, need.changes())?.ok_or_else(|| unauthorized().into()),
         };
         let token = match self.tokens.shown(text, now) {
             Ok(token) => token,
