@@ -256,7 +256,8 @@ fn with_account(registry: &Registry, more: &str) -> Cache {
     let account = format!("username = \"{}\", password_file = \"{}\"", ACCOUNT.0, password.display());
     let config = std::fs::read_to_string(cache.daemon.path("hostler.toml")).expect("the configuration");
     let entry = format!("[cache]\nregistries = [{{ host = \"{host}\", {account}{more} }}]\n");
-    std::fs::write(cache.daemon.path("hostler.toml"), config.replacen("[cache]\n", &entry, 1)).expect("the configuration");
+    std::fs::write(cache.daemon.path("hostler.toml"), config.replacen("[cache]\n", &entry, 1))
+        .expect("the configuration");
     cache.launch();
     cache
 }

@@ -18,8 +18,7 @@ fn signed(cache: &Cache, name: &str, password: &str) -> String {
 #[track_caller]
 fn guest(cache: &Cache) -> String {
     let args = ["account", "create", "guesty", "--password-stdin"];
-    let mut child =
-        cli::hostler(&cache.daemon, &args).stdin(std::process::Stdio::piped()).spawn().expect("the binary");
+    let mut child = cli::hostler(&cache.daemon, &args).stdin(std::process::Stdio::piped()).spawn().expect("the binary");
     let mut stdin = child.stdin.take().expect("a pipe");
     std::io::Write::write_all(&mut stdin, b"dragonfly2").expect("the password is read");
     drop(stdin);
@@ -81,20 +80,21 @@ fn every_route_asks_for_its_own_right() {
     cache.account();
     let token = |scopes: &[&str]| cache.bearing(&cache.token_for(scopes));
     let (job, reader, cluster, admin) = (token(&["job"]), token(&["job:read"]), token(&["cluster"]), token(&["admin"]));
-    let (person, guest) =
-        (cache.bearing(&signed(&cache, PERSON.0, PERSON.1)), cache.bearing(&guest(&cache)));
+    let (person, guest) = (cache.bearing(&signed(&cache, PERSON.0, PERSON.1)), cache.bearing(&guest(&cache)));
     let forwarded = cache.operator().with("X-Forwarded-For", "192.0.2.1");
     let as_guest = cache.operator().with("X-Hostler-As", "guesty");
     for (method, path, scope, looks) in ROUTES {
-        let rights = [&cache.stranger(), &job, &reader, &cluster, &admin, &person, &forwarded, &cache.operator(), &as_guest]
-            .map(|client| may(client, method, path));
+        let rights =
+            [&cache.stranger(), &job, &reader, &cluster, &admin, &person, &forwarded, &cache.operator(), &as_guest]
+                .map(|client| may(client, method, path));
         let (jobs, clusters) = (scope == "job", scope == "cluster");
         let expected = [false, jobs, jobs && looks, clusters, true, false, false, true, looks];
         assert_eq!(rights, expected, "{method} {path}");
     }
     for (method, path, looks) in CONSOLE {
-        let rights = [&cache.stranger(), &job, &reader, &admin, &person, &guest, &forwarded, &cache.operator(), &as_guest]
-            .map(|client| may(client, method, path));
+        let rights =
+            [&cache.stranger(), &job, &reader, &admin, &person, &guest, &forwarded, &cache.operator(), &as_guest]
+                .map(|client| may(client, method, path));
         assert_eq!(rights, [false, false, false, true, true, looks, false, true, looks], "{method} {path}");
     }
 }
@@ -126,7 +126,8 @@ fn a_cookie_is_not_lent_to_other_pages() {
         let host = if name == "Host" { value } else { &own };
         let headers = [("Cookie", cookie.as_str()), ("Host", host), ("X-Page", "yes"), (name, value)];
         let headers = &headers[..if name == "Host" { 3 } else { 4 }];
-        let with = |request: Request| headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let with =
+            |request: Request| headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         let change = cache.stranger().send(with(Request::new("POST", "/api/v1/jobs").json(&body))).status;
         (change, cache.stranger().send(with(Request::new("GET", "/api/v1/jobs"))).status)
     };
@@ -155,7 +156,9 @@ fn nobody_has_this_host_ask_itself_or_what_only_it_can_reach() {
     for port in [own, proxy] {
         let hosts = ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "0", "0.0.0.0"];
         urls.extend(hosts.map(|host| format!("http://{host}:{port}/healthz")));
-        urls.extend(["[::ffff:127.0.0.1]", "[::]", "[::127.0.0.1]"].map(|host| format!("http://{host}:{port}/healthz")));
+        urls.extend(
+            ["[::ffff:127.0.0.1]", "[::]", "[::127.0.0.1]"].map(|host| format!("http://{host}:{port}/healthz")),
+        );
     }
     let job = cache.run("preheat", json!({"type": "file", "urls": urls}));
     failed(&job);
@@ -228,7 +231,9 @@ fn nonsense_is_refused_and_breaks_nothing() {
     for path in ["/oapi/v1/jobs/+1", "/oapi/v1/jobs/1.0", "/oapi/v1/jobs/-1", "/oapi/v1/jobs/99999999999999999999"] {
         invalid(cache.client().get(path));
     }
-    for path in ["/oapi/v1/jobs?page=%2B1", "/oapi/v1/jobs?user_id=x", "/oapi/v1/tasks?state=x", "/oapi/v1/jobs/1?wait=x"] {
+    for path in
+        ["/oapi/v1/jobs?page=%2B1", "/oapi/v1/jobs?user_id=x", "/oapi/v1/tasks?state=x", "/oapi/v1/jobs/1?wait=x"]
+    {
         invalid(cache.client().get(path));
     }
     // A stranger's body is not even read.

@@ -356,10 +356,8 @@ fn an_export_shows_no_header_and_no_password() {
     let mut one = task(9, TaskState::Partial(None));
     one.identity.url.clone_from(&url);
     let result = JobResult::Preheat(vec![UrlOutcome { url, end: None, bytes: None }]);
-    let (store, _) = store(&[
-        Change::Job(Arc::new(job_of(7, args, result, PartState::Success))),
-        Change::Task(Arc::new(one)),
-    ]);
+    let (store, _) =
+        store(&[Change::Job(Arc::new(job_of(7, args, result, PartState::Success))), Change::Task(Arc::new(one))]);
     let mut out = Vec::new();
     store.export(&TABLES, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();

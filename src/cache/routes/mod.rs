@@ -135,7 +135,8 @@ fn tasks_at(shared: &Shared) -> Vec<Route> {
         get("/oapi/v1/tasks", words::TASKS).with(move |shared, cx| tasks::list(shared, cx, door)),
         post("/oapi/v1/tasks", words::FETCH).with(move |shared, cx| tasks::fetch(shared, cx, door)),
         delete("/oapi/v1/tasks", words::DELETE_TASKS).with(move |shared, cx| upkeep::delete_many(shared, cx, door)),
-        door.guard(post("/oapi/v1/tasks/id", words::IDS).changes(false)).with(move |shared, cx| tasks::ids(shared, cx, door)),
+        door.guard(post("/oapi/v1/tasks/id", words::IDS).changes(false))
+            .with(move |shared, cx| tasks::ids(shared, cx, door)),
         post("/oapi/v1/tasks/verify", words::VERIFY_ALL).with(move |shared, cx| upkeep::verify_all(shared, cx, door)),
         post("/oapi/v1/tasks/gc", words::COLLECT).with(move |shared, cx| upkeep::collect(shared, cx, door)),
         get("/oapi/v1/tasks/{id}", words::TASK).with(move |shared, cx| tasks::get(shared, cx, door)),

@@ -115,7 +115,8 @@ impl Fetch {
         if self.take_twin().await? {
             return self.finish().await.map(Fetched::Whole);
         }
-        let url = self.order.url.parse().map_err(|why| failure(format!("url: {why}: {:?}", masked(&self.order.url))))?;
+        let url =
+            self.order.url.parse().map_err(|why| failure(format!("url: {why}: {:?}", masked(&self.order.url))))?;
         let asker = Asker { ask: Arc::clone(&self.inner.ask), authority: Arc::clone(&self.authority), url };
         if self.order.revalidate && self.order.have.is_some() && self.revalidate(&asker).await? {
             return Ok(Fetched::Unchanged);
