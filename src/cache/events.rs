@@ -1,5 +1,6 @@
 //! What changed, as listeners of the event stream see it: operators only, by the id of the task or the number of the job.
 
+use super::model::address::masked;
 use super::model::{Job, JobKind, JobState, Task, TaskId, TaskState};
 use serde_json::{Value, json};
 
@@ -66,6 +67,7 @@ fn about(task: &Task) -> Value {
 
 /// A URL as it may be shown to whoever may know of a task: without account, query and fragment.
 pub(super) fn shown(url: &str) -> String {
+    let url = &*masked(url);
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let plain = url.get(..end).unwrap_or_default();
     let Some((scheme, rest)) = plain.split_once("://") else { return plain.to_owned() };
@@ -104,6 +106,7 @@ mod tests {
             ("https://ada:pw@files.example.net/a/b?X-Amz-Signature=1#f", "https://files.example.net/a/b"),
             ("http://files.example.net?key=1", "http://files.example.net"),
             ("http://files.example.net/mail/a@b", "http://files.example.net/mail/a@b"),
+            ("https:ada:pw@files.example.net/a?b", "https:ada:***@files.example.net/a"),
             ("no url", "no url"),
         ] {
             assert_eq!(shown(url), expected);

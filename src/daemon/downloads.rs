@@ -87,7 +87,7 @@ pub fn settings(config: &Config, own: Vec<SocketAddr>) -> Result<cache::Settings
             collect_every: cache.collect_every,
             note_use_every: NOTE_USE,
             ip: ip.to_string(),
-            accounts: with_account.map(|registry| registry.host.clone()).collect(),
+            accounts: with_account.map(|registry| cache::model::address::host(&registry.host)).collect(),
         },
         dir,
         origin: origin::Settings {

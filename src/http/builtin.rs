@@ -96,7 +96,8 @@ pub fn routes(services: &Services, settings: &Settings, description: Arc<OnceLoc
 
 fn get(path: &'static str, access: Access, handler: Handler, doc: Doc) -> Route {
     let (method, family) = (Method::GET, Family::Own);
-    Route { method, path, family, access, changes: false, audited: false, body_limit: BODY_LIMIT, doc, handler }
+    let (doorman, changes, audited, body_limit) = (None, false, false, BODY_LIMIT);
+    Route { method, path, family, access, doorman, changes, audited, body_limit, doc, handler }
 }
 
 /// A degraded daemon never gets here: its routes are refused with the cause before.

@@ -16,7 +16,7 @@ use crate::http::failure::{ErrorStatus, Failure, METHOD_NOT_ALLOWED};
 use crate::http::origin::{Target, shows_token};
 use crate::http::path::{Query, Segments};
 use crate::http::reply::Reply;
-use crate::http::route::{Access, BIG, Cx, Params, Route};
+use crate::http::route::{Access, BIG, Cx, Head, Params, Route};
 use crate::http::router::Found;
 use crate::http::server::Shared;
 use crate::http::table::{Family, Hints, Options, WrongMethod, family_of};
@@ -123,6 +123,11 @@ fn admit<'r>(shared: &Shared, link: &Link, asked: &Asked, found: &Found<'r>) -> 
     };
     check_origin(shared, asked, route, target)?;
     route.access.check(&asked.caller)?;
+    if let Some(doorman) = &route.doorman {
+        let query = Query::parse(asked.head.uri.query().unwrap_or_default());
+        let (caller, headers, alias) = (&asked.caller, &asked.head.headers, &*asked.alias);
+        doorman(&Head { caller, query: &query, headers, alias })?;
+    }
     if route.changes
         && let Err(why) = (shared.admits)(0)
     {

@@ -48,7 +48,7 @@ pub use health::{Health, State};
 pub use path::Query;
 pub(crate) use reply::Content;
 pub use reply::{KEEP_ALIVE, Reply, Sse};
-pub use route::{Access, BODY_LIMIT, Cx, Doc, Draft, Handler, Params, Route, handler};
+pub use route::{Access, BODY_LIMIT, Cx, Doc, Doorman, Draft, Handler, Head, Params, Route, handler};
 pub use router::RouteError;
 pub use server::{Admits, Bound, Listener, Server, Services, StartError};
 pub use settings::Settings;

@@ -93,7 +93,7 @@ fn operation(path: &str, sharing: &[&Route]) -> Option<(HttpMethod, Operation)> 
             operation = operation.response(status.to_string(), ResponseBuilder::new().description(*meaning));
         }
         operation = operation.response("default", refusal(route.family));
-        if !route.access.is_open() {
+        if !route.access.is_open() || route.doorman.is_some() {
             operation = operation
                 .security(SecurityRequirement::default())
                 .security(SecurityRequirement::new(TOKEN, Vec::<String>::new()));

@@ -29,6 +29,9 @@ pub struct Route {
     pub family: Family,
     /// The right it takes.
     pub access: Access,
+    /// For families that know people by credentials of their own: refuses those who may not before a byte of the body is
+    /// read. The handler looks again, and then knows who it is.
+    pub doorman: Option<Doorman>,
     /// Whether it changes anything: then the `Origin` rule applies, and the store must admit writes.
     pub changes: bool,
     /// Whether the audit log tells of every call, and not only of those that were refused for want of a right.
@@ -59,8 +62,8 @@ impl<Shared: Clone + Send + Sync + 'static> Draft<Shared> {
     ) -> Draft<Shared> {
         let changes = method != Method::GET;
         let handler = handler(|_| std::future::ready(Err(Failure::unknown_path())));
-        let route =
-            Route { method, path, family, access, changes, audited: changes, body_limit: BODY_LIMIT, doc, handler };
+        let (doorman, audited, body_limit) = (None, changes, BODY_LIMIT);
+        let route = Route { method, path, family, access, doorman, changes, audited, body_limit, doc, handler };
         Draft { shared: shared.clone(), route }
     }
 
@@ -68,6 +71,14 @@ impl<Shared: Clone + Send + Sync + 'static> Draft<Shared> {
     #[must_use]
     pub fn limit(mut self, body_limit: usize) -> Self {
         self.route.body_limit = body_limit;
+        self
+    }
+
+    /// Asks `may` before the body is read, with whether the route changes something.
+    #[must_use]
+    pub fn guarded(mut self, may: fn(&Shared, &Head<'_>, bool) -> Result<(), Failure>) -> Self {
+        let (shared, changes) = (self.shared.clone(), self.route.changes);
+        self.route.doorman = Some(Arc::new(move |head| may(&shared, head, changes)));
         self
     }
 
@@ -150,6 +161,28 @@ pub struct Doc {
     pub answers: &'static [(u16, &'static str)],
 }
 
+/// What is known of a request before its body is read.
+pub struct Head<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The query.
+    pub query: &'a Query,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// See [`Head::acts_as`].
+    pub(super) alias: &'a OnceLock<String>,
+}
+
+impl Head<'_> {
+    /// The same as [`Cx::acts_as`].
+    pub fn acts_as(&self, who: impl FnOnce() -> String) {
+        self.alias.get_or_init(who);
+    }
+}
+
+/// What refuses a request for its head.
+pub type Doorman = Arc<dyn Fn(&Head<'_>) -> Result<(), Failure> + Send + Sync>;
+
 /// What answers a request.
 pub type Handler = Arc<dyn Fn(Cx) -> Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>> + Send + Sync>;
 
@@ -196,6 +229,11 @@ impl Cx {
     pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
         let wire = self.wire.clone();
         async move { wire.drained().await }
+    }
+
+    /// The request without its body.
+    pub fn head(&self) -> Head<'_> {
+        Head { caller: &self.caller, query: &self.query, headers: &self.headers, alias: &self.alias }
     }
 
     /// For families that know people by credentials of their own: tells the audit log who this is. Only the first

@@ -42,6 +42,17 @@ fn patch(cache: &Cache, id: u64, body: &Value) -> Value {
 }
 
 #[test]
+fn no_registry_is_asked_for_what_is_not_let_in() {
+    let (cache, registry) = (shared(), Registry::start(Access::Open));
+    let args = json!({"type": "image", "url": registry.manifest(), "platform": "linux/amd64"});
+    for kind in ["preheat", "get_image_distribution"] {
+        let body = json!({"type": kind, "args": args, "scheduler_cluster_ids": [9999]});
+        refused_so(cache.post(&body), 404, "scheduler cluster id 9999: record not found");
+    }
+    assert_eq!(registry.server().seen().len(), 0);
+}
+
+#[test]
 fn case_78_jobs_for_a_cluster_come_at_its_rate() {
     let cache = Cache::start();
     let answers = thirty(&cache, json!([1]));

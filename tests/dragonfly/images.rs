@@ -62,8 +62,9 @@ pub fn tells_which_blobs_there_are(cache: &Cache, base: &str) {
     assert_eq!(cached_layers(&distribution(cache, &manifest, json!({}))), [&*config, &layer_a, &layer_b]);
     cache.delete(json!({"url": layer_a}));
     assert_eq!(cached_layers(&distribution(cache, &manifest, json!({}))), [&*config, &layer_b]);
-    // Another tag is another content.
-    assert_eq!(cached_layers(&distribution(cache, &manifest, json!({"tag": "other"}))).len(), 0);
+    // Another tag is another task, but a blob is what its digest says: whoever asks for that one is served from this.
+    let tagged = distribution(cache, &manifest, json!({"tag": "other"}));
+    assert_eq!(cached_layers(&tagged), [&*config, &layer_b]);
 }
 
 #[test]
@@ -98,8 +99,9 @@ fn case_48_there_may_be_nothing_for_a_platform() {
 
 #[test]
 fn case_49_a_bearer_is_fetched_and_carried_to_the_blobs() {
-    let cache = shared();
     for account in [false, true] {
+        // One that has no blob of these yet: what is there under the same digest is taken from there.
+        let cache = Cache::start();
         let registry = Registry::start(Access::Bearer { account });
         let mut args = amd64(&registry.manifest(), json!({}));
         if account {
@@ -152,7 +154,7 @@ fn case_51_basic_is_carried_to_the_blobs() {
 
 #[test]
 fn case_52_wrong_bytes_are_not_kept() {
-    let (cache, registry) = (shared(), Registry::start(Access::Open));
+    let (cache, registry) = (Cache::start(), Registry::start(Access::Open));
     registry.falsify(LAYER_B);
     let [config, layer_a, layer_b] = blobs(&registry.base());
     let job = cache.run("preheat", amd64(&registry.manifest(), json!({})));
@@ -168,7 +170,7 @@ fn case_52_wrong_bytes_are_not_kept() {
 
 #[test]
 fn cases_55_to_57_a_distribution_tells_what_is_cached() {
-    let (cache, registry) = (shared(), Registry::start(Access::Open));
+    let (cache, registry) = (Cache::start(), Registry::start(Access::Open));
     tells_which_blobs_there_are(&cache, &registry.base());
 }
 
@@ -208,7 +210,7 @@ fn every_platform_may_be_asked_for() {
 
 #[test]
 fn case_59_a_blob_is_the_same_in_every_repository() {
-    let (cache, registry) = (shared(), Registry::start(Access::Open));
+    let (cache, registry) = (Cache::start(), Registry::start(Access::Open));
     let elsewhere = registry.blob(LAYER_A).replace("team/app", "other/thing");
     cache.preheat(&elsewhere, json!({}));
     let answer = distribution(&cache, &registry.manifest(), json!({}));
@@ -221,7 +223,7 @@ fn case_59_a_blob_is_the_same_in_every_repository() {
 
 #[test]
 fn a_bearer_that_ends_meanwhile_is_renewed() {
-    let (cache, registry) = (shared(), Registry::start(Access::Bearer { account: false }));
+    let (cache, registry) = (Cache::start(), Registry::start(Access::Bearer { account: false }));
     // Good for the index, the manifest and one blob.
     registry.limit(3);
     let args = amd64(&registry.manifest(), json!({"concurrent_task_count": 1}));
@@ -245,21 +247,41 @@ fn images_may_be_named_and_deleted_as_a_whole() {
     }
 }
 
-#[test]
-fn a_configured_account_is_used_without_being_asked_for() {
-    let registry = Registry::start(Access::Bearer { account: true });
+/// A daemon that is to start with an account for this registry in its configuration, and with more words in its entry.
+fn with_account(registry: &Registry, more: &str) -> Cache {
     let host = registry.base().trim_start_matches("http://").to_owned();
     let mut cache = Cache::prepared("", "");
     let password = cache.daemon.path("password");
     std::fs::write(&password, format!("{}\n", ACCOUNT.1)).expect("the password's file");
-    let entry = format!("host = \"{host}\", username = \"{}\", password_file = \"{}\"", ACCOUNT.0, password.display());
+    let account = format!("username = \"{}\", password_file = \"{}\"", ACCOUNT.0, password.display());
     let config = std::fs::read_to_string(cache.daemon.path("hostler.toml")).expect("the configuration");
-    let config = config.replacen("[cache]\n", &format!("[cache]\nregistries = [{{ {entry} }}]\n"), 1);
-    std::fs::write(cache.daemon.path("hostler.toml"), config).expect("the configuration");
+    let entry = format!("[cache]\nregistries = [{{ host = \"{host}\", {account}{more} }}]\n");
+    std::fs::write(cache.daemon.path("hostler.toml"), config.replacen("[cache]\n", &entry, 1))
+        .expect("the configuration");
     cache.launch();
-    warmed(&cache.run("preheat", amd64(&registry.manifest(), json!({}))));
-    let id = id_of(&registry.blob(LAYER_A), "", "", None);
-    assert_eq!(cache.task(&id)["private"], true);
+    cache
+}
+
+#[test]
+fn a_configured_account_is_used_without_being_asked_for() {
+    let registry = Registry::start(Access::Bearer { account: true });
+    let cache = with_account(&registry, ", plain = true");
+    // Whose the credentials are does not depend on how the host is spelled.
+    let manifest = registry.manifest().replace("http://127.0.0.1", "http://127.0.1");
+    warmed(&cache.run("preheat", amd64(&manifest, json!({}))));
+    let blob = registry.blob(LAYER_A).replace("http://127.0.0.1", "http://127.0.1");
+    assert_eq!(cache.task(&id_of(&blob, "", "", None))["private"], true);
+}
+
+#[test]
+fn a_configured_password_is_not_sent_in_the_clear_unasked() {
+    let registry = Registry::start(Access::Bearer { account: true });
+    let cache = with_account(&registry, "");
+    let answer = cache.post(&json!({"type": "preheat", "args": amd64(&registry.manifest(), json!({}))}));
+    let said = refused(answer, 502);
+    assert!(said.contains("plain = true"), "{said}");
+    let asked = registry.server().seen();
+    assert!(asked.iter().all(|seen| seen.ask.header("authorization").is_none()), "{asked:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod proxy;
 mod real;
 mod records;
 mod registry;
+mod rights;
 mod seed;
 #[path = "../support/mod.rs"]
 mod support;

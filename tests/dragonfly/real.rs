@@ -120,7 +120,7 @@ fn pull(cache: &Cache, name: &str, more: &[&str]) -> PathBuf {
 
 #[test]
 fn case_46_an_image_is_fetched_from_a_real_registry() {
-    let (cache, docker) = (shared(), Docker::start(false));
+    let (cache, docker) = (Cache::start(), Docker::start(false));
     preheats_three_blobs(&cache, &docker.base());
     assert_eq!(docker.gets("/blobs/"), 3);
     warmed(&cache.run("preheat", amd64(&manifest_url(&docker.base()), json!({}))));
@@ -148,7 +148,7 @@ fn case_50_a_real_registry_takes_a_given_authorization() {
 
 #[test]
 fn cases_55_to_57_with_a_real_registry() {
-    let (cache, docker) = (shared(), Docker::start(false));
+    let (cache, docker) = (Cache::start(), Docker::start(false));
     tells_which_blobs_there_are(&cache, &docker.base());
 }
 

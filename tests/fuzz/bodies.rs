@@ -2,9 +2,11 @@
 //! JSON objects and `null` are read, and what is accepted keeps to the rules of what is stored.
 
 use hostler::base::Wall;
-use hostler::cache::model::Args;
+use hostler::cache::model::{Args, Digest, Identity, Image, Platform, address};
 use hostler::cache::wire::asked::{self, Asker, What};
-use hostler::cache::wire::{clusters, jobs};
+use hostler::cache::wire::page::Page;
+use hostler::cache::wire::tokens::{ChangeIn, TokenIn};
+use hostler::cache::wire::{clusters, jobs, sign_in};
 use hostler::tracker::model::NewTask;
 use hostler::tracker::wire::asked::{
     Bulk, Extend, Fault, Hook, LogBody, Login, ProjectBody, Release, RequestAccess, SetRole, Submit, Wanted,
@@ -66,6 +68,31 @@ fn cached(data: &[u8]) {
     }
     drop(clusters::change(data));
     drop(asked::change(data));
+    drop(TokenIn::read(data).map(|token| assert!(!token.name.is_empty() && token.user_id > 0)));
+    drop(ChangeIn::read(data).map(|change| assert!(change.bio.is_none_or(|bio| !bio.is_empty()))));
+    drop(sign_in::read(data));
+    if let Ok(text) = std::str::from_utf8(data) {
+        texts(text);
+    }
+}
+
+/// Addresses, names of images and digests, and what follows the `?` of a list's address.
+fn texts(text: &str) {
+    assert!(Identity::of_url(text).ids().own().count() > 0);
+    let masked = address::masked(text);
+    assert_eq!(address::masked(&masked), masked, "what is masked has nothing to mask");
+    address::host_of(text);
+    if let Ok(image) = Image::parse(text, |host| host.len() > 7) {
+        assert_eq!(Image::parse(&image.manifest(&image.reference), |_| false), Ok(image));
+    }
+    if let Ok(platform) = Platform::parse(text) {
+        assert_eq!(Platform::parse(&platform.to_string()), Ok(platform));
+    }
+    if let Ok(digest) = text.parse::<Digest>() {
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+    }
+    let link = Page::default().link("/x", text, 25);
+    assert!(link.is_ascii() && !link.contains(['\r', '\n']) && link.ends_with(">;rel=last"), "{link}");
 }
 
 fn read<T: DeserializeOwned>(data: &[u8]) -> Option<T> {

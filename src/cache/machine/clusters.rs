@@ -51,6 +51,16 @@ impl Clusters {
         let mut listed = listed.to_vec();
         listed.sort();
         listed.dedup();
+        self.has_room(&listed, now)?;
+        for id in &listed {
+            let later = self.full(*id).max(now) + Duration::from_secs(1) / self.rate(*id);
+            self.buckets.insert(*id, later);
+        }
+        sent_to(&listed, kind)
+    }
+
+    /// Whether these are clusters, and let another job in.
+    fn has_room(&self, listed: &[ClusterId], now: Mono) -> Result<(), Refusal> {
         if let Some(unknown) = listed.iter().find(|id| !self.all.contains_key(id)) {
             return Err(Refusal::NoCluster(*unknown));
         }
@@ -58,20 +68,18 @@ impl Clusters {
             let rate = self.rate(*id);
             self.full(*id) - now > Duration::from_secs(1) / rate * (rate - 1)
         };
-        if listed.iter().any(is_refused) {
-            return Err(Refusal::TooMany);
-        }
-        for id in &listed {
-            let later = self.full(*id).max(now) + Duration::from_secs(1) / self.rate(*id);
-            self.buckets.insert(*id, later);
-        }
-        match kind {
-            // Records are forgotten here, whatever clusters there are.
-            JobKind::Gc => Ok(Vec::new()),
-            _ if listed.is_empty() || listed.contains(&ClusterId::LOCAL) => Ok(vec![ClusterId::LOCAL]),
-            JobKind::Preheat => Err(Refusal::NoCandidates),
-            JobKind::GetTask | JobKind::DeleteTask | JobKind::Distribution => Err(Refusal::NoSchedulers),
-        }
+        if listed.iter().any(is_refused) { Err(Refusal::TooMany) } else { Ok(()) }
+    }
+}
+
+/// The clusters that a job is sent to which names these.
+fn sent_to(listed: &[ClusterId], kind: JobKind) -> Result<Vec<ClusterId>, Refusal> {
+    match kind {
+        // Records are forgotten here, whatever clusters there are.
+        JobKind::Gc => Ok(Vec::new()),
+        _ if listed.is_empty() || listed.contains(&ClusterId::LOCAL) => Ok(vec![ClusterId::LOCAL]),
+        JobKind::Preheat => Err(Refusal::NoCandidates),
+        JobKind::GetTask | JobKind::DeleteTask | JobKind::Distribution => Err(Refusal::NoSchedulers),
     }
 }
 
@@ -98,6 +106,16 @@ fn first(name: &str, now: Now) -> Cluster {
 }
 
 impl Room {
+    /// Whether a job of this kind that names these clusters would be let in now: for those who have something to find out
+    /// before they submit it.
+    ///
+    /// # Errors
+    /// Why it would not.
+    pub fn admits(&self, clusters: &[ClusterId], kind: JobKind, now: Mono) -> Result<(), Refusal> {
+        self.clusters.has_room(clusters, now)?;
+        sent_to(clusters, kind).map(drop)
+    }
+
     pub(super) fn create_cluster(&mut self, new: NewCluster) -> Verdict {
         if self.clusters.all.values().any(|cluster| cluster.name == new.name) {
             return Verdict::Refused(Refusal::NameTaken);

@@ -10,6 +10,7 @@
 //! says otherwise. [`Verdict::Opened`] tells the one who wanted that asked that it is being fetched.
 
 use super::{Answer, Change, Effect, Errand, FetchEnd, Order, Refusal, Room, Verdict, Wanted};
+use crate::cache::model::address::has_account;
 use crate::cache::model::{Crc, Digest, Failure, JobId, LastUse, Pieces, Source, Task, TaskNo, TaskState, Validators};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +29,11 @@ pub(super) struct Fetching {
     coming: VecDeque<Parked>,
     /// Tasks that have nothing to show for themselves.
     empty: VecDeque<TaskNo>,
+}
+
+/// Whether it is fetched with credentials: what its URL has before its host are some.
+fn is_private(wanted: &Wanted) -> bool {
+    wanted.private || has_account(&wanted.identity.url)
 }
 
 #[derive(Debug)]
@@ -194,7 +200,7 @@ impl Room {
         }
         let is_fetched = fetch.is_some();
         drop(task);
-        self.want(no, errand, wanted.private);
+        self.want(no, errand, is_private(wanted));
         self.take_wishes(no, wanted);
         if is_done {
             return self.task(no).cloned().map_or(Opening::Refused(Refusal::NotFound), Opening::Ready);
@@ -203,7 +209,7 @@ impl Room {
             self.mistrust(no, wanted.digest.clone());
         }
         if !is_fetched {
-            self.begin(no, errand, wanted.private);
+            self.begin(no, errand, is_private(wanted));
         }
         Opening::Running(no)
     }
@@ -259,7 +265,7 @@ impl Room {
             identity: wanted.identity.clone(),
             ids: wanted.ids.clone(),
             digest: wanted.digest.clone(),
-            private: wanted.private,
+            private: is_private(wanted),
             pins: wanted.pin.iter().cloned().collect(),
             ttl: wanted.ttl,
             peer: wanted.peer,
@@ -269,8 +275,8 @@ impl Room {
             pieces: Arc::new(Pieces::new()),
             state: TaskState::Partial(None),
         });
-        self.want(no, errand, wanted.private);
-        self.begin(no, errand, wanted.private);
+        self.want(no, errand, is_private(wanted));
+        self.begin(no, errand, is_private(wanted));
         Opening::Running(no)
     }
 

@@ -64,8 +64,8 @@ pub struct Rules {
     pub cluster_name: String,
     /// This host's address, as jobs name it.
     pub ip: String,
-    /// Hosts (with their ports where they have one) for which the configuration has an account: what jobs fetch from there
-    /// is private.
+    /// Hosts for which the configuration has an account, spelled as [`host`](crate::cache::model::address::host) does: what jobs fetch from there is
+    /// private.
     pub accounts: BTreeSet<String>,
     /// The pause between two rounds in which what is old is thrown away.
     pub collect_every: Duration,

@@ -1,5 +1,6 @@
 //! What the cache is about: tasks and their ids, pieces, images, jobs, clusters. Values that keep their own invariants.
 
+pub mod address;
 pub mod cluster;
 pub mod digest;
 pub mod id;
@@ -7,6 +8,7 @@ pub mod image;
 pub mod job;
 pub mod piece;
 pub mod pin;
+pub mod secret;
 pub mod task;
 
 pub use cluster::{BlockList, Cluster, ClusterChange, ClusterId, Limits, NewCluster, Scopes};

@@ -1,9 +1,10 @@
 //! The headers of requests: what is sent on, what is ours to say, and what must not leave the origin it was meant for.
 
+use crate::cache::model::secret::is_secret_header;
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT, VIA,
 };
 
 /// What belongs to one connection, or is ours to say.
@@ -23,12 +24,9 @@ const NOT_SENT: [HeaderName; 13] = [
     ACCEPT_ENCODING,
 ];
 
-/// Parts of names whose headers hold secrets.
-const SECRET: [&str; 5] = ["token", "secret", "password", "key", "auth"];
-
 /// Whether the header of this name proves who is asking: not sent to another origin, and not shown to anybody.
 pub fn is_secret(name: &HeaderName) -> bool {
-    *name == AUTHORIZATION || *name == COOKIE || SECRET.iter().any(|part| name.as_str().contains(part))
+    is_secret_header(name.as_str())
 }
 
 /// What is sent for these headers. The length of a body only counts where there is one.

@@ -1,9 +1,10 @@
 //! Which headers are passed on, to the origin and back, and which are ours.
 
+use crate::cache::model::secret::is_secret_header;
 use hyper::header::{
-    ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE,
-    REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap,
+    HeaderName, HeaderValue, ORIGIN, PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, REFERER, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -88,16 +89,10 @@ pub(super) fn calls_this_machine(headers: &HeaderMap) -> bool {
         || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_loopback())
 }
 
-/// Whether a header of this name may carry credentials: the two that always do, and those whose names say so.
-fn is_credential(name: &HeaderName) -> bool {
-    let tells = |name: &str| ["token", "secret", "password", "key", "auth"].iter().any(|word| name.contains(word));
-    *name == AUTHORIZATION || *name == COOKIE || tells(name.as_str())
-}
-
 /// What a request shows of credentials, as a hash to know it again by; none where it shows nothing. Of headers as
 /// [`fetched_with`] gives them.
 pub(super) fn credentials(headers: &HeaderMap) -> Option<[u8; 32]> {
-    let mut shown: Vec<_> = headers.iter().filter(|(name, _)| is_credential(name)).collect();
+    let mut shown: Vec<_> = headers.iter().filter(|(name, _)| is_secret_header(name.as_str())).collect();
     if shown.is_empty() {
         return None;
     }

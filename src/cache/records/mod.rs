@@ -48,7 +48,7 @@ macro_rules! record {
     };
 }
 
-record!(shapes::Task, 0x70, "cache.task", u64);
+record!(shapes::Task, 0x70, "cache.task", u64, shapes::mask_task);
 record!(shapes::Pieces, 0x71, "cache.pieces", u64);
 record!(shapes::Used, 0x72, "cache.use", u64);
 record!(shapes::Job, 0x73, "cache.job", u64, shapes::mask_job);

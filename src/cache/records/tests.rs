@@ -347,12 +347,23 @@ fn clusters_are_read_back_as_they_were() {
 
 #[test]
 fn an_export_shows_no_header_and_no_password() {
-    let (store, _) = store(&[Change::Job(Arc::new(job_of(7, preheat(), JobResult::Purged(1), PartState::Success)))]);
+    let url = "https://ada:S3CRET@o.test/a".to_owned();
+    let mut args = preheat();
+    if let Args::Preheat(args) = &mut args {
+        args.url.clone_from(&url);
+        args.urls = Some(vec![url.clone()]);
+    }
+    let mut one = task(9, TaskState::Partial(None));
+    one.identity.url.clone_from(&url);
+    let result = JobResult::Preheat(vec![UrlOutcome { url, end: None, bytes: None }]);
+    let (store, _) =
+        store(&[Change::Job(Arc::new(job_of(7, args, result, PartState::Success))), Change::Task(Arc::new(one))]);
     let mut out = Vec::new();
     store.export(&TABLES, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("X-Kind") && text.contains("***"), "{text}");
     assert!(!text.contains("\"X-Kind\":\"a\""), "{text}");
+    assert_eq!((text.matches("ada:***@o.test").count(), text.matches("S3CRET").count()), (4, 0), "{text}");
 }
 
 proptest! {

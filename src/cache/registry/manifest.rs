@@ -57,11 +57,11 @@ fn index(bytes: &[u8]) -> Result<Manifest, String> {
     let entry = |one: &Descriptor| {
         let platform = one.platform().as_ref();
         Ok(Entry {
-            digest: digest(&one.digest().to_string())?,
+            digest: digest(one.digest().as_ref())?,
             platform: platform.map(|machine| {
                 (machine.os().to_string(), machine.architecture().to_string(), machine.variant().clone())
             }),
-            is_index: is_list(&one.media_type().to_string()),
+            is_index: is_list(one.media_type().as_ref()),
         })
     };
     // Signatures and the like are no images.
@@ -88,7 +88,7 @@ fn image(bytes: &[u8]) -> Result<Manifest, String> {
         !(foreign && layer.urls().as_ref().is_some_and(|urls| !urls.is_empty()))
     };
     let blobs = std::iter::once(image.config()).chain(image.layers().iter().filter(is_here));
-    blobs.map(|blob| digest(&blob.digest().to_string())).collect::<Result<_, String>>().map(Manifest::Image)
+    blobs.map(|blob| digest(blob.digest().as_ref())).collect::<Result<_, String>>().map(Manifest::Image)
 }
 
 /// The first schema: layers alone, the highest first.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::{Origin, Url};
 
-/// A proof that is refused so soon after it was given will not be better the next time.
+/// A proof that is refused so soon after it was given, and was never taken, will not be better the next time.
 const FRESH: Duration = Duration::from_secs(10);
 /// Tokens are longer than one thinks, but not like this.
 const TOKEN_MAX: usize = 256 << 10;
@@ -64,6 +64,8 @@ struct Proof {
     number: u64,
     header: HeaderValue,
     since: Instant,
+    /// The registry has taken it.
+    good: bool,
 }
 
 impl Speaker {
@@ -129,7 +131,7 @@ impl Speaker {
                 if held.number != used {
                     return Ok(true);
                 }
-                if held.since.elapsed() < self.fresh {
+                if !held.good && held.since.elapsed() < self.fresh {
                     return Ok(false);
                 }
             }
@@ -148,8 +150,31 @@ impl Speaker {
         let mut proofs = self.proofs();
         proofs.last += 1;
         let number = proofs.last;
-        proofs.held.insert(place, Proof { number, header, since: Instant::now() });
+        proofs.held.insert(place, Proof { number, header, since: Instant::now(), good: false });
         Ok(true)
+    }
+
+    /// The proof that a URL was last asked with was good enough: when it is refused later, also soon, it has ended.
+    pub(super) fn taken(&self, url: &Url) {
+        let place = Place { origin: url.origin(), repository: repository_of(url).map(str::to_owned) };
+        let mut proofs = self.proofs();
+        let used = proofs.used.get(url.as_str()).copied().unwrap_or(0);
+        if let Some(held) = proofs.held.get_mut(&place).filter(|held| held.number == used) {
+            held.good = true;
+        }
+    }
+
+    /// Why nothing is shown to whoever answers at this URL, where somebody might wonder.
+    pub(super) fn hint(&self, url: &Url) -> &'static str {
+        let host = url.port().map(|port| format!("{}:{port}", url.host_str().unwrap_or_default()));
+        let known = self.origins.registry(host.as_deref().or(url.host_str()).unwrap_or_default());
+        let withheld = known.is_some_and(|registry| registry.account.is_some()) && self.account_for(url).is_none();
+        match url.scheme() {
+            "http" if withheld && !self.is_settled() => {
+                " (the account that is configured for it is not sent in the clear unless its entry says plain = true)"
+            }
+            _ => "",
+        }
     }
 
     /// Fetches a token.
@@ -188,7 +213,7 @@ impl Speaker {
             Asked { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } if account.is_some() => {
                 Err(told("refuses this name and password"))
             }
-            Asked { status, .. } if !status.is_success() => Err(told(&format!("answers {status}"))),
+            Asked { status, .. } if !status.is_success() => Err(told(&format!("answers {status}{}", self.hint(url)))),
             Asked { body, .. } => {
                 let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
                 let token = ["token", "access_token"].iter().find_map(|name| answer.get(name)?.as_str());

@@ -146,8 +146,10 @@ impl<'a> Walk<'a> {
             }
         }
         if !answer.status.is_success() {
-            return Err(format!("{name}: the registry answers {}{}", answer.status, reason(&answer.body)));
+            let hint = if is_challenge(&answer, &url) { self.speaker.hint(&url) } else { "" };
+            return Err(format!("{name}: the registry answers {}{}{hint}", answer.status, reason(&answer.body)));
         }
+        self.speaker.taken(&url);
         if let Ok(digest) = reference.parse::<Digest>()
             && !manifest::is_named(&answer.body, &digest)
         {

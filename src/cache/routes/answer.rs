@@ -97,7 +97,9 @@ impl From<Refusal> for Failure {
 /// # Errors
 /// 422: there is none, or it is 0.
 pub(super) fn number<N: std::str::FromStr + Default + PartialEq>(cx: &Cx, name: &str) -> Result<N, Failure> {
-    let parsed = cx.param(name).parse().ok().filter(|number| *number != N::default());
+    // Reading alone would take a sign.
+    let digits = Some(cx.param(name)).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let parsed = digits.and_then(|text| text.parse().ok()).filter(|number| *number != N::default());
     parsed.ok_or_else(|| unreadable(format!("{name}: expected a number from 1, in the path")))
 }
 

@@ -3,14 +3,14 @@
 //! The log is that of all of hostler, and what others did elsewhere is not for people of the cache: only `/oapi`, `/api/v1`
 //! and `/healthy` are shown. It has refused and changing requests, not every one.
 
-use super::Shared;
 use super::answer::json;
 use super::paged::{page_of, paged};
 use super::who::person;
+use super::{Door, Shared, draft};
 use crate::auth::Audit;
 use crate::cache::wire::audits::{Record, Wanted};
 use crate::cache::wire::page::Page;
-use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Reply, Route, blocking};
+use crate::http::{Cx, Doc, Failure, Reply, Route, blocking};
 use hyper::Method;
 use serde_json::Value;
 use std::io;
@@ -26,7 +26,7 @@ static TURN: Semaphore = Semaphore::const_new(1);
 
 /// This route.
 pub(super) fn routes(shared: &Shared) -> Vec<Route> {
-    vec![Draft::new(shared, Family::Cache, (Method::GET, PATH), Access::Credentials, AUDITS).with(audits)]
+    vec![draft(shared, Door::Person, (Method::GET, PATH), AUDITS).with(audits)]
 }
 
 const AUDITS: Doc = Doc {
@@ -47,7 +47,7 @@ const AUDITS: Doc = Doc {
 };
 
 async fn audits(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    person(&shared, &cx, false).await?;
+    person(&shared, &cx.head(), false)?;
     let page = page_of(&cx.query)?;
     let wanted = Wanted::read(|name| cx.query.get(name))?;
     let audit = shared.handle.audit().clone();

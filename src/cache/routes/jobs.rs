@@ -3,6 +3,7 @@
 use super::answer::{self, given, hurried, number};
 use super::paged::{page_of, paged};
 use super::{Door, Shared, resolving};
+use crate::base::Now;
 use crate::cache::engine::{Handle, JobSecrets};
 use crate::cache::machine::{Ask, Refusal, Verdict};
 use crate::cache::model::{
@@ -28,7 +29,8 @@ pub(super) async fn create(shared: Shared, cx: Cx, door: Door) -> Result<Reply, 
     let Asked { what, bio, user, clusters } = read(&handle, &cx, who.name).await?;
     let (args, secrets) = match what {
         What::SyncPeers => {
-            has_peers(&handle, &clusters)?;
+            // What it would look for is looked for in the same places.
+            admits(&handle, &clusters, JobKind::GetTask)?;
             return Ok(answer::json(&"OK"));
         }
         What::Job(args, secrets) => (args, secrets),
@@ -44,6 +46,8 @@ pub(super) async fn create(shared: Shared, cx: Cx, door: Door) -> Result<Reply, 
         has_secrets: secrets.any,
     };
     let credentials = resolving::credentials(secrets);
+    // No registry is asked for what would not be let in.
+    admits(&handle, &new.clusters, new.args.kind())?;
     match &*new.args {
         Args::Distribution(args) => {
             let wanted = (vec![args.image.clone()], args.platform.clone(), args.timeout);
@@ -81,14 +85,10 @@ async fn read(handle: &Handle, cx: &Cx, name: String) -> Result<Asked, Failure> 
     .await
 }
 
-/// Whether anybody works for these clusters.
-fn has_peers(handle: &Handle, clusters: &[ClusterId]) -> Result<(), Refusal> {
-    let known = handle.look(|room| room.clusters().map(|cluster| cluster.id).collect::<Vec<_>>());
-    if let Some(unknown) = clusters.iter().find(|id| !known.contains(id)) {
-        return Err(Refusal::NoCluster(*unknown));
-    }
-    let local = clusters.is_empty() || clusters.contains(&ClusterId::LOCAL);
-    if local { Ok(()) } else { Err(Refusal::NoSchedulers) }
+/// Whether somebody works for these clusters, and has room for another job.
+fn admits(handle: &Handle, clusters: &[ClusterId], kind: JobKind) -> Result<(), Refusal> {
+    let now = Now::read().mono;
+    handle.look(|room| room.admits(clusters, kind, now))
 }
 
 /// The answer to who asks which blobs of an image are cached. The job that remembers it is over when it is made.

@@ -19,7 +19,7 @@ mod words;
 
 use super::engine::Handle;
 use crate::auth::tokens::Tokens;
-use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Reply, Route};
+use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Head, Reply, Route};
 use hyper::Method;
 use who::{Need, Who};
 
@@ -49,14 +49,28 @@ enum Door {
 impl Door {
     /// Who asks; may he? Then: is there a cache to ask?
     async fn enter(self, shared: &Shared, cx: &Cx, changes: bool) -> Result<Who, Failure> {
-        let who = match self {
-            Door::Jobs if changes => who::program(shared, cx, Need::Jobs).await?,
-            Door::Jobs => who::program(shared, cx, Need::SeeJobs).await?,
-            Door::Clusters => who::program(shared, cx, Need::Clusters).await?,
-            Door::Person => who::person(shared, cx, changes).await?,
-        };
+        let who = self.who(shared, &cx.head(), changes)?;
         shared.handle.is_open()?;
         Ok(who)
+    }
+
+    fn who(self, shared: &Shared, head: &Head<'_>, changes: bool) -> Result<Who, Failure> {
+        match self {
+            Door::Jobs if changes => who::program(shared, head, Need::Jobs),
+            Door::Jobs => who::program(shared, head, Need::SeeJobs),
+            Door::Clusters if changes => who::program(shared, head, Need::Clusters),
+            Door::Clusters => who::program(shared, head, Need::SeeClusters),
+            Door::Person => who::person(shared, head, changes),
+        }
+    }
+
+    /// Asks who it is before the body is read, too.
+    fn guard(self, draft: Draft<Shared>) -> Draft<Shared> {
+        draft.guarded(match self {
+            Door::Jobs => |shared, head, changes| Door::Jobs.who(shared, head, changes).map(drop),
+            Door::Clusters => |shared, head, changes| Door::Clusters.who(shared, head, changes).map(drop),
+            Door::Person => |shared, head, changes| Door::Person.who(shared, head, changes).map(drop),
+        })
     }
 }
 
@@ -64,7 +78,7 @@ impl Door {
 pub fn routes(shared: Shared) -> Vec<Route> {
     let mut routes = vec![
         Draft::new(&shared, Family::Cache, (Method::GET, "/healthy"), Access::Public, words::HEALTHY).with(healthy),
-        draft(&shared, (Method::GET, "/api/v1/persistent-cache-tasks"), words::PERSISTENT)
+        draft(&shared, Door::Person, (Method::GET, "/api/v1/persistent-cache-tasks"), words::PERSISTENT)
             .with(|shared, cx| upkeep::no_persistent(shared, cx, Door::Person)),
     ];
     routes.extend(jobs_at(&shared, ("/oapi/v1/jobs", "/oapi/v1/jobs/{id}"), Door::Jobs));
@@ -79,8 +93,8 @@ pub fn routes(shared: Shared) -> Vec<Route> {
 }
 
 /// A route whose handler knows people by what the request carries.
-fn draft(shared: &Shared, what: (Method, &'static str), doc: Doc) -> Draft<Shared> {
-    Draft::new(shared, Family::Cache, what, Access::Credentials, doc)
+fn draft(shared: &Shared, door: Door, what: (Method, &'static str), doc: Doc) -> Draft<Shared> {
+    door.guard(Draft::new(shared, Family::Cache, what, Access::Credentials, doc))
 }
 
 async fn healthy(_: Shared, _: Cx) -> Result<Reply, Failure> {
@@ -88,7 +102,7 @@ async fn healthy(_: Shared, _: Cx) -> Result<Reply, Failure> {
 }
 
 fn jobs_at(shared: &Shared, (all, one): (&'static str, &'static str), door: Door) -> Vec<Route> {
-    let draft = |method, path, doc| draft(shared, (method, path), doc);
+    let draft = |method, path, doc| draft(shared, door, (method, path), doc);
     vec![
         draft(Method::POST, all, words::CREATE_JOB)
             .limit(JOB_LIMIT)
@@ -101,7 +115,7 @@ fn jobs_at(shared: &Shared, (all, one): (&'static str, &'static str), door: Door
 }
 
 fn clusters_at(shared: &Shared, (all, one): (&'static str, &'static str), door: Door) -> Vec<Route> {
-    let draft = |method, path, doc| draft(shared, (method, path), doc);
+    let draft = |method, path, doc| draft(shared, door, (method, path), doc);
     vec![
         draft(Method::POST, all, words::CREATE_CLUSTER).with(move |shared, cx| clusters::create(shared, cx, door)),
         draft(Method::GET, all, words::CLUSTERS).with(move |shared, cx| clusters::list(shared, cx, door, all)),
@@ -112,23 +126,24 @@ fn clusters_at(shared: &Shared, (all, one): (&'static str, &'static str), door: 
 }
 
 fn tasks_at(shared: &Shared) -> Vec<Route> {
-    let get = |path, doc| draft(shared, (Method::GET, path), doc);
-    let post = |path, doc| draft(shared, (Method::POST, path), doc);
-    let delete = |path, doc| draft(shared, (Method::DELETE, path), doc);
     let door = Door::Jobs;
+    let get = |path, doc| draft(shared, door, (Method::GET, path), doc);
+    let post = |path, doc| draft(shared, door, (Method::POST, path), doc);
+    let delete = |path, doc| draft(shared, door, (Method::DELETE, path), doc);
     let (pin, pins) = ((Method::PUT, "/oapi/v1/tasks/{id}/pins/{owner}"), "/oapi/v1/tasks/{id}/pins/{owner}");
     vec![
         get("/oapi/v1/tasks", words::TASKS).with(move |shared, cx| tasks::list(shared, cx, door)),
         post("/oapi/v1/tasks", words::FETCH).with(move |shared, cx| tasks::fetch(shared, cx, door)),
         delete("/oapi/v1/tasks", words::DELETE_TASKS).with(move |shared, cx| upkeep::delete_many(shared, cx, door)),
-        post("/oapi/v1/tasks/id", words::IDS).changes(false).with(move |shared, cx| tasks::ids(shared, cx, door)),
+        door.guard(post("/oapi/v1/tasks/id", words::IDS).changes(false))
+            .with(move |shared, cx| tasks::ids(shared, cx, door)),
         post("/oapi/v1/tasks/verify", words::VERIFY_ALL).with(move |shared, cx| upkeep::verify_all(shared, cx, door)),
         post("/oapi/v1/tasks/gc", words::COLLECT).with(move |shared, cx| upkeep::collect(shared, cx, door)),
         get("/oapi/v1/tasks/{id}", words::TASK).with(move |shared, cx| tasks::get(shared, cx, door)),
         delete("/oapi/v1/tasks/{id}", words::DELETE_TASK).with(move |shared, cx| upkeep::delete(shared, cx, door)),
         get("/oapi/v1/tasks/{id}/content", words::CONTENT).with(move |shared, cx| content::read(shared, cx, door)),
         post("/oapi/v1/tasks/{id}/verify", words::VERIFY).with(move |shared, cx| upkeep::verify(shared, cx, door)),
-        draft(shared, pin, words::PIN).with(move |shared, cx| tasks::pin(shared, cx, door)),
+        draft(shared, door, pin, words::PIN).with(move |shared, cx| tasks::pin(shared, cx, door)),
         delete(pins, words::UNPIN).with(move |shared, cx| tasks::unpin(shared, cx, door)),
         get("/oapi/v1/usage", words::USAGE).with(move |shared, cx| upkeep::usage(shared, cx, door)),
     ]

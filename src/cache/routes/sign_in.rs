@@ -14,12 +14,15 @@ use hyper::Method;
 use hyper::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
 use std::time::Duration;
 
+/// The largest body: strangers send these.
+const BODY_LIMIT: usize = 16 << 10;
 /// How long after the password was checked a sign-in can be renewed, as with the original.
 const RENEWABLE: Duration = Duration::from_secs(7 * 86_400);
 
 /// These routes.
 pub(super) fn routes(shared: &Shared) -> Vec<Route> {
-    let route = |path, doc| Draft::new(shared, Family::Cache, (Method::POST, path), Access::Credentials, doc);
+    let route =
+        |path, doc| Draft::new(shared, Family::Cache, (Method::POST, path), Access::Credentials, doc).limit(BODY_LIMIT);
     vec![
         route("/api/v1/users/signin", SIGN_IN).with(sign_in),
         route("/api/v1/users/signout", SIGN_OUT).with(sign_out),
@@ -66,7 +69,7 @@ const REFRESH: Doc = Doc {
 async fn refresh(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let ledger = Ledger { tokens: &shared.tokens, accounts: shared.handle.accounts() };
     let lifetime = shared.handle.settings().session;
-    let signed = refreshed(&ledger, &Asked::of(&cx), lifetime, Now::read()).await?;
+    let signed = refreshed(&ledger, &Asked::of(&cx.head()), lifetime, Now::read()).await?;
     cx.acts_as(|| signed.who.clone());
     signed.reply(lifetime)
 }

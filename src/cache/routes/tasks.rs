@@ -161,7 +161,7 @@ pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, F
 /// Wants a content until everything of it is there, or it has failed.
 async fn hold(contents: Contents, opened: Opened) {
     if let Err(why) = contents.whole(&opened.task).await {
-        tracing::debug!(%why, url = opened.task.identity.url, "a file was not fetched");
+        tracing::debug!(%why, task = %opened.task.ids.primary, "a file was not fetched");
     }
 }
 

@@ -1,16 +1,16 @@
 //! `/api/v1/personal-access-tokens`: tokens of accounts, for programs that call `/oapi/v1`. Everybody who has signed in
 //! sees them, without their texts; only admins of the cache make and change them.
 
-use super::Shared;
 use super::answer::{json, number, unreadable};
 use super::paged::{page_of, paged};
 use super::who::person;
+use super::{Door, Shared, draft};
 use crate::auth::tokens::{AccountAsk, Change, ChangeError, MintError, Token, Tokens, USUAL_SCOPES};
 use crate::auth::{Accounts, Scope};
 use crate::base::{Now, Secret};
 use crate::cache::wire::jobs::User;
 use crate::cache::wire::tokens::{ChangeIn, TokenIn, TokenOut, active};
-use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Query, Reply, Route};
+use crate::http::{Cx, Doc, ErrorStatus, Failure, Query, Reply, Route};
 use hyper::Method;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ const ONE: &str = "/api/v1/personal-access-tokens/{id}";
 
 /// These routes.
 pub(super) fn routes(shared: &Shared) -> Vec<Route> {
-    let route = |what, doc| Draft::new(shared, Family::Cache, what, Access::Credentials, doc);
+    let route = |what, doc| draft(shared, Door::Person, what, doc);
     vec![
         route((Method::GET, LIST), LISTED).with(list),
         route((Method::POST, LIST), MADE).with(make),
@@ -42,7 +42,7 @@ const LISTED: Doc = Doc {
 };
 
 async fn list(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    person(&shared, &cx, false).await?;
+    person(&shared, &cx.head(), false)?;
     let page = page_of(&cx.query)?;
     let wanted = Wanted::read(&cx.query)?;
     let tokens = shared.tokens.of_accounts(|token| wanted.wants(token));
@@ -59,7 +59,7 @@ const MADE: Doc = Doc {
 };
 
 async fn make(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    let who = person(&shared, &cx, true).await?;
+    let who = person(&shared, &cx.head(), true)?;
     let (text, token) = made(&shared.tokens, shared.handle.accounts(), &cx.body, who.name, Now::read()).await?;
     Ok(json(&out(&token, shared.handle.accounts(), Some(&text))))
 }
@@ -72,7 +72,7 @@ const SHOWN: Doc = Doc {
 };
 
 async fn show(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    person(&shared, &cx, false).await?;
+    person(&shared, &cx.head(), false)?;
     let token = shared.tokens.of_account(number(&cx, "id")?).ok_or_else(not_found)?;
     Ok(json(&out(&token, shared.handle.accounts(), None)))
 }
@@ -85,7 +85,7 @@ const CHANGED: Doc = Doc {
 };
 
 async fn change(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    person(&shared, &cx, true).await?;
+    person(&shared, &cx.head(), true)?;
     let id = number(&cx, "id")?;
     let token = changed(&shared.tokens, shared.handle.accounts(), id, &cx.body, Now::read()).await?;
     Ok(json(&out(&token, shared.handle.accounts(), None)))
@@ -99,7 +99,7 @@ const REVOKED: Doc = Doc {
 };
 
 async fn revoke(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
-    person(&shared, &cx, true).await?;
+    person(&shared, &cx.head(), true)?;
     shared.tokens.revoke_of_account(number(&cx, "id")?).await.map_err(not_changed)?;
     Ok(Reply::empty())
 }
@@ -196,6 +196,7 @@ fn out(token: &Token, accounts: &Accounts, text: Option<&Secret>) -> Value {
         scopes: token.scopes.iter().map(|scope| scope.text()).collect(),
         active: token.active,
         expires: token.expires,
+        last_used: token.last_used,
         account,
         user: owner,
     };

@@ -5,6 +5,7 @@ use super::tasks::{found, scan, selection};
 use super::{Door, Shared, resolving};
 use crate::cache::engine::Handle;
 use crate::cache::machine::{Ask, Verdict};
+use crate::cache::model::address::masked;
 use crate::cache::model::{Image, Platform, Task, TaskId, TaskNo, TaskState};
 use crate::cache::registry::Credentials;
 use crate::cache::wire::fields::Fault;
@@ -95,7 +96,7 @@ impl Outcome {
             let bytes = task.cached_bytes();
             (self.tasks, self.bytes) = (self.tasks + 1, self.bytes + bytes);
             if self.removed.len() < TOLD {
-                let (id, url) = (task.ids.primary.to_string(), &task.identity.url);
+                let (id, url) = (task.ids.primary.to_string(), masked(&task.identity.url));
                 self.removed.push(json!({ "id": id, "url": url, "cached_bytes": bytes }));
             }
         }
@@ -103,7 +104,7 @@ impl Outcome {
 
     fn told(self, dry: bool) -> Value {
         let failed = self.failed.iter().take(TOLD).map(|(task, why)| {
-            let (id, url) = (task.ids.primary.to_string(), &task.identity.url);
+            let (id, url) = (task.ids.primary.to_string(), masked(&task.identity.url));
             json!({ "id": id, "url": url, "description": format!("task {id} failed: {why}") })
         });
         json!({

@@ -10,7 +10,7 @@ use crate::auth::tokens::{Refused, Token, Tokens};
 use crate::auth::{Accounts, Caller, Scope, Transport};
 use crate::base::{Now, Wall};
 use crate::cache::wire::sign_in::COOKIE;
-use crate::http::{Cx, ErrorStatus, Failure, Query};
+use crate::http::{ErrorStatus, Failure, Head, Query};
 use hyper::HeaderMap;
 use hyper::header::{self, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
@@ -32,7 +32,9 @@ pub enum Need {
     SeeJobs,
     /// To make and change them.
     Jobs,
-    /// Clusters.
+    /// To see clusters.
+    SeeClusters,
+    /// To make and change them.
     Clusters,
 }
 
@@ -42,8 +44,15 @@ impl Need {
         match self {
             Need::SeeJobs => (Scope::JobRead, "job"),
             Need::Jobs => (Scope::Job, "job"),
-            Need::Clusters => (Scope::Cluster, "cluster"),
+            Need::SeeClusters | Need::Clusters => (Scope::Cluster, "cluster"),
         }
+    }
+}
+
+impl Need {
+    /// Whether it is more than to look.
+    fn changes(self) -> bool {
+        matches!(self, Need::Jobs | Need::Clusters)
     }
 }
 
@@ -51,30 +60,30 @@ impl Need {
 ///
 /// # Errors
 /// 401 or 403, in the words of the original.
-pub async fn program(shared: &Shared, cx: &Cx, need: Need) -> Result<Who, Failure> {
+pub fn program(shared: &Shared, head: &Head<'_>, need: Need) -> Result<Who, Failure> {
     let ledger = Ledger { tokens: &shared.tokens, accounts: shared.handle.accounts() };
-    told(cx, ledger.program(&Asked::of(cx), need, Now::read().wall))
+    told(head, ledger.program(&Asked::of(head), need, Now::read().wall))
 }
 
 /// Under `/api/v1`: by sign-in, or an operator on the Unix socket or with a token. Guests may look, and nothing else.
 ///
 /// # Errors
 /// 401, in the words of the original.
-pub async fn person(shared: &Shared, cx: &Cx, changes: bool) -> Result<Who, Failure> {
+pub fn person(shared: &Shared, head: &Head<'_>, changes: bool) -> Result<Who, Failure> {
     let ledger = Ledger { tokens: &shared.tokens, accounts: shared.handle.accounts() };
-    told(cx, ledger.person(&Asked::of(cx), changes, Now::read().wall))
+    told(head, ledger.person(&Asked::of(head), changes, Now::read().wall))
 }
 
 /// Tells the audit log who it was, also of somebody who may not.
-fn told(cx: &Cx, answer: Result<Who, No>) -> Result<Who, Failure> {
+fn told(head: &Head<'_>, answer: Result<Who, No>) -> Result<Who, Failure> {
     match answer {
         Ok(who) => {
-            cx.acts_as(|| who.name.clone());
+            head.acts_as(|| who.name.clone());
             Ok(who)
         }
         Err(No { who, failure }) => {
             if let Some(who) = who {
-                cx.acts_as(|| who);
+                head.acts_as(|| who);
             }
             Err(failure)
         }
@@ -89,8 +98,8 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn of(cx: &'a Cx) -> Asked<'a> {
-        Asked { caller: &cx.caller, headers: &cx.headers, query: &cx.query }
+    pub(super) fn of(head: &Head<'a>) -> Asked<'a> {
+        Asked { caller: head.caller, headers: head.headers, query: head.query }
     }
 
     /// A value of the query; a blank one is none.
@@ -156,7 +165,7 @@ impl Ledger<'_> {
         let text = match asked.given("access_token").map(Ok).or_else(|| asked.bearer()) {
             Some(Ok(text)) => text,
             Some(Err(Wrong)) => return Err(unauthorized().into()),
-            None => return self.on_the_socket(asked, need != Need::SeeJobs)?.ok_or_else(|| unauthorized().into()),
+            None => return self.on_the_socket(asked, need.changes())?.ok_or_else(|| unauthorized().into()),
         };
         let token = match self.tokens.shown(text, now) {
             Ok(token) => token,

@@ -48,7 +48,10 @@ impl Fields {
     fn value<T: DeserializeOwned>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {
         let Some(raw) = self.values.get(name) else { return Ok(None) };
         let read = serde_json::from_str(raw.get());
-        read.map(Some).map_err(|_| self.breach(name, format_args!("expected {expected}, not {}", kind(raw.get()))))
+        read.map(Some).map_err(|_| match (expected, kind(raw.get())) {
+            ("a text", "a text") => self.breach(name, "expected a text of whole characters"),
+            (_, found) => self.breach(name, format_args!("expected {expected}, not {found}")),
+        })
     }
 
     /// Whether the field is there.

@@ -89,7 +89,9 @@ impl Page {
 /// Absent, empty and 0 are none.
 fn number(name: &str, given: Option<&str>, most: u64) -> Result<Option<u64>, String> {
     let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let number = text.parse::<u64>().ok().filter(|number| *number <= most);
+    // Reading alone would take a sign.
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|text| text.parse::<u64>().ok()).filter(|number| *number <= most);
     let number = number.ok_or_else(|| format!("{name}: expected a number from 1 to {most}"))?;
     Ok((number > 0).then_some(number))
 }
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_named() {
-        for wrong in ["-1", "x", "1.5", " 1", "99999999999999999999"] {
+        for wrong in ["-1", "+1", "x", "1.5", " 1", "99999999999999999999"] {
             assert!(Page::read(Some(wrong), None).unwrap_err().starts_with("page: expected"), "{wrong}");
             assert!(Page::read(None, Some(wrong)).unwrap_err().starts_with("per_page: expected"), "{wrong}");
         }

@@ -2,6 +2,7 @@
 
 use super::fields::{Fault, Fields};
 use crate::base::Secret;
+use crate::cache::model::secret::is_secret_header;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RANGE};
 use std::collections::BTreeMap;
 
@@ -43,7 +44,8 @@ pub fn read(fields: &Fields) -> Result<(Masked, Secrets), Fault> {
     let username = fields.text("username", LONGEST)?.unwrap_or_default();
     let password = fields.text("password", LONGEST)?.unwrap_or_default();
     let shown = if password.is_empty() { String::new() } else { MASK.to_owned() };
-    secrets.any |= !password.is_empty();
+    // Also a name alone is somebody, and what he gets is his.
+    secrets.any |= !username.is_empty() || !password.is_empty();
     if !username.is_empty() {
         secrets.account = Some((username.clone(), Secret::new(password)));
     }
@@ -64,7 +66,7 @@ fn headers(fields: &Fields) -> Result<(Secrets, Option<BTreeMap<String, String>>
             let name = name.escape_debug();
             return Err(fields.breach("headers", format_args!("\"{name}\": expected the name and value of a header")));
         };
-        let secret = is_secret(&name);
+        let secret = is_secret_header(&name);
         text.set_sensitive(secret);
         // What is fetched is the whole content.
         if parsed != RANGE {
@@ -74,10 +76,4 @@ fn headers(fields: &Fields) -> Result<(Secrets, Option<BTreeMap<String, String>>
         shown.insert(name, if secret && !value.is_empty() { MASK.to_owned() } else { value });
     }
     Ok((secrets, Some(shown)))
-}
-
-/// Whether the value of a header of this name is a secret.
-pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["token", "secret", "password", "key", "auth", "cookie"].iter().any(|word| name.contains(word))
 }

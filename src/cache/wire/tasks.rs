@@ -2,6 +2,7 @@
 
 use super::{moment, pins};
 use crate::base::Wall;
+use crate::cache::model::address::masked;
 use crate::cache::model::piece::bytes_of;
 use crate::cache::model::{Identity, Ids, Source, Task, TaskId, TaskState};
 use chrono::TimeDelta;
@@ -39,7 +40,7 @@ pub fn task(task: &Task, ttl: Duration) -> Value {
     json!({
         "id": task.ids.primary.to_string(),
         "aliases": aliases.map(TaskId::to_string).collect::<Vec<_>>(),
-        "url": identity.url,
+        "url": masked(&identity.url),
         "tag": identity.tag,
         "application": identity.application,
         "filtered_query_params": identity.filter.text(),
@@ -125,7 +126,8 @@ impl Selection {
     pub fn takes(&self, task: &Task) -> bool {
         let Identity { url, tag, application, .. } = &task.identity;
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        let has = |part: &String| [url, tag, application].iter().any(|text| text.contains(part.as_str()));
+        // Parts are looked for in what is shown: nobody is to find out a password piece by piece.
+        let has = |part: &String| [&*masked(url), tag, application].iter().any(|text| text.contains(part.as_str()));
         is(&self.url, url)
             && is(&self.tag, tag)
             && is(&self.application, application)

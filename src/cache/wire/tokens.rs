@@ -124,6 +124,8 @@ pub struct TokenOut<'a> {
     pub active: bool,
     /// When it ends.
     pub expires: Option<Wall>,
+    /// When it last opened something, since the daemon started.
+    pub last_used: Option<Wall>,
     /// The account whose it is; 0 is the built-in operator's.
     pub account: u32,
     /// That account, while there is one.
@@ -144,6 +146,7 @@ impl TokenOut<'_> {
             "scopes": self.scopes,
             "state": if self.active { "active" } else { "inactive" },
             "expired_at": self.expires.map_or_else(|| NO_MOMENT.to_owned(), moment),
+            "last_used_at": self.last_used.map(moment),
             "user_id": self.account,
             "user": user(self.account, self.user.as_ref()),
         })
@@ -218,13 +221,14 @@ mod tests {
             scopes: vec!["job", "cluster"],
             active: true,
             expires: Some(at),
+            last_used: None,
             account: 7,
             user: Some(owner),
         };
         let json = shown.json(Some(&Secret::new("T0ken")));
         assert_eq!((&json["token"], &json["state"], &json["user_id"]), (&json!("T0ken"), &json!("active"), &json!(7)));
         assert_eq!((&json["user"]["id"], &json["user"]["name"]), (&json!(7), &json!("alice")));
-        assert_eq!(json.as_object().unwrap().len(), 12);
+        assert_eq!((json.as_object().unwrap().len(), &json["last_used_at"]), (13, &Value::Null));
         let json = TokenOut { account: 0, user: None, expires: None, active: false, ..shown }.json(None);
         let found = ["token", "state", "expired_at"].map(|name| json[name].as_str().unwrap());
         assert_eq!(found, ["", "inactive", "0001-01-01T00:00:00Z"]);

@@ -289,6 +289,7 @@ pub fn route(method: &str, path: &'static str, family: Family, access: Access, c
         path,
         family,
         access,
+        doorman: None,
         changes,
         audited: changes,
         body_limit: 1000,

@@ -23,6 +23,7 @@ use super::thread::lock;
 use super::{FetchFailure, Inner};
 use crate::base::Now;
 use crate::cache::machine::{Event, Order};
+use crate::cache::model::address::masked;
 use crate::cache::model::piece::pieces_of;
 use crate::cache::model::{Source, Validators};
 use crate::cache::origin::{Answer, Authority};
@@ -114,7 +115,8 @@ impl Fetch {
         if self.take_twin().await? {
             return self.settle().await.map(Fetched::Whole);
         }
-        let url = self.order.url.parse().map_err(|why| failure(format!("url: {why}: {:?}", self.order.url)))?;
+        let url =
+            self.order.url.parse().map_err(|why| failure(format!("url: {why}: {:?}", masked(&self.order.url))))?;
         let asker = Asker { ask: Arc::clone(&self.inner.ask), authority: Arc::clone(&self.authority), url };
         if self.order.revalidate && self.order.have.is_some() && self.revalidate(&asker).await? {
             return Ok(Fetched::Unchanged);

@@ -3,7 +3,7 @@
 use super::super::fetching::{Opening, Parked};
 use super::super::{Effect, Errand, Room, Wanted};
 use super::Flow;
-use crate::cache::model::{Args, Job, JobId, JobResult, PreheatArgs, PreheatKind, TaskNo, UrlOutcome};
+use crate::cache::model::{Args, Job, JobId, JobResult, PreheatArgs, PreheatKind, TaskNo, UrlOutcome, address};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::{Builder, Uuid};
@@ -50,13 +50,6 @@ fn peer(unit: Uuid, url: usize) -> Uuid {
     // An odd number with no pattern spreads the URLs of a job over all bits.
     let spread = (url as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     Builder::from_random_bytes((unit.as_u128() ^ spread).to_be_bytes()).into_uuid()
-}
-
-/// The host in a URL, with its port where it has one.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit('@').next().unwrap_or_default()
 }
 
 impl Room {
@@ -135,7 +128,7 @@ impl Room {
             ids: identity.ids(),
             digest: given.or_else(|| identity.blob_digest()),
             identity,
-            private: job.has_secrets || self.rules.accounts.contains(host(text)),
+            private: job.has_secrets || address::host_of(text).is_some_and(|host| self.rules.accounts.contains(&host)),
             ttl: args.ttl,
             pin: args.pin.clone(),
             revalidate: args.revalidate,

@@ -38,7 +38,7 @@ pub enum ImageError {
     /// Neither the URL of a manifest nor an image's name.
     #[error(
         "parsing \"{}\" failed: expected SCHEME://HOST/v2/REPOSITORY/manifests/REFERENCE or oci://HOST/REPOSITORY:TAG",
-        .0.escape_debug()
+        super::address::masked(.0).escape_debug()
     )]
     Url(String),
     /// No platform.

@@ -242,9 +242,12 @@ impl JobUser {
     }
 }
 
-/// Masks the values of all headers, and passwords: what was a secret is masked already, but what another version took for
-/// one is not known.
+/// Masks the values of all headers, passwords, and accounts in addresses: what was a secret is masked already, but what
+/// another version took for one is not known, and addresses are kept as they were given.
 pub(in super::super) fn mask_job(json: &mut Value) {
+    for name in ["args", "result"] {
+        json.get_mut(name).into_iter().for_each(mask_addresses);
+    }
     let Some(args) = json.get_mut("args").and_then(Value::as_object_mut) else { return };
     for args in args.values_mut() {
         if let Some(headers) = args.get_mut("headers").and_then(Value::as_object_mut) {
@@ -254,6 +257,23 @@ pub(in super::super) fn mask_job(json: &mut Value) {
             *password = Value::from("***");
         }
     }
+}
+
+/// Masks the accounts in all texts that are addresses.
+fn mask_addresses(json: &mut Value) {
+    match json {
+        Value::String(text) if model::address::has_account(text) => {
+            *text = model::address::masked(text).into_owned();
+        }
+        Value::Array(all) => all.iter_mut().for_each(mask_addresses),
+        Value::Object(all) => all.values_mut().for_each(mask_addresses),
+        _ => {}
+    }
+}
+
+/// Masks the account in the address of a task.
+pub(in super::super) fn mask_task(json: &mut Value) {
+    json.get_mut("u").into_iter().for_each(mask_addresses);
 }
 
 impl Head {

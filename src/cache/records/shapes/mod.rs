@@ -6,7 +6,7 @@ mod job;
 mod task;
 
 pub(super) use cluster::Cluster;
-pub(super) use job::{Head, Job, JobBio, JobUser, mask_job};
+pub(super) use job::{Head, Job, JobBio, JobUser, mask_job, mask_task};
 pub(super) use task::{Filters, Pieces, Task, Used};
 
 use crate::cache::model::{self, PinOwner};

@@ -220,7 +220,10 @@ async fn an_operator_on_the_socket_needs_nothing_and_may_act_for_an_account() {
     let as_guest = headers(&[("x-hostler-as", "guest")]);
     let guest = Who { name: "account guest".to_owned(), operator: false, account: Some(2) };
     assert_eq!(program(&root, &as_guest, Need::SeeJobs), Ok(guest.clone()));
-    assert_eq!(program(&root, &as_guest, Need::Jobs).unwrap_err().1, "permission deny");
+    assert_eq!(program(&root, &as_guest, Need::SeeClusters), Ok(guest.clone()));
+    for need in [Need::Jobs, Need::Clusters] {
+        assert_eq!(program(&root, &as_guest, need).unwrap_err().1, "permission deny");
+    }
     assert_eq!(world.person_by(&root, &as_guest, "", false), Ok(guest));
     let (status, message) = world.person_by(&root, &headers(&[("x-hostler-as", "nobody")]), "", false).unwrap_err();
     assert!(status == 422 && message.contains("no account named \"nobody\""), "{message}");

@@ -1,6 +1,7 @@
 //! The arguments of jobs, as they are echoed: every key of their type, whether it was given or not. Those that the
 //! original does not know are shown where they were given.
 
+use crate::cache::model::address::masked;
 use crate::cache::model::{Args, FindArgs, GcArgs, GcKind, ImageArgs, Naming, PreheatArgs, PreheatKind, Scope};
 use crate::cache::wire::pins;
 use serde_json::{Value, json};
@@ -54,8 +55,8 @@ fn preheat(args: &PreheatArgs) -> Value {
     ];
     let echo = json!({
         "type": kind,
-        "url": args.url,
-        "urls": args.urls,
+        "url": masked(&args.url),
+        "urls": args.urls.as_ref().map(|urls| urls.iter().map(|url| masked(url)).collect::<Vec<_>>()),
         "headers": args.headers,
         "username": args.username,
         "password": args.password,
@@ -77,7 +78,7 @@ fn preheat(args: &PreheatArgs) -> Value {
 fn find(args: &FindArgs, more: Value) -> Value {
     let echo = json!({
         "task_id": args.task_id,
-        "url": args.url,
+        "url": masked(&args.url),
         "content_for_calculating_task_id": args.content,
         "timeout": nanoseconds(args.timeout),
     });

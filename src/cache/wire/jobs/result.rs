@@ -1,6 +1,7 @@
 //! What came of jobs. There is one entry for the one scheduler and peer that this host is; lists in it are never `null`.
 
 use super::{Around, Host, group, kind, part_state, state};
+use crate::cache::model::address::masked;
 use crate::cache::model::{ClusterId, Found, Job, JobResult, PartState, UrlOutcome};
 use crate::cache::wire::moment;
 use serde_json::{Value, json};
@@ -69,11 +70,10 @@ fn results(job: &Job, host: Host<'_>) -> Value {
 /// Nothing is dropped: what had not come to an end when the job did, failed with it.
 fn preheated(outcomes: &[UrlOutcome], error: &str, host: Host<'_>) -> Value {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for UrlOutcome { url, end, bytes } in outcomes {
-        let mut entry = json!({ "url": url, "hostname": host.hostname, "ip": host.ip });
+    for UrlOutcome { url, end, .. } in outcomes {
+        let mut entry = json!({ "url": masked(url), "hostname": host.hostname, "ip": host.ip });
         let why = match end {
             Some(Ok(())) => {
-                entry["content_length"] = json!(bytes);
                 done.push(entry);
                 continue;
             }

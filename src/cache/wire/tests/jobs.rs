@@ -244,9 +244,14 @@ fn nothing_of_a_preheat_is_dropped() {
     ];
     let args = r#"{"type":"file","urls":["http://a/1","http://a/2","http://a/3"]}"#;
     let failed = made("preheat", args, PartState::Failure, JobResult::Preheat(outcomes.clone()));
-    expect![[r#"{"failure_tasks":[{"description":"the origin answered 404 Not Found","hostname":"box-a","ip":"192.0.2.10","url":"http://a/2"},{"description":"it failed","hostname":"box-a","ip":"192.0.2.10","url":"http://a/3"}],"scheduler_cluster_id":1,"success_tasks":[{"content_length":14,"hostname":"box-a","ip":"192.0.2.10","url":"http://a/1"}]}"#]]
+    expect![[r#"{"failure_tasks":[{"description":"the origin answered 404 Not Found","hostname":"box-a","ip":"192.0.2.10","url":"http://a/2"},{"description":"it failed","hostname":"box-a","ip":"192.0.2.10","url":"http://a/3"}],"scheduler_cluster_id":1,"success_tasks":[{"hostname":"box-a","ip":"192.0.2.10","url":"http://a/1"}]}"#]]
     .assert_eq(&entry(&failed)["results"][0].to_string());
     assert_eq!(entry(&failed)["error"], "it failed");
+    let url = "http://ada:S3CRET@a/1";
+    let given = format!(r#"{{"type":"file","url":"{url}","urls":["{url}"]}}"#);
+    let secret = made("preheat", &given, PartState::Success, JobResult::Preheat(vec![outcome(url, Some(Ok(())))]));
+    let text = shown(&secret, Occasion::Asked).to_string();
+    assert_eq!((text.matches("S3CRET").count(), text.matches("ada:***@a/1").count()), (0, 3), "{text}");
     let started = made("preheat", args, PartState::Started, JobResult::Preheat(outcomes));
     expect![[r#"{"bytes_done":28,"bytes_total":28,"urls_done":2,"urls_total":3}"#]]
         .assert_eq(&entry(&started)["progress"].to_string());

@@ -2,6 +2,7 @@
 
 use super::{ask, told};
 use crate::cache::model::Args;
+use crate::cache::model::secret::is_secret_header;
 use crate::cache::wire::asked::{self, What};
 use crate::cache::wire::{clusters, jobs, secrets};
 use proptest::prelude::*;
@@ -105,7 +106,7 @@ fn look_at(body: &[u8]) {
                     assert!(!args.url.is_empty() || args.urls.as_ref().is_some_and(|urls| !urls.is_empty()));
                     assert!((1..=100).contains(&args.concurrent_tasks) && !args.timeout.is_zero());
                     assert!(args.password.is_empty() || args.password == secrets::MASK);
-                    let shown = args.headers.iter().flatten().filter(|(name, _)| secrets::is_secret(name));
+                    let shown = args.headers.iter().flatten().filter(|(name, _)| is_secret_header(name));
                     assert!(shown.into_iter().all(|(_, value)| value.is_empty() || value == secrets::MASK));
                     assert!(secrets.any || args.password.is_empty());
                 }

@@ -77,6 +77,7 @@ fn a_body_is_one_object() {
     check(r#"{"type":"sync_peers"} and whatever follows"#, expect!["sync_peers"]);
     check(r#"{"TYPE":"sync_peers","unknown":[{}],"args":null}"#, expect!["sync_peers"]);
     check(r#"{"type":"gc","Type":"sync_peers"}"#, expect!["sync_peers"]);
+    check(r#"{"type":"\ud800"}"#, expect!["errors: type: expected a text of whole characters"]);
 }
 
 #[test]
@@ -316,6 +317,8 @@ fn secrets_are_masked_where_they_are_shown_and_whole_where_they_are_used() {
         secrets.account.map(|(name, secret)| (name, secret.expose().to_owned())),
         Some(("u".to_owned(), "pw".to_owned()))
     );
+    let (_, named) = preheat(r#"{"type":"image","url":"oci://r/a","username":"u"}"#);
+    assert!(named.any, "what somebody gets by his name is his");
     let (_, harmless) = preheat(r#"{"type":"file","url":"u","headers":{"Accept":"x"}}"#);
     assert!(!harmless.any && harmless.account.is_none());
     refused(

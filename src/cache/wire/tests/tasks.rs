@@ -123,6 +123,11 @@ fn all_selectors_have_to_hold() {
     assert!(holds(Selection { part: some("night"), ..Selection::default() }));
     assert!(holds(Selection { url: some("http://a/get?b=2&a=1"), ..Selection::default() }));
     assert!(!holds(Selection { url: some("http://a/get"), ..Selection::default() }));
+    let mut secret = partial();
+    secret.identity.url = "http://ada:S3CRET@a/get".to_owned();
+    let part = |text: &str| Selection { part: some(text), ..Selection::default() }.takes(&secret);
+    assert!(part("ada:***@a/get") && !part("S3") && !part("ada:S"), "a password is not found piece by piece");
+    assert_eq!(task(&secret, DAY)["url"], "http://ada:***@a/get");
     assert!(!holds(Selection { tag: some("night"), ..Selection::default() }));
     assert!(!holds(Selection { tag: some("nightly"), application: some("ci"), ..Selection::default() }));
     assert!(!holds(Selection { state: some("complete"), ..Selection::default() }));
