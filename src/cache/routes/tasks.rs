@@ -1,6 +1,7 @@
 //! Tasks: what is kept, and how one is shown, fetched, found out about and kept.
 
 use super::answer::{self, given, hurried};
+use super::failures::Failures;
 use super::paged::{page_of, paged};
 use super::{Door, Shared, resolving};
 use crate::cache::content::Contents;
@@ -89,8 +90,12 @@ pub(super) async fn scan(
 /// # Errors
 /// 404: there is none.
 pub(super) fn found(handle: &Handle, cx: &Cx) -> Result<Arc<Task>, Failure> {
-    let id = TaskId::parse(cx.param("id")).ok_or(Refusal::NotFound)?;
+    let id = id_of(cx)?;
     Ok(handle.look(|room| room.find(&id).cloned()).ok_or(Refusal::NotFound)?)
+}
+
+fn id_of(cx: &Cx) -> Result<TaskId, Failure> {
+    Ok(TaskId::parse(cx.param("id")).ok_or(Refusal::NotFound)?)
 }
 
 fn shown(handle: &Handle, task: &Task, operator: bool) -> Value {
@@ -102,12 +107,29 @@ fn shown(handle: &Handle, task: &Task, operator: bool) -> Value {
 }
 
 /// `GET …/tasks/{id}`
-pub(super) async fn get(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+pub(super) async fn get(shared: Shared, cx: Cx, door: Door, failures: Failures) -> Result<Reply, Failure> {
     let who = door.enter(&shared, &cx, false).await?;
-    let (task, wait) = (found(&shared.handle, &cx)?, answer::wait(&cx)?);
-    let task = if wait.is_zero() { task } else { settled(&shared.handle, &cx, task, wait).await? };
-    let mut value = shown(&shared.handle, &task, who.operator);
+    let (handle, id, wait) = (shared.handle, id_of(&cx)?, answer::wait(&cx)?);
+    // What failed is gone at once, and with it everything but the reason.
+    let failed = |gone: Failure| failures.of(&id).ok_or(gone);
+    let task = match found(&handle, &cx) {
+        Ok(task) => task,
+        Err(gone) => return Ok(answer::json(&failed(gone)?)),
+    };
+    let task = match wait.is_zero() {
+        true => task,
+        false => match settled(&handle, &cx, task, wait).await {
+            Ok(task) => task,
+            Err(gone) => return Ok(answer::json(&failed(gone)?)),
+        },
+    };
+    let mut value = shown(&handle, &task, who.operator);
     value["pieces"] = tasks::pieces(&task);
+    if task.state == TaskState::Fetching {
+        // Pieces that are coming count as far as they are here.
+        let bytes = handle.contents().progress(&task).borrow().bytes;
+        value["cached_bytes"] = json!(bytes.max(task.cached_bytes()));
+    }
     Ok(answer::json(&value))
 }
 
@@ -138,7 +160,7 @@ pub(super) async fn ids(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fai
 }
 
 /// `POST …/tasks`
-pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door, failures: Failures) -> Result<Reply, Failure> {
     let who = door.enter(&shared, &cx, true).await?;
     let handle = shared.handle;
     let Fetch { identity, digest, ttl, pin, revalidate, secrets } = asked::fetch(&cx.body, &who.name)?;
@@ -153,15 +175,16 @@ pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, F
         identity,
     };
     let opened = handle.open(wanted, resolving::credentials(secrets)).await??;
+    failures.forget(&opened.task.ids.primary);
     let value = shown(&handle, &opened.task, who.operator);
-    tokio::spawn(hold(handle.contents().clone(), opened));
+    tokio::spawn(hold(handle.contents().clone(), opened, failures, value.clone()));
     Ok(answer::json(&value))
 }
 
 /// Wants a content until everything of it is there, or it has failed.
-async fn hold(contents: Contents, opened: Opened) {
+async fn hold(contents: Contents, opened: Opened, failures: Failures, shown: Value) {
     if let Err(why) = contents.whole(&opened.task).await {
-        tracing::debug!(%why, url = opened.task.identity.url, "a file was not fetched");
+        failures.add(&opened.task, shown, &why.why);
     }
 }
 
