@@ -4,6 +4,7 @@
 //! questions is tested inside the room, against a scripted daemon.
 
 #[path = "dragonfly/origin.rs"]
+#[allow(dead_code, reason = "shared with the conformance cases, which use all of it")]
 mod origin;
 mod support;
 

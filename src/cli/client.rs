@@ -386,7 +386,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
     let words =
         if text.is_empty() || text.len() > 1000 { status.canonical_reason().unwrap_or("no reason") } else { text };
     match status {
-        StatusCode::UNAUTHORIZED => format!("{words} (401): use the Unix socket, or --token-file with a valid token"),
+        StatusCode::UNAUTHORIZED => {
+            format!("{words} (401): --token-file takes a token; operators need none over the Unix socket")
+        }
         _ => format!("{words} ({})", status.as_u16()),
     }
 }
