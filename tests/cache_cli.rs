@@ -39,8 +39,12 @@ struct Stage {
 impl Stage {
     #[track_caller]
     fn set() -> Stage {
-        let daemon =
-            Daemon::configured("cache.allow_loopback = true\ncache.retries = 1\ncache.retry_after = \"10ms\"\n");
+        Stage::with("cache.retries = 1\ncache.retry_after = \"10ms\"\n")
+    }
+
+    #[track_caller]
+    fn with(config: &str) -> Stage {
+        let daemon = Daemon::configured(&format!("cache.allow_loopback = true\n{config}"));
         let here = daemon.path("here");
         fs::create_dir(&here).expect("a directory");
         Stage { daemon, origin: Origin::start(), here }
@@ -153,6 +157,15 @@ fn what_cannot_be_fetched_says_why_and_leaves_nothing() {
     assert!(stage.get(&stage.origin.hello(), "no/a", &["--revalidate"], 100).contains("No such file or directory"));
     assert_eq!(stage.origin.seen("/hello.txt").len(), asked, "what cannot be written is not fetched");
     assert_eq!(stage.names(), ["right"]);
+}
+
+#[test]
+fn a_full_cache_says_so() {
+    let stage = Stage::with("cache.keep_free = \"1000 TB\"\n");
+    let url = stage.origin.put("/big", origin::pieces(2, 7));
+    let said = stage.get(&url, "a", &[], 1);
+    assert!(said.contains("/big: ") && said.contains("bytes") && !said.contains("was stopped"), "{said}");
+    assert!(stage.names().is_empty());
 }
 
 #[test]

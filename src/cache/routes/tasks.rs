@@ -4,7 +4,6 @@ use super::answer::{self, given, hurried};
 use super::failures::Failures;
 use super::paged::{page_of, paged};
 use super::{Door, Shared, resolving};
-use crate::cache::content::Contents;
 use crate::cache::engine::{Handle, Opened};
 use crate::cache::machine::{Ask, Refusal, Verdict, Wanted};
 use crate::cache::model::{Task, TaskId, TaskNo, TaskState};
@@ -24,6 +23,8 @@ use uuid::Uuid;
 const SLICE: usize = 1_000;
 /// The pause between two looks at a fetch that has ended, and of which the room is about to hear.
 const SOON: Duration = Duration::from_millis(10);
+/// After so many of them it will not hear any more.
+const LOOKS: u32 = 100;
 
 /// `GET …/tasks`
 pub(super) async fn list(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
@@ -177,14 +178,28 @@ pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door, failures: Failures
     let opened = handle.open(wanted, resolving::credentials(secrets)).await??;
     failures.forget(&opened.task.ids.primary);
     let value = shown(&handle, &opened.task, who.operator);
-    tokio::spawn(hold(handle.contents().clone(), opened, failures, value.clone()));
+    tokio::spawn(hold(handle.clone(), opened, failures, value.clone()));
     Ok(answer::json(&value))
 }
 
-/// Wants a content until everything of it is there, or it has failed.
-async fn hold(contents: Contents, opened: Opened, failures: Failures, shown: Value) {
-    if let Err(why) = contents.whole(&opened.task).await {
-        failures.add(&opened.task, shown, &why.why);
+/// Wants a content until everything of it is there, or it has failed. As long as it is wanted the room does not forget it:
+/// who asks what became of it finds it there, or among the failures.
+async fn hold(handle: Handle, opened: Opened, failures: Failures, shown: Value) {
+    let Err(why) = handle.contents().whole(&opened.task).await else { return };
+    // The room hears of it, too, and knows why it was stopped: that there is no space left, for one.
+    let state = || handle.look(|room| room.task(opened.task.no).map(|task| task.state.clone()));
+    for _ in 0..LOOKS {
+        if state() != Some(TaskState::Fetching) {
+            break;
+        }
+        tokio::time::sleep(SOON).await;
+    }
+    match state() {
+        Some(TaskState::Complete(_)) => {}
+        Some(TaskState::Partial(Some(failure))) => failures.add(&opened.task, shown, &failure.why),
+        Some(TaskState::Partial(None) | TaskState::Fetching | TaskState::Doomed) | None => {
+            failures.add(&opened.task, shown, &why.why);
+        }
     }
 }
 
