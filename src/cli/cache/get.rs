@@ -45,8 +45,8 @@ and replaces nothing without --force. Interrupted, it leaves nothing; the cache 
 
 Exit codes:
   0    the file is there; or who reads standard output has closed it
-  1    it cannot be fetched: the message says what the origin said, or that there is no room for it in
-       the cache; or it was interrupted
+  1    it cannot be fetched: the message says what the origin said, or that the cache has no room for
+       it; or it was interrupted
   100  the same call will fail again: a wrong argument, a file in the way, a place that cannot be
        written
   111  try again: the daemon is absent, starting or busy; or standard output cannot be written")]
