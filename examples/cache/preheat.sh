@@ -2,7 +2,7 @@
 # preheat.sh URL TOKEN BODY: fetches what BODY names into the cache of the daemon at URL, and says of each address what
 # came of it. TOKEN is a file with a token of scope `job`. Needs curl and jq.
 #
-#   hostler token create --name ci --scope job > ci.token
+#   hostler token create --scope job --expires 90d > ci.token
 #   sh preheat.sh http://127.1:8606 ci.token examples/cache/preheat.json
 set -eu
 api=$1/oapi/v1/jobs token=$2 body=$3

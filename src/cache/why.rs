@@ -3,7 +3,7 @@
 use super::engine::Handle;
 use super::events;
 use super::machine::Room;
-use super::model::{Args, Job, JobId, JobResult, JobState, PinOwner, Task, TaskId, TaskState};
+use super::model::{Args, Identity, Job, JobId, JobResult, JobState, PinOwner, Task, TaskId, TaskState};
 use crate::auth::Caller;
 use crate::base::{Now, Wall, Why};
 use chrono::{SecondsFormat, TimeDelta};
@@ -17,7 +17,7 @@ const URLS: usize = 3;
 const AMONG: usize = 1_000;
 
 impl Handle {
-    /// Why `cache/ID` or `cache/job/7` is as it is; none when there is none, or the caller is no operator: nobody else is
+    /// Why `cache/ID`, `cache/URL` or `cache/job/7` is as it is; none when there is none, or the caller is no operator: nobody else is
     /// known to the cache by who he is on this host.
     pub async fn why(&self, caller: &Caller, name: &str) -> Option<Why> {
         if !caller.is_operator() {
@@ -31,8 +31,9 @@ impl Handle {
                 Some(why_job(&job, bytes))
             }
             None => {
-                let id = TaskId::parse(of)?;
-                let task = self.look(|room| room.find(&id).cloned())?;
+                let ids = TaskId::parse(of)
+                    .map_or_else(|| Identity::of_url(of).ids().own().cloned().collect(), |id| vec![id]);
+                let task = self.look(|room| ids.iter().find_map(|id| room.find(id).cloned()))?;
                 let wanted = self.look(|room| wanted_by(room, &task));
                 let keep = self.settings().rules.ttl;
                 Some(why_task(&task, &wanted, keep, Now::read().wall))

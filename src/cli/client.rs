@@ -306,8 +306,7 @@ impl Client {
     /// No daemon, or no success.
     pub async fn open(&self, call: Call) -> Result<Pieces, CallError> {
         let silent = CallError::Silent { place: self.place.to_string() };
-        let (response, sender) =
-            tokio::time::timeout(ANSWERS_WITHIN, self.fresh(&call)).await.map_err(|_| silent)??;
+        let (response, sender) = tokio::time::timeout(call.limit, self.fresh(&call)).await.map_err(|_| silent)??;
         if !response.status().is_success() {
             let (status, bytes) = self.whole(response).await?;
             return Err(CallError::Refused { status, message: refusal(status, &bytes) });
@@ -381,13 +380,15 @@ impl Client {
 /// What the daemon said no with, in any family's shape.
 fn refusal(status: StatusCode, body: &[u8]) -> String {
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
-    let said = ["msg", "error", "message"].iter().find_map(|key| json.get(key)?.as_str());
+    let said = ["msg", "error", "message", "errors"].iter().find_map(|key| json.get(key)?.as_str());
     let text = String::from_utf8_lossy(body);
     let text = said.unwrap_or(text.trim());
     let words =
         if text.is_empty() || text.len() > 1000 { status.canonical_reason().unwrap_or("no reason") } else { text };
     match status {
-        StatusCode::UNAUTHORIZED => format!("{words} (401): use the Unix socket, or --token-file with a valid token"),
+        StatusCode::UNAUTHORIZED => {
+            format!("{words} (401): --token-file takes a token; operators need none over the Unix socket")
+        }
         _ => format!("{words} ({})", status.as_u16()),
     }
 }

@@ -143,7 +143,8 @@ pub async fn resolve(client: &mut Client, patterns: &[String]) -> Result<Vec<Str
 }
 
 fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?'])
+    // The `?` of an address begins its query.
+    !text.starts_with("cache/http") && text.contains(['*', '?'])
 }
 
 /// As [`resolve`], with the names given. A task whose very name is the pattern is meant alone.

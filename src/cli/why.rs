@@ -13,9 +13,10 @@ use serde_json::Value;
 #[command(after_help = "\
 Examples:
   hostler why web
-  hostler why 'worker-*'")]
+  hostler why 'worker-*'
+  hostler why cache/https://example.com/big.iso")]
 pub(super) struct Why {
-    /// Names or globs
+    /// Names or globs; cache/ID, cache/URL and cache/job/NUMBER are of the cache
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 }

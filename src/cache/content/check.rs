@@ -1,7 +1,6 @@
 //! Comparing what is there with what it was: on demand, and slowly in the background.
 
 use super::Inner;
-use super::files::Failing;
 use super::sums::{Following, crc_of};
 use crate::cache::model::piece::bytes_of;
 use crate::cache::model::{Extent, Task};
@@ -118,9 +117,10 @@ async fn slowly(inner: Arc<Inner>, task: Arc<Task>, rate: u64) -> io::Result<()>
     Ok(())
 }
 
-/// The pieces of a task that were not compared since the start, compared now; an error, where one is not right.
-pub(super) async fn compare_the_rest(inner: &Arc<Inner>, task: &Arc<Task>, file: &Arc<File>) -> io::Result<()> {
-    let Some(extent) = task.source.as_ref().map(|source| source.extent) else { return Ok(()) };
+/// The pieces of a task that were not compared since the start, compared now: those that are not what they were, which are
+/// reported.
+pub(super) async fn compare_the_rest(inner: &Arc<Inner>, task: &Arc<Task>, file: &Arc<File>) -> io::Result<Vec<u32>> {
+    let Some(extent) = task.source.as_ref().map(|source| source.extent) else { return Ok(Vec::new()) };
     let known = inner.knowledge.of(task.no);
     let path: Arc<Path> = inner.files.path(&task.ids.primary).into();
     let mut wrong = BTreeSet::new();
@@ -137,11 +137,9 @@ pub(super) async fn compare_the_rest(inner: &Arc<Inner>, task: &Arc<Task>, file:
             wrong.insert(number);
         }
     }
-    if wrong.is_empty() {
-        return Ok(());
-    }
     let wrong: Vec<u32> = wrong.into_iter().collect();
-    inner.damaged(task.no, &known, &wrong);
-    let why = format!("pieces {wrong:?} are not what they were; they are fetched again");
-    Err(io::Error::new(io::ErrorKind::InvalidData, why)).failing("read", &path)
+    if !wrong.is_empty() {
+        inner.damaged(task.no, &known, &wrong);
+    }
+    Ok(wrong)
 }

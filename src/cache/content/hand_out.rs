@@ -3,7 +3,7 @@
 use super::files::{Failing, Files, copy, hex, sync_folder};
 use super::{Inner, Placing, check};
 use crate::cache::model::{Task, TaskId};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,19 +13,13 @@ pub(super) async fn place(inner: &Arc<Inner>, task: &Arc<Task>, to: &Path, how: 
     if !task.is_complete() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "the content is not complete"));
     }
-    let (shared, id) = (Arc::clone(inner), task.ids.primary.clone());
-    let file = match inner.thread.blocking(move || shared.files.read(&id)).await {
-        Ok(file) => Arc::new(file),
-        Err(failed) => {
-            if failed.kind() == ErrorKind::NotFound {
-                let all: Vec<u32> = task.pieces.iter().map(|(number, _)| number).collect();
-                inner.damaged(task.no, &inner.knowledge.of(task.no), &all);
-            }
-            return Err(failed);
-        }
-    };
-    check::compare_the_rest(inner, task, &file).await?;
+    let file = open(inner, task).await?;
+    let wrong = check::compare_the_rest(inner, task, &file).await?;
     let from = inner.files.path(&task.ids.primary);
+    if !wrong.is_empty() {
+        let why = format!("pieces {wrong:?} are not what they were; they are fetched again");
+        return Err(io::Error::new(ErrorKind::InvalidData, why)).failing("read", &from);
+    }
     let (to, private) = (to.to_owned(), task.private);
     let put = move || {
         let beside = beside(&to)?;
@@ -42,6 +36,27 @@ pub(super) async fn place(inner: &Arc<Inner>, task: &Arc<Task>, to: &Path, how: 
         to.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
     };
     inner.thread.blocking(put).await
+}
+
+/// See [`super::Contents::compare`].
+pub(super) async fn compare(inner: &Arc<Inner>, task: &Arc<Task>) -> Result<Vec<u32>, String> {
+    let compared = async { check::compare_the_rest(inner, task, &open(inner, task).await?).await };
+    compared.await.map_err(|failed: io::Error| failed.to_string())
+}
+
+/// The file of a task, to be read; where there is none, all of its pieces are reported.
+async fn open(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<Arc<File>> {
+    let (shared, id) = (Arc::clone(inner), task.ids.primary.clone());
+    match inner.thread.blocking(move || shared.files.read(&id)).await {
+        Ok(file) => Ok(Arc::new(file)),
+        Err(failed) => {
+            if failed.kind() == ErrorKind::NotFound {
+                let all: Vec<u32> = task.pieces.iter().map(|(number, _)| number).collect();
+                inner.damaged(task.no, &inner.knowledge.of(task.no), &all);
+            }
+            Err(failed)
+        }
+    }
 }
 
 /// A name in the same directory that nobody has.

@@ -214,6 +214,14 @@ impl Contents {
         check::verify(&self.inner, task).await
     }
 
+    /// Compares what was not compared since the start: the pieces that are not what they were, which are reported, too.
+    ///
+    /// # Errors
+    /// The file cannot be read at all: all pieces are reported.
+    pub async fn compare(&self, task: &Arc<Task>) -> Result<Vec<u32>, String> {
+        hand_out::compare(&self.inner, task).await
+    }
+
     /// The path of a task's file.
     pub fn path(&self, id: &TaskId) -> PathBuf {
         self.inner.files.path(id)

@@ -4,7 +4,7 @@ use super::OriginError;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
-use tokio_rustls::rustls::{self, CertificateError};
+use tokio_rustls::rustls::{self, CertificateError, InvalidMessage};
 use url::Url;
 
 /// Scheme, host and port.
@@ -70,7 +70,13 @@ fn plain(error: &(dyn Error + 'static)) -> String {
 }
 
 fn tls_reason(error: &rustls::Error) -> String {
-    let rustls::Error::InvalidCertificate(reason) = error else { return error.to_string() };
+    let reason = match error {
+        rustls::Error::InvalidCertificate(reason) => reason,
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            return "it does not speak TLS (a registry without it can be configured with plain)".to_owned();
+        }
+        other => return other.to_string(),
+    };
     let what = match reason {
         CertificateError::UnknownIssuer => "is signed by nobody this host trusts (a registry's ca can be configured)",
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",

@@ -7,6 +7,7 @@ mod answer;
 mod audits;
 mod clusters;
 mod content;
+mod failures;
 mod jobs;
 mod paged;
 mod resolving;
@@ -20,6 +21,7 @@ mod words;
 use super::engine::Handle;
 use crate::auth::tokens::Tokens;
 use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Head, Reply, Route};
+use failures::Failures;
 use hyper::Method;
 use who::{Need, Who};
 
@@ -76,6 +78,7 @@ impl Door {
 
 /// All routes of the cache.
 pub fn routes(shared: Shared) -> Vec<Route> {
+    let failures = Failures::default();
     let mut routes = vec![
         Draft::new(&shared, Family::Cache, (Method::GET, "/healthy"), Access::Public, words::HEALTHY).with(healthy),
         draft(&shared, Door::Person, (Method::GET, "/api/v1/persistent-cache-tasks"), words::PERSISTENT)
@@ -85,7 +88,7 @@ pub fn routes(shared: Shared) -> Vec<Route> {
     routes.extend(jobs_at(&shared, ("/api/v1/jobs", "/api/v1/jobs/{id}"), Door::Person));
     routes.extend(clusters_at(&shared, ("/oapi/v1/clusters", "/oapi/v1/clusters/{id}"), Door::Clusters));
     routes.extend(clusters_at(&shared, ("/api/v1/clusters", "/api/v1/clusters/{id}"), Door::Person));
-    routes.extend(tasks_at(&shared));
+    routes.extend(tasks_at(&shared, &failures));
     routes.extend(sign_in::routes(&shared));
     routes.extend(tokens::routes(&shared));
     routes.extend(audits::routes(&shared));
@@ -125,21 +128,22 @@ fn clusters_at(shared: &Shared, (all, one): (&'static str, &'static str), door: 
     ]
 }
 
-fn tasks_at(shared: &Shared) -> Vec<Route> {
+fn tasks_at(shared: &Shared, failures: &Failures) -> Vec<Route> {
     let door = Door::Jobs;
     let get = |path, doc| draft(shared, door, (Method::GET, path), doc);
     let post = |path, doc| draft(shared, door, (Method::POST, path), doc);
     let delete = |path, doc| draft(shared, door, (Method::DELETE, path), doc);
+    let (begun, asked) = (failures.clone(), failures.clone());
     let (pin, pins) = ((Method::PUT, "/oapi/v1/tasks/{id}/pins/{owner}"), "/oapi/v1/tasks/{id}/pins/{owner}");
     vec![
         get("/oapi/v1/tasks", words::TASKS).with(move |shared, cx| tasks::list(shared, cx, door)),
-        post("/oapi/v1/tasks", words::FETCH).with(move |shared, cx| tasks::fetch(shared, cx, door)),
+        post("/oapi/v1/tasks", words::FETCH).with(move |shared, cx| tasks::fetch(shared, cx, door, begun.clone())),
         delete("/oapi/v1/tasks", words::DELETE_TASKS).with(move |shared, cx| upkeep::delete_many(shared, cx, door)),
         door.guard(post("/oapi/v1/tasks/id", words::IDS).changes(false))
             .with(move |shared, cx| tasks::ids(shared, cx, door)),
         post("/oapi/v1/tasks/verify", words::VERIFY_ALL).with(move |shared, cx| upkeep::verify_all(shared, cx, door)),
         post("/oapi/v1/tasks/gc", words::COLLECT).with(move |shared, cx| upkeep::collect(shared, cx, door)),
-        get("/oapi/v1/tasks/{id}", words::TASK).with(move |shared, cx| tasks::get(shared, cx, door)),
+        get("/oapi/v1/tasks/{id}", words::TASK).with(move |shared, cx| tasks::get(shared, cx, door, asked.clone())),
         delete("/oapi/v1/tasks/{id}", words::DELETE_TASK).with(move |shared, cx| upkeep::delete(shared, cx, door)),
         get("/oapi/v1/tasks/{id}/content", words::CONTENT).with(move |shared, cx| content::read(shared, cx, door)),
         post("/oapi/v1/tasks/{id}/verify", words::VERIFY).with(move |shared, cx| upkeep::verify(shared, cx, door)),

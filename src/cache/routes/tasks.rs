@@ -1,9 +1,9 @@
 //! Tasks: what is kept, and how one is shown, fetched, found out about and kept.
 
 use super::answer::{self, given, hurried};
+use super::failures::Failures;
 use super::paged::{page_of, paged};
 use super::{Door, Shared, resolving};
-use crate::cache::content::Contents;
 use crate::cache::engine::{Handle, Opened};
 use crate::cache::machine::{Ask, Refusal, Verdict, Wanted};
 use crate::cache::model::{Task, TaskId, TaskNo, TaskState};
@@ -21,8 +21,6 @@ use uuid::Uuid;
 
 /// How many tasks one look at the room takes along.
 const SLICE: usize = 1_000;
-/// The pause between two looks at a fetch that has ended, and of which the room is about to hear.
-const SOON: Duration = Duration::from_millis(10);
 
 /// `GET …/tasks`
 pub(super) async fn list(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
@@ -89,8 +87,12 @@ pub(super) async fn scan(
 /// # Errors
 /// 404: there is none.
 pub(super) fn found(handle: &Handle, cx: &Cx) -> Result<Arc<Task>, Failure> {
-    let id = TaskId::parse(cx.param("id")).ok_or(Refusal::NotFound)?;
+    let id = id_of(cx)?;
     Ok(handle.look(|room| room.find(&id).cloned()).ok_or(Refusal::NotFound)?)
+}
+
+fn id_of(cx: &Cx) -> Result<TaskId, Failure> {
+    Ok(TaskId::parse(cx.param("id")).ok_or(Refusal::NotFound)?)
 }
 
 fn shown(handle: &Handle, task: &Task, operator: bool) -> Value {
@@ -102,32 +104,30 @@ fn shown(handle: &Handle, task: &Task, operator: bool) -> Value {
 }
 
 /// `GET …/tasks/{id}`
-pub(super) async fn get(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+pub(super) async fn get(shared: Shared, cx: Cx, door: Door, failures: Failures) -> Result<Reply, Failure> {
     let who = door.enter(&shared, &cx, false).await?;
-    let (task, wait) = (found(&shared.handle, &cx)?, answer::wait(&cx)?);
-    let task = if wait.is_zero() { task } else { settled(&shared.handle, &cx, task, wait).await? };
-    let mut value = shown(&shared.handle, &task, who.operator);
-    value["pieces"] = tasks::pieces(&task);
-    Ok(answer::json(&value))
-}
-
-/// The task, as soon as nobody fetches it any more, or when there is no more time.
-async fn settled(handle: &Handle, cx: &Cx, task: Arc<Task>, wait: Duration) -> Result<Arc<Task>, Failure> {
-    let no = task.no;
-    let fetching = || handle.look(|room| room.task(no).is_some_and(|task| task.state == TaskState::Fetching));
-    let over = async {
-        while fetching() {
-            // How it ended, the task itself will tell.
-            drop(handle.contents().whole(&task).await);
-            tokio::time::sleep(SOON).await;
-        }
+    let (handle, id, wait) = (shared.handle, id_of(&cx)?, answer::wait(&cx)?);
+    // What failed is gone at once, and with it everything but the reason.
+    let failed = |gone: Failure| failures.of(&id).ok_or(gone);
+    let task = match found(&handle, &cx) {
+        Ok(task) => task,
+        Err(gone) => return Ok(answer::json(&failed(gone)?)),
     };
-    tokio::select! {
-        () = over => {}
-        () = tokio::time::sleep(wait) => {}
-        () = hurried(cx) => {}
+    let task = match wait.is_zero() {
+        true => task,
+        false => match handle.task_settled(task.no, wait, hurried(&cx)).await {
+            Some(task) => task,
+            None => return Ok(answer::json(&failed(Refusal::NotFound.into())?)),
+        },
+    };
+    let mut value = shown(&handle, &task, who.operator);
+    value["pieces"] = tasks::pieces(&task);
+    if task.state == TaskState::Fetching {
+        // Pieces that are coming count as far as they are here.
+        let bytes = handle.contents().progress(&task).borrow().bytes;
+        value["cached_bytes"] = json!(bytes.max(task.cached_bytes()));
     }
-    Ok(handle.look(|room| room.task(no).cloned()).ok_or(Refusal::NotFound)?)
+    Ok(answer::json(&value))
 }
 
 /// `POST …/tasks/id`
@@ -138,7 +138,7 @@ pub(super) async fn ids(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fai
 }
 
 /// `POST …/tasks`
-pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
+pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door, failures: Failures) -> Result<Reply, Failure> {
     let who = door.enter(&shared, &cx, true).await?;
     let handle = shared.handle;
     let Fetch { identity, digest, ttl, pin, revalidate, secrets } = asked::fetch(&cx.body, &who.name)?;
@@ -153,15 +153,24 @@ pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door) -> Result<Reply, F
         identity,
     };
     let opened = handle.open(wanted, resolving::credentials(secrets)).await??;
+    failures.forget(&opened.task.ids.primary);
     let value = shown(&handle, &opened.task, who.operator);
-    tokio::spawn(hold(handle.contents().clone(), opened));
+    tokio::spawn(hold(handle.clone(), opened, failures, value.clone()));
     Ok(answer::json(&value))
 }
 
-/// Wants a content until everything of it is there, or it has failed.
-async fn hold(contents: Contents, opened: Opened) {
-    if let Err(why) = contents.whole(&opened.task).await {
-        tracing::debug!(%why, task = %opened.task.ids.primary, "a file was not fetched");
+/// Wants a content until everything of it is there, or it has failed. As long as it is wanted the room does not forget it:
+/// who asks what became of it finds it there, or among the failures.
+async fn hold(handle: Handle, opened: Opened, failures: Failures, shown: Value) {
+    let Err(why) = handle.contents().whole(&opened.task).await else { return };
+    // The room hears of it, too, and knows why it was stopped: that there is no space left, for one.
+    let settled = handle.task_settled(opened.task.no, Duration::MAX, std::future::pending()).await;
+    match settled.map(|task| task.state.clone()) {
+        Some(TaskState::Complete(_)) => {}
+        Some(TaskState::Partial(Some(failure))) => failures.add(&opened.task, shown, &failure.why),
+        Some(TaskState::Partial(None) | TaskState::Fetching | TaskState::Doomed) | None => {
+            failures.add(&opened.task, shown, &why.why);
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::cache::model::address::masked;
 use crate::cache::model::{Image, Platform, Task, TaskId, TaskNo, TaskState};
 use crate::cache::registry::Credentials;
 use crate::cache::wire::fields::Fault;
-use crate::cache::wire::tasks::Usage;
+use crate::cache::wire::pins;
+use crate::cache::wire::tasks::{Usage, state};
 use crate::http::{Cx, ErrorStatus, Failure, Reply, blocking};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -96,8 +97,11 @@ impl Outcome {
             let bytes = task.cached_bytes();
             (self.tasks, self.bytes) = (self.tasks + 1, self.bytes + bytes);
             if self.removed.len() < TOLD {
-                let (id, url) = (task.ids.primary.to_string(), masked(&task.identity.url));
-                self.removed.push(json!({ "id": id, "url": url, "cached_bytes": bytes }));
+                let (id, tag, url) = (task.ids.primary.to_string(), &task.identity.tag, masked(&task.identity.url));
+                let (state, pins) = (state(task), task.pins.iter().map(pins::text).collect::<Vec<_>>());
+                let told =
+                    json!({ "id": id, "url": url, "tag": tag, "state": state, "pins": pins, "cached_bytes": bytes });
+                self.removed.push(told);
             }
         }
     }
@@ -137,7 +141,12 @@ fn has_one(task: &Task, digests: &HashSet<TaskId>) -> bool {
 pub(super) async fn verify(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
     door.enter(&shared, &cx, true).await?;
     let task = found(&shared.handle, &cx)?;
-    let checked = shared.handle.contents().verify(&task).await;
+    let contents = shared.handle.contents();
+    let checked = match given(&cx, "again").as_deref() {
+        Some("false") => contents.compare(&task).await,
+        None | Some("true") => contents.verify(&task).await,
+        Some(_) => return Err(answer::unreadable("again: expected true or false")),
+    };
     Ok(answer::json(&verified(&task, &checked)))
 }
 

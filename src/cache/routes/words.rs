@@ -145,7 +145,16 @@ pub(super) const IDS: Doc = with_body(
 pub(super) const TASK: Doc = asked(
     "A task with its pieces, by any of its ids",
     &[("wait", "seconds, or text such as 30s: answered when it is not being fetched any more, or after that")],
-    &[(200, "the task"), UNKNOWN, NOT_THAT, MISSING, INVALID],
+    &[
+        (
+            200,
+            "the task; for some minutes also one that failed and left nothing, with the state \"failed\" and its error",
+        ),
+        UNKNOWN,
+        NOT_THAT,
+        MISSING,
+        INVALID,
+    ],
 );
 pub(super) const DELETE_TASK: Doc = plain(
     "Remove a task; answered when its file is gone",
@@ -165,9 +174,10 @@ pub(super) const CONTENT: Doc = plain(
         (502, "the origin failed before anything came"),
     ],
 );
-pub(super) const VERIFY: Doc = plain(
+pub(super) const VERIFY: Doc = asked(
     "Compare what is on disk with what was fetched; damaged pieces are fetched again",
-    &[(200, "ok, pieces, damaged, error"), UNKNOWN, NOT_THAT, MISSING],
+    &[("again", "false: only what was not compared since the start of the daemon")],
+    &[(200, "ok, pieces, damaged, error"), UNKNOWN, NOT_THAT, MISSING, INVALID],
 );
 pub(super) const VERIFY_ALL: Doc = plain(
     "The same for all tasks, for as long as the client waits",

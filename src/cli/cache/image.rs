@@ -15,7 +15,8 @@ Examples:
   hostler cache image oci://docker.io/library/alpine:3.20
   hostler cache image https://registry.example.com/v2/team/app/manifests/v1 --platform linux/arm64
 
-The registry is asked what the image is made of. `hostler cache preheat --image` fetches what is missing.")]
+The registry is asked what the image is made of. `hostler cache preheat --image` fetches what is
+missing.")]
 pub(super) struct Image {
     /// oci://HOST/REPOSITORY:TAG, or the address of its manifest
     #[arg(value_name = "URL")]

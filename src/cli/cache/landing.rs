@@ -1,7 +1,7 @@
 //! A file that appears in its place whole or not at all, without its bytes being copied where that can be helped.
 
 use crate::cli::exit::Problem;
-use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -40,22 +40,24 @@ pub(super) struct Landing {
 }
 
 impl Landing {
-    /// Begins one. What is in the place stays until it lands; without `force`, there must be nothing.
+    /// Begins one. What is in the place stays until it lands; without `force`, there must be nothing. Where the place is a
+    /// link to a file, it is that file which is replaced.
     ///
     /// # Errors
     /// There is something, or that cannot be a file.
     pub(super) fn at(place: &Path, force: bool) -> Result<Landing, Problem> {
         let not = |why: &str| Problem::Misuse(format!("{} {why}", place.display()));
-        let name = place.file_name().ok_or_else(|| not("is no file name"))?;
-        match fs::symlink_metadata(place) {
-            Ok(found) if found.is_dir() => return Err(not("is a directory: say -o DIRECTORY/NAME")),
+        let resolved = match fs::symlink_metadata(place) {
+            Ok(found) if found.is_dir() => return Err(not("is a directory")),
             Ok(_) if !force => return Err(not("exists: --force replaces it")),
-            _ => {}
-        }
-        let mut beside = std::ffi::OsString::from(".");
-        beside.push(name);
-        beside.push(format!(".{}", std::process::id()));
-        Ok(Landing { beside: place.with_file_name(beside), place: place.to_owned(), force })
+            Ok(found) if found.is_symlink() => fs::canonicalize(place).ok(),
+            Ok(_) | Err(_) => None,
+        };
+        let place = resolved.unwrap_or_else(|| place.to_owned());
+        let name = place.file_name().ok_or_else(|| not("is no file name"))?;
+        // Names have 255 bytes at most.
+        let short: String = name.to_string_lossy().chars().take(40).collect();
+        Ok(Landing { beside: place.with_file_name(format!(".{short}.{}", std::process::id())), place, force })
     }
 
     /// An empty file beside the place, to be written.
@@ -72,18 +74,6 @@ impl Landing {
     pub(super) fn link(&self, cached: &Path) -> Option<How> {
         self.clear();
         fs::hard_link(cached, &self.beside).ok().map(|()| How::HardLink)
-    }
-
-    /// Fills the file from the cache's.
-    ///
-    /// # Errors
-    /// The disk is full or failing.
-    pub(super) fn fill(mut from: &File, mut to: &File) -> io::Result<How> {
-        if ioctl_ficlone(to, from).is_ok() {
-            return Ok(How::Reflink);
-        }
-        // Between files of one host this is copy_file_range.
-        io::copy(&mut from, &mut to).map(|_| How::Copy)
     }
 
     /// Writes some of it.

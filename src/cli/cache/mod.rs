@@ -3,6 +3,7 @@
 //! Every verb is one file. `naming` says which content is meant, `progress` waits until it is there, `landing` puts a file
 //! where it is wanted: whole or not at all.
 
+mod copying;
 mod get;
 mod image;
 mod landing;
@@ -34,8 +35,8 @@ Examples:
   hostler cache list --q alpine
   hostler cache usage
 
-What is here is served again without asking where it came from; --revalidate asks. Other programs use
-the cache as their HTTP proxy or registry mirror: see [cache.proxy] in the configuration."
+What is here is served again without asking where it came from; --revalidate asks. Other programs
+use the cache as their HTTP proxy or registry mirror: see [cache.proxy] in the configuration."
 )]
 pub(super) struct Cache {
     #[command(subcommand)]

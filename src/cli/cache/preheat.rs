@@ -34,8 +34,8 @@ all of its blobs are fetched. With --wait it says of each address what came of i
 Exit codes:
   0    the job is made; with --wait: everything is there
   1    with --wait: something could not be fetched, or the waiting was interrupted
-  100  the same call will fail again: a wrong argument, no such image or platform
-  111  try again: the daemon is absent, starting or busy, or the registry does not answer")]
+  100  the same call will fail again: a wrong argument, nothing for the platform
+  111  try again: the daemon is absent, starting or busy; the registry refuses or does not answer")]
 pub(super) struct Preheat {
     /// Addresses
     #[arg(value_name = "URL", required = true)]

@@ -1,4 +1,4 @@
-//! Waiting until a content is there: a bar on a terminal.
+//! Watching a content until it is there: a bar on a terminal.
 
 use super::naming::of_task;
 use super::{number, text};
@@ -8,70 +8,107 @@ use crate::cli::exit::Problem;
 use crate::cli::out::plain;
 use crate::cli::watch::patiently;
 use hyper::StatusCode;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
+use std::io::{IsTerminal, stdout};
+use std::time::{Duration, Instant};
 
-/// How long the daemon may wait with its answer: how often the bar moves.
-const WAIT: &str = "1s";
-/// Between two questions, whatever the daemon does.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long the daemon may wait with its answer, at the beginning and at most: so often the bar moves. It grows with the
+/// time that has passed: a download of hours is not asked about ten times a second.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The part of the time so far.
+const OF_TIME: u32 = 20;
 
-/// Waits until the content is complete; as it is then.
-///
-/// # Errors
-/// It cannot be fetched, or somebody interrupted the waiting: the fetch goes on then.
-pub(super) async fn until_there(
-    at: &mut Session,
-    mut task: Value,
-    interrupts: &mut UnixStream,
-) -> Result<Value, Problem> {
-    let id = text(&task, "id").to_owned();
-    let bar = bar(at, "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    loop {
-        if let Some(length) = number(&task, "content_length") {
-            bar.set_length(length);
+/// Of a download.
+const BAR: &str = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+/// The same, where nobody knows how long it will be.
+const NO_END: &str = "{spinner} {bytes} {bytes_per_sec}";
+
+/// Who looks at a content again and again.
+pub(super) struct Look {
+    id: String,
+    url: String,
+    since: Instant,
+}
+
+impl Look {
+    pub(super) fn at(task: &Value) -> Look {
+        Look { id: text(task, "id").to_owned(), url: text(task, "url").to_owned(), since: Instant::now() }
+    }
+
+    /// The content after a while, or as soon as nobody fetches it any more.
+    ///
+    /// # Errors
+    /// It was removed, or the daemon is gone and has not come back.
+    pub(super) async fn next(&self, at: &mut Session) -> Result<Value, Problem> {
+        let wait = (self.since.elapsed() / OF_TIME).clamp(FIRST_WAIT, LONGEST_WAIT);
+        let asked = Instant::now();
+        let task = self.look(at, Some(wait)).await?;
+        if text(&task, "state") == "fetching" {
+            // A daemon that is ending does not wait.
+            tokio::time::sleep(wait.saturating_sub(asked.elapsed())).await;
         }
-        bar.set_position(number(&task, "cached_bytes").unwrap_or_default());
-        match text(&task, "state") {
-            "complete" => break,
-            "fetching" => {}
-            _ => {
-                bar.finish_and_clear();
-                let why = Some(text(&task, "error")).filter(|why| !why.is_empty()).unwrap_or("it was stopped");
-                return Err(Problem::InVain(format!("{}: {}", plain(text(&task, "url")), plain(why))));
-            }
-        }
+        Ok(task)
+    }
+
+    /// The content as it is.
+    ///
+    /// # Errors
+    /// Those of [`next`](Look::next).
+    pub(super) async fn now(&self, at: &mut Session) -> Result<Value, Problem> {
+        self.look(at, None).await
+    }
+
+    async fn look(&self, at: &mut Session, wait: Option<Duration>) -> Result<Value, Problem> {
         let client = &mut at.client;
-        let asked = async {
-            tokio::time::sleep(PAUSE).await;
-            patiently(async || client.ask(of_task(&id, "").query("wait", WAIT)).await).await
-        };
-        let mut interrupt = [0];
-        tokio::select! {
-            answer = asked => match answer {
-                Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => {
-                    bar.finish_and_clear();
-                    return Err(Problem::InVain(format!("{}: it was removed from the cache", plain(text(&task, "url")))));
-                }
-                answer => task = answer?,
-            },
-            _ = interrupts.read(&mut interrupt) => {
-                bar.finish_and_clear();
-                let why = format!("interrupted; the download goes on: `hostler cache stat {id}` shows it");
-                return Err(Problem::InVain(why));
+        let call = of_task(&self.id, "").maybe("wait", wait.map(|wait| format!("{}ms", wait.as_millis())));
+        match patiently(async || client.ask(call.clone()).await).await {
+            Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }) => {
+                Err(Problem::InVain(format!("{}: it was removed from the cache", plain(&self.url))))
             }
+            answer => Ok(answer?),
         }
     }
-    bar.finish_and_clear();
-    Ok(task)
+}
+
+/// Why a content that nobody fetches any more is not whole.
+pub(super) fn why_not(task: &Value) -> Problem {
+    let why = Some(text(task, "error")).filter(|why| !why.is_empty()).unwrap_or("it was stopped");
+    Problem::InVain(format!("{}: {}", plain(text(task, "url")), plain(why)))
+}
+
+/// Moves the bar to where the content is.
+pub(super) fn show(bar: &ProgressBar, task: &Value) {
+    if let Some(length) = number(task, "content_length") {
+        set_length(bar, length);
+    }
+    bar.set_position(number(task, "cached_bytes").unwrap_or_default());
+}
+
+/// From now on it is known how long it will be.
+pub(super) fn set_length(bar: &ProgressBar, length: u64) {
+    if bar.length() != Some(length) {
+        bar.set_length(length);
+        bar.set_style(style(BAR));
+    }
+}
+
+/// A bar for something of which nobody knows yet how long it is; none where it would be among the bytes themselves.
+pub(super) fn download_bar(at: &Session, to_output: bool) -> ProgressBar {
+    let target = match at.out.json() || to_output && stdout().is_terminal() {
+        true => ProgressDrawTarget::hidden(),
+        false => ProgressDrawTarget::stderr(),
+    };
+    ProgressBar::with_draw_target(None, target).with_style(style(NO_END)).with_finish(ProgressFinish::AndClear)
 }
 
 /// A bar on standard error, where that is a terminal and nobody wants JSON.
 pub(super) fn bar(at: &Session, template: &str) -> ProgressBar {
     let target = if at.out.json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(0), target).with_style(style)
+    ProgressBar::with_draw_target(Some(0), target).with_style(style(template)).with_finish(ProgressFinish::AndClear)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

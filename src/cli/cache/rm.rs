@@ -20,8 +20,8 @@ Examples:
   hostler cache rm --image oci://registry.example.com/team/app:v1
   hostler cache rm --all
 
-It comes back when the files are gone. Exits 1 when one could not be removed, 100 when there is none of
-that id or address.")]
+It comes back when the files are gone. Exits 1 when one could not be removed, 100 when there is none
+of that id or address.")]
 pub(super) struct Rm {
     /// Their ids, or addresses
     #[arg(value_name = "ID|URL", conflicts_with_all = ["q", "image", "all"], required_unless_present_any = ["q", "image", "all", "tag", "application"])]

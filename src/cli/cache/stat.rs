@@ -8,6 +8,9 @@ use crate::cli::out::fields;
 use clap::Args;
 use serde_json::Value;
 
+/// As many of the query parameters that do not count are shown.
+const NAMES: usize = 4;
+
 /// Show a content of the cache; exits 1 when it is not complete
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -49,9 +52,24 @@ impl Stat {
                 if place > 0 {
                     at.out.line("")?;
                 }
-                at.out.table(&["FIELD", "VALUE"], &fields(task))?;
+                let mut rows = fields(task);
+                rows.retain(|row| row.get(1).is_some_and(|value| !value.is_empty()));
+                for row in &mut rows {
+                    shorten(row);
+                }
+                at.out.table(&["FIELD", "VALUE"], &rows)?;
             }
         }
         Ok(if whole { Exit::Done } else { Exit::Unhealthy })
+    }
+}
+
+/// The default is a list of some forty names, which would make the table as wide.
+fn shorten(row: &mut [String]) {
+    let [field, value] = row else { return };
+    let names = value.split('&').count();
+    if field == "filtered_query_params" && names > NAMES {
+        let first: Vec<_> = value.split('&').take(NAMES).collect();
+        *value = format!("{}&… ({names})", first.join("&"));
     }
 }

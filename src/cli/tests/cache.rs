@@ -12,9 +12,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const ID: &str = "a98dbdb348fc49073bcf3776df104154ab4855959bc6be80503f35991ec07316";
 
 fn task(state: &str) -> Value {
+    let digest = format!("crc32:{}", crc32fast::hash(b"hello hostler\n"));
+    let pieces = if state == "complete" {
+        json!([{ "number": 0, "offset": 0, "length": 14, "digest": digest }])
+    } else {
+        json!([])
+    };
     json!({
         "id": ID, "url": "http://o.example/hello.txt", "tag": "", "state": state, "error": "", "content_length": 14,
-        "cached_bytes": if state == "complete" { 14 } else { 4 }, "pins": [], "pieces": [{ "number": 0 }],
+        "cached_bytes": if state == "complete" { 14 } else { 4 }, "pins": [], "pieces": pieces,
     })
 }
 
@@ -24,7 +30,14 @@ fn fetching(path: Option<String>) -> Fake {
     Fake::start(move |asked| {
         let content = format!("GET /oapi/v1/tasks/{ID}/content");
         match asked.what.as_str() {
-            "POST /oapi/v1/tasks" => Answer::json(task("fetching")),
+            "POST /oapi/v1/tasks" => {
+                let mut task = task("fetching");
+                if let Some(path) = &path {
+                    task["path"] = path.as_str().into();
+                }
+                Answer::json(task)
+            }
+            what if what.ends_with("/verify?again=false") => Answer::json(json!({ "ok": true })),
             what if what == content => Answer::pieces(["hello ", "hostler\n"].map(|piece| Ok(piece.to_owned()))),
             what if what.starts_with(&format!("GET /oapi/v1/tasks/{ID}")) => {
                 let there = looks.fetch_add(1, Ordering::Relaxed) > 0;
@@ -53,7 +66,7 @@ fn is_tidy(daemon: &Fake, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_file_is_waited_for_and_sent_where_the_cache_cannot_be_read() {
+async fn a_file_is_sent_where_the_cache_cannot_be_read() {
     let daemon = fetching(Some("/nowhere/at/all".to_owned()));
     let file = daemon.path("hello");
     let line = ["cache", "get", "http://o.example/hello.txt", "-o", file.to_str().unwrap()];
@@ -62,7 +75,7 @@ async fn a_file_is_waited_for_and_sent_where_the_cache_cannot_be_read() {
     assert_eq!(text(&file), "hello hostler\n");
     is_tidy(&daemon, &["hello"]);
     assert_eq!(daemon.last("POST /oapi/v1/tasks").body, json!({ "url": "http://o.example/hello.txt" }));
-    assert!(daemon.heard().contains(&format!("GET /oapi/v1/tasks/{ID}?wait=1s")), "{:?}", daemon.heard());
+    assert!(daemon.heard().contains(&format!("GET /oapi/v1/tasks/{ID}/content")), "{:?}", daemon.heard());
 }
 
 #[tokio::test]
@@ -78,8 +91,13 @@ async fn nothing_is_replaced_without_force() {
     assert_eq!(text(&file), "hello hostler\n");
     let directory = daemon.path("");
     let line = ["cache", "get", "http://o.example/hello.txt", "-f", "-o", directory.to_str().unwrap()];
-    assert_eq!(daemon.told(&line).await.failed().1, Exit::Misuse);
-    is_tidy(&daemon, &["hello"]);
+    daemon.told(&line).await.expect(Exit::Done);
+    assert_eq!(text(&daemon.path("hello.txt")), "hello hostler\n", "in a directory it is named as its address says");
+    is_tidy(&daemon, &["hello", "hello.txt"]);
+    for line in ["cache get nonsense -o x", "cache get ftp://o.example/a -o x"] {
+        let (why, exit) = daemon.told(&line.split(' ').collect::<Vec<_>>()).await.failed();
+        assert!(why.contains("http://") && exit == Exit::Misuse, "{why}");
+    }
 }
 
 #[tokio::test]

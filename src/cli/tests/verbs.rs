@@ -154,7 +154,10 @@ async fn answers_that_are_none_are_told_apart() {
     assert!(why.contains("is not what a hostler daemon says"), "{why}");
     assert_eq!(exit, Exit::Misuse);
     let (why, exit) = daemon.told(&["check"]).await.failed();
-    assert_eq!(why, "the token is unknown or revoked (401): use the Unix socket, or --token-file with a valid token");
+    assert_eq!(
+        why,
+        "the token is unknown or revoked (401): --token-file takes a token; operators need none over the Unix socket"
+    );
     assert_eq!(exit, Exit::Misuse);
 }
 
