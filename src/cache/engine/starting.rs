@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// small, or the disk would be read all the time.
 const ROUND: Duration = Duration::from_secs(24 * 3600);
 
+/// So many tasks are listed in one look at the room.
+const LISTED_AT_ONCE: usize = 1_000;
+
 /// Reads the room back from the store and takes up what was going on. Where the cache's directory cannot be used, the room
 /// is closed, and its engine tries again.
 ///
@@ -124,11 +127,20 @@ impl Handle {
             }
             if now.began.is_none_or(|began| began.elapsed() >= ROUND) && !std::mem::replace(&mut now.listing, true) {
                 let (handle, round) = (handle.clone(), round.clone());
-                // Of a million tasks that takes some milliseconds.
+                // In short looks: whoever decides must not wait for one at a million tasks.
                 tokio::task::spawn_blocking(move || {
-                    let left = handle.look(|room| {
-                        room.tasks().rev().filter(|task| task.is_complete()).map(|task| task.no).collect()
-                    });
+                    let (mut left, mut before) = (VecDeque::new(), TaskNo(u64::MAX));
+                    loop {
+                        let slice: Vec<_> = handle.look(|room| {
+                            let slice = room.tasks_before(before).take(LISTED_AT_ONCE);
+                            slice.map(|task| (task.no, task.is_complete())).collect()
+                        });
+                        let Some((last, _)) = slice.last() else { break };
+                        before = *last;
+                        for (no, _) in slice.into_iter().filter(|(_, is_complete)| *is_complete) {
+                            left.push_front(no); // the oldest first
+                        }
+                    }
                     *round.lock().unwrap_or_else(PoisonError::into_inner) =
                         Round { left, began: Some(Instant::now()), listing: false };
                 });
@@ -192,7 +204,7 @@ impl Engine {
         let handle = self.handle.clone();
         let orphans = contents.clone();
         thread.spawn(async move {
-            let known = move |id: &TaskId| handle.look(|room| room.find(id).is_some());
+            let known = move |id: &TaskId| handle.look(|room| room.is_known(id));
             match orphans.remove_orphans(Arc::new(known)).await {
                 Ok((0, _)) => {}
                 Ok((files, bytes)) => tracing::info!(files, bytes, "files of no cached task were removed"),

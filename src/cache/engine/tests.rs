@@ -5,6 +5,8 @@ use super::deciding::{Cause, Decided};
 use super::driving::Lazy;
 use super::errands::{Errands, MASKED, Speaker, unmasked};
 use super::{Given, JobSecrets, Reader};
+mod crash;
+
 use crate::base::{Mono, Wall};
 use crate::cache::machine::{Change, Effect, Errand, Event, Plan, Refusal, Verdict};
 use crate::cache::model::{
@@ -164,15 +166,6 @@ fn jobs_are_told_of_when_they_are_made_and_when_they_are_over() {
     assert_eq!(told(PartState::Started), (vec![], vec![], vec![]));
     let over = (vec![("cache.job.over", seven())], vec![JobId(7)], vec![JobState::Success]);
     assert_eq!(told(PartState::Success), over);
-}
-
-#[test]
-fn what_was_wished_for_is_not_counted_as_thrown_away() {
-    let doomed = || vec![Effect::Remove(TaskNo(1), task(1, TaskState::Doomed).ids.clone())];
-    assert_eq!(decided(vec![], doomed(), Cause::Course).evicted, 1);
-    assert_eq!(decided(vec![], doomed(), Cause::Wish).evicted, 0);
-    let by_job = vec![Change::Job(job(7, PartState::Started, &[]))];
-    assert_eq!(decided(by_job, doomed(), Cause::Course).evicted, 0);
 }
 
 /// Somebody who reads under this number, and what the driver hears of him.

@@ -52,13 +52,6 @@ fn peer(unit: Uuid, url: usize) -> Uuid {
     Builder::from_random_bytes((unit.as_u128() ^ spread).to_be_bytes()).into_uuid()
 }
 
-/// The host in a URL, with its port where it has one.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit('@').next().unwrap_or_default()
-}
-
 impl Room {
     pub(super) fn begin_preheat(&mut self, id: JobId, args: &PreheatArgs) {
         if let Some(ips) = args.ips.as_ref().filter(|ips| !ips.is_empty() && !ips.contains(&self.rules.ip)) {
@@ -135,7 +128,7 @@ impl Room {
             ids: identity.ids(),
             digest: given.or_else(|| identity.blob_digest()),
             identity,
-            private: job.has_secrets || self.rules.accounts.contains(host(text)),
+            private: job.has_secrets, // accounts of the configuration are looked for where a fetch begins
             ttl: args.ttl,
             pin: args.pin.clone(),
             revalidate: args.revalidate,
@@ -211,7 +204,8 @@ impl Room {
         let Some(urls) = preheat.fetching.remove(&no) else { return };
         if end.is_err() && job.has_secrets && by != Errand::Job(id) {
             // It failed with somebody else's credentials; this job has its own.
-            return urls.into_iter().for_each(|url| self.start_url(id, url));
+            urls.into_iter().for_each(|url| self.start_url(id, url));
+            return self.go_on_preheating(id);
         }
         let length = self.task(no).and_then(|task| task.length());
         for url in urls {
