@@ -48,7 +48,7 @@ const SLICE: usize = 200;
 
 /// So many tasks are looked at in one step: for uses that are not written down, and for those that were used since they were
 /// put in order.
-const LOOKED_AT: usize = 4_000;
+const LOOKED_AT: usize = 1_000;
 
 /// What the machine needs to know from the configuration.
 #[derive(Clone, Debug)]
