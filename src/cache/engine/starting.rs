@@ -20,7 +20,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 
 /// The pause between two tries to use the cache's directory.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// A round in which all that is kept is compared begins at the earliest so long after the one before did: what is kept is
 /// small, or the disk would be read all the time.
@@ -113,9 +113,27 @@ impl Handle {
         }
     }
 
-    /// The next of all complete tasks to be compared, round by round.
-    fn round(&self) -> impl Fn() -> Option<Arc<Task>> + Send + Sync + use<> {
-        let round = Arc::new(Mutex::new(Round::default()));
+    /// All complete tasks, the oldest first; in short looks, since whoever decides must not wait for one at a million tasks.
+    /// Blocks.
+    fn complete(&self) -> VecDeque<TaskNo> {
+        let (mut found, mut before) = (VecDeque::new(), TaskNo(u64::MAX));
+        loop {
+            let slice: Vec<_> = self.look(|room| {
+                let slice = room.tasks_before(before).take(LISTED_AT_ONCE);
+                slice.map(|task| (task.no, task.is_complete())).collect()
+            });
+            let Some((last, _)) = slice.last() else { return found };
+            before = *last;
+            for (no, _) in slice.into_iter().filter(|(_, is_complete)| *is_complete) {
+                found.push_front(no);
+            }
+        }
+    }
+
+    /// The next of all complete tasks to be compared, round by round; these are the first.
+    fn round(&self, first: VecDeque<TaskNo>) -> impl Fn() -> Option<Arc<Task>> + Send + Sync + use<> {
+        let round = Round { left: first, began: Some(Instant::now()), listing: false };
+        let round = Arc::new(Mutex::new(round));
         let handle = self.clone();
         move || {
             let mut now = round.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,20 +145,8 @@ impl Handle {
             }
             if now.began.is_none_or(|began| began.elapsed() >= ROUND) && !std::mem::replace(&mut now.listing, true) {
                 let (handle, round) = (handle.clone(), round.clone());
-                // In short looks: whoever decides must not wait for one at a million tasks.
                 tokio::task::spawn_blocking(move || {
-                    let (mut left, mut before) = (VecDeque::new(), TaskNo(u64::MAX));
-                    loop {
-                        let slice: Vec<_> = handle.look(|room| {
-                            let slice = room.tasks_before(before).take(LISTED_AT_ONCE);
-                            slice.map(|task| (task.no, task.is_complete())).collect()
-                        });
-                        let Some((last, _)) = slice.last() else { break };
-                        before = *last;
-                        for (no, _) in slice.into_iter().filter(|(_, is_complete)| *is_complete) {
-                            left.push_front(no); // the oldest first
-                        }
-                    }
+                    let left = handle.complete();
                     *round.lock().unwrap_or_else(PoisonError::into_inner) =
                         Round { left, began: Some(Instant::now()), listing: false };
                 });
@@ -151,7 +157,6 @@ impl Handle {
 }
 
 /// A round in which all that is kept is compared.
-#[derive(Default)]
 struct Round {
     left: VecDeque<TaskNo>,
     began: Option<Instant>,
@@ -212,8 +217,13 @@ impl Engine {
             }
         });
         if self.handle.0.settings.scrub_rate > 0 {
-            let next = self.handle.round();
-            thread.spawn(async move { contents.scrub(next).await });
+            let handle = self.handle.clone();
+            thread.spawn(async move {
+                let listing = handle.clone();
+                // It fails where the daemon is ending.
+                let first = tokio::task::spawn_blocking(move || listing.complete()).await.unwrap_or_default();
+                contents.scrub(handle.round(first)).await;
+            });
         }
     }
 }

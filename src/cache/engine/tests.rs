@@ -306,3 +306,15 @@ fn a_job_of_an_earlier_life_has_what_was_no_secret() {
     assert_eq!(headers.get("x-kind").unwrap(), "a");
     assert!(account.is_none(), "an account is of no use without its password");
 }
+
+#[test]
+fn pieces_that_somebody_may_have_seen_are_written_with_what_he_is_answered() {
+    let mut lazy = Lazy::default();
+    (0..150).for_each(|no| lazy.add(TaskNo(no), pieces(1), Mono::default()));
+    let mut batch = Batch::new();
+    lazy.add_to(&mut batch);
+    assert_eq!(batch.len(), 100, "as many as a batch has room for");
+    assert!(lazy.due().is_some());
+    assert_eq!(lazy.take().map(|rest| rest.len()), Some(50));
+    assert_eq!(lazy.due(), None);
+}

@@ -10,7 +10,9 @@
 //! says otherwise. [`Verdict::Opened`] tells the one who wanted that asked that it is being fetched.
 
 use super::{Answer, Change, Effect, Errand, FetchEnd, Order, Refusal, Room, Verdict, Wanted};
-use crate::cache::model::{Crc, Digest, Failure, Image, JobId, LastUse, Pieces, Source, Task, TaskNo, TaskState, Validators};
+use crate::cache::model::{
+    Crc, Digest, Failure, Image, JobId, LastUse, Pieces, Source, Task, TaskNo, TaskState, Validators,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use url::Url;

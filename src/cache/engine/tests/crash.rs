@@ -411,10 +411,8 @@ async fn who_asks_for_what_is_being_removed_or_is_not_there_is_answered() {
     let Ok(Ok(first)) = life.handle.open(wanted(&url), Credentials::default()).await else { panic!() };
     let no = first.task.no;
     // While it is fetched, removed, and wanted again, all at once.
-    let (removed, again) = tokio::join!(
-        life.handle.ask(Ask::Remove(vec![no])),
-        life.handle.open(wanted(&url), Credentials::default())
-    );
+    let (removed, again) =
+        tokio::join!(life.handle.ask(Ask::Remove(vec![no])), life.handle.open(wanted(&url), Credentials::default()));
     assert!(matches!(removed, Ok(Verdict::Removed { .. })));
     let Ok(Ok(again)) = again else { panic!() };
     assert!(again.task.no > no);

@@ -34,7 +34,9 @@ impl Room {
         self.jobs.set_flow(id, Flow::Purging);
         let before = ago(self.now.wall, args.ttl);
         match args.kind {
-            GcKind::Job => self.jobs.purges.push_back(Purge { job: Some(id), before, keep: usize::MAX, gone: 0, after: JobId(0) }),
+            GcKind::Job => {
+                self.jobs.purges.push_back(Purge { job: Some(id), before, keep: usize::MAX, gone: 0, after: JobId(0) })
+            }
             GcKind::Audit => self.plan.effects.push(Effect::PurgeAudit(id, before)),
         }
     }

@@ -264,6 +264,8 @@ fn jobs_that_go_on_hide_no_old_ones() {
     play.calm();
     let gc = Args::Gc(GcArgs { kind: GcKind::Job, ttl: secs(0) });
     play.now = play.now.later(secs(1));
-    assert!(matches!(play.ask_and_wait(Ask::Submit(new_job(gc))), Verdict::Job(job) if job.part.result == JobResult::Purged(1)));
+    assert!(
+        matches!(play.ask_and_wait(Ask::Submit(new_job(gc))), Verdict::Job(job) if job.part.result == JobResult::Purged(1))
+    );
     assert!(!play.room.heads().any(|head| head.id == old));
 }
