@@ -87,7 +87,8 @@ fn damage_that_nobody_can_heal_is_refused() {
         Ok(answer) => assert!(answer.status >= 500, "{}: {} bytes", answer.status, answer.body.len()),
     }
     let whole = cache.operator().try_send(Request::new("GET", &format!("/oapi/v1/tasks/{id}/content")));
-    assert!(whole.is_err() || whole.is_ok_and(|answer| answer.status >= 500));
+    // 409: the background check was first, and it is known to be incomplete.
+    assert!(whole.is_err() || whole.is_ok_and(|answer| answer.status >= 500 || answer.status == 409));
     let peers = cache.peers(json!({"url": url}));
     assert!(peers.iter().all(|peer| peer["IsFinished"] == false), "{peers:?}");
     said(&cache, &id);

@@ -25,7 +25,7 @@ fn data_of_the_first_format_goes_on() {
 
     // Tasks: kept, private, of a known digest, none.
     let kept = tagged(&cache, "kept");
-    assert_eq!((&kept["state"], &kept["pins"]), (&json!("complete"), &json!(["keeper", "name:dag:x"])), "{kept}");
+    assert_eq!((&kept["state"], &kept["pins"]), (&json!("complete"), &json!(["name:dag:x", "keeper"])), "{kept}");
     assert_eq!((&kept["etag"], &kept["content_length"]), (&json!("\"first\""), &json!(HELLO.len())));
     let content = format!("{TASKS}/{}/content", text(&kept["id"]));
     assert_eq!(cache.client().get(&content).expect(200).body, HELLO);
