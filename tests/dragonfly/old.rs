@@ -55,7 +55,7 @@ fn data_of_the_first_format_goes_on() {
     assert_eq!(kinds, expected);
     let job = |id: usize| cache.client().get(&format!("/oapi/v1/jobs/{id}")).expect(200).json();
     assert_eq!(warmed(&job(1)), [text(&kept["url"])]);
-    assert_eq!((&job(1)["bio"], &job(1)["user_id"]), (&json!("said later"), &json!(7)));
+    assert_eq!((&job(1)["bio"], &job(1)["user_id"]), (&json!("said later"), &json!(1)));
     assert_eq!(list(&outcome(&job(6))["failure_tasks"]).len(), 100, "a record that is a file of its own");
     let cut = job(7);
     assert!(failed(&cut).contains("restart"), "{cut}");
