@@ -24,7 +24,7 @@ mod performing;
 mod starting;
 
 use super::content::{Contents, DataThread};
-use super::machine::{Ask, Errand, Event, Room, Rules, Verdict, Wanted};
+use super::machine::{Ask, Errand, Event, Refusal, Room, Rules, Verdict, Wanted};
 use super::model::{Image, NewJob, Platform, Task};
 use super::origin::Origins;
 use super::registry::{Credentials, ResolveError, Resolved};
@@ -227,11 +227,14 @@ impl Handle {
     ///
     /// # Errors
     /// See [`Failed`]; inside, the room's refusal.
-    pub async fn open(
-        &self,
-        wanted: Wanted,
-        credentials: Credentials,
-    ) -> Result<Result<Opened, super::machine::Refusal>, Failed> {
+    pub async fn open(&self, wanted: Wanted, credentials: Credentials) -> Result<Result<Opened, Refusal>, Failed> {
+        // What is at hand costs the store nothing; whoever wants more is refused before anything changes.
+        let is_here = |room: &Room| room.find(&wanted.ids.primary).is_some_and(|task| task.is_complete());
+        if let Err(why) = self.0.tools.store.admits()
+            && (wanted.revalidate || !self.look(is_here))
+        {
+            return Ok(Err(Refusal::Full(why.to_string())));
+        }
         let number = self.0.readers.fetch_add(1, Ordering::Relaxed);
         self.0.errands.add_reader(number, credentials);
         let reader = Reader { number, errands: self.0.errands.clone(), events: self.0.events.clone() };

@@ -2,19 +2,17 @@
 
 use super::engine::Handle;
 use super::events;
-use super::machine::Room;
-use super::model::{Args, Identity, Job, JobId, JobResult, JobState, PinOwner, Task, TaskId, TaskState};
+use super::model::{Identity, Job, JobId, JobResult, JobState, PinOwner, Task, TaskId, TaskState};
 use crate::auth::Caller;
 use crate::base::{Now, Wall, Why};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// URLs of a job that get a sentence of their own.
 const URLS: usize = 3;
 
-/// Jobs that are looked through for one that wants a task.
-const AMONG: usize = 1_000;
+/// Jobs that want a task and get a sentence of their own.
+const JOBS: usize = 3;
 
 impl Handle {
     /// Why `cache/ID`, `cache/URL` or `cache/job/7` is as it is; none when there is none, or the caller is no operator: nobody else is
@@ -28,13 +26,16 @@ impl Handle {
             Some(number) => {
                 let job = self.job(JobId(number.parse().ok()?)).await.ok()??;
                 let bytes = self.job_bytes(&job);
-                Some(why_job(&job, bytes))
+                let now = Now::read();
+                let left = self.look(|room| room.job_deadline(job.id)).map(|at| at - now.mono);
+                let until = left.and_then(|left| now.wall.checked_add_signed(TimeDelta::from_std(left).ok()?));
+                Some(why_job(&job, bytes, until))
             }
             None => {
                 let ids = TaskId::parse(of)
                     .map_or_else(|| Identity::of_url(of).ids().own().cloned().collect(), |id| vec![id]);
                 let task = self.look(|room| ids.iter().find_map(|id| room.find(id).cloned()))?;
-                let wanted = self.look(|room| wanted_by(room, &task));
+                let wanted = self.look(|room| room.jobs_for(task.no));
                 let keep = self.settings().rules.ttl;
                 Some(why_task(&task, &wanted, keep, Now::read().wall))
             }
@@ -45,7 +46,10 @@ impl Handle {
 fn why_task(task: &Task, wanted: &[JobId], keep: std::time::Duration, now: Wall) -> Why {
     let mut sentences = vec![standing(task)];
     sentences.push(format!("it was first wanted at {}, and last at {}", moment(task.created), moment(task.used.get())));
-    sentences.extend(wanted.iter().map(|job| format!("job {} wants it", job.0)));
+    sentences.extend(wanted.iter().take(JOBS).map(|job| format!("job {} wants it", job.0)));
+    if let Some(more) = wanted.len().checked_sub(JOBS).filter(|more| *more > 0) {
+        sentences.push(format!("{more} more jobs want it"));
+    }
     if task.private {
         sentences.push(
             "it was fetched with credentials: only operators are given it, and whose own its origin accepts".into(),
@@ -110,21 +114,7 @@ fn pinned(owner: &PinOwner) -> String {
     }
 }
 
-/// Unfinished jobs that wait for a task, by its URL.
-fn wanted_by(room: &Room, task: &Arc<Task>) -> Vec<JobId> {
-    let pending = room.heads().take(AMONG).filter(|head| head.state == JobState::Pending);
-    let jobs = pending.filter_map(|head| room.unfinished(head.id));
-    jobs.filter(|job| waits_for(job, &task.identity.url)).take(URLS).map(|job| job.id).collect()
-}
-
-fn waits_for(job: &Job, url: &str) -> bool {
-    match &job.part.result {
-        JobResult::Preheat(urls) => urls.iter().take(AMONG).any(|outcome| outcome.end.is_none() && outcome.url == url),
-        _ => false,
-    }
-}
-
-fn why_job(job: &Job, (fetched, all): (u64, u64)) -> Why {
+fn why_job(job: &Job, (fetched, all): (u64, u64), until: Option<Wall>) -> Why {
     let (id, what) = (job.id.0, events::word(job.kind()));
     let state = job.state();
     let mut sentences = vec![match state {
@@ -152,9 +142,7 @@ fn why_job(job: &Job, (fetched, all): (u64, u64)) -> Why {
             sentences.extend(waiting.iter().take(URLS).map(|url| format!("it waits for {url}")));
         }
     }
-    if let (JobState::Pending, Args::Preheat(args)) = (state, &*job.args)
-        && let Some(until) = TimeDelta::from_std(args.timeout).ok().and_then(|it| job.created.checked_add_signed(it))
-    {
+    if let (JobState::Pending, Some(until)) = (state, until) {
         sentences.push(format!("it has until {}", moment(until)));
     }
     let facts: Value = json!({ "job": id, "type": what, "state": events::state(state), "error": job.part.error });

@@ -26,6 +26,7 @@ mod harbor;
 mod ids;
 mod images;
 mod killed;
+mod old;
 mod origin;
 mod preheat;
 mod private;

@@ -2,7 +2,7 @@
 
 use super::super::events::{self, News};
 use crate::base::{Now, Wall};
-use crate::cache::machine::{Ask, Change, Effect, Event, Plan, Room, Verdict};
+use crate::cache::machine::{Change, Effect, Event, Plan, Room, Verdict};
 use crate::cache::model::{Job, JobId, JobKind, JobState, Pieces, TaskNo};
 use crate::cache::records::{self, Numbers};
 use crate::store::Batch;
@@ -84,7 +84,7 @@ impl SharedRoom {
         let (plan, news) = {
             let mut inside = self.change();
             let plan = inside.room.step(event, now);
-            let news = plan.tasks.iter().filter_map(|no| events::task(inside.room.task(*no)?)).collect();
+            let news = plan.moved.iter().filter_map(|no| events::task(inside.room.task(*no)?)).collect();
             for job in plan.changes.iter().filter_map(over) {
                 inside.finished.insert(job.id, job.clone());
             }
@@ -100,7 +100,7 @@ impl SharedRoom {
             inside.finished.insert(job.id, job.clone());
         }
         drop(inside);
-        self.prepared(plan, Vec::new(), at, Cause::Wish)
+        self.prepared(plan, Vec::new(), at, Cause::Course)
     }
 
     fn prepared(&self, plan: Plan, news: Vec<News>, at: Wall, cause: Cause) -> Decided {
@@ -132,8 +132,6 @@ fn over(change: &Change) -> Option<&Arc<Job>> {
 pub(super) enum Cause {
     /// A piece has come.
     Piece,
-    /// Somebody wanted something removed or done.
-    Wish,
     /// Anything else.
     Course,
 }
@@ -142,8 +140,6 @@ impl Cause {
     pub(super) fn of(event: &Event) -> Cause {
         match event {
             Event::Piece(..) => Cause::Piece,
-            Event::Asked(Ask::Open(..) | Ask::Collect) => Cause::Course,
-            Event::Asked(_) => Cause::Wish,
             _ => Cause::Course,
         }
     }
@@ -152,7 +148,7 @@ impl Cause {
 impl Decided {
     /// A plan of that time.
     pub(super) fn of(plan: Plan, mut news: Vec<News>, at: Wall, cause: Cause, numbers: &mut Numbers) -> Decided {
-        let Plan { changes, effects, verdict, owed, late, jobs, tasks } = plan;
+        let Plan { changes, effects, verdict, owed, late, jobs, tasks, evicted, moved: _ } = plan;
         let last_job = numbers.job;
         let with_task: HashSet<TaskNo> = changes.iter().filter_map(task_of).collect();
         let (mut now, mut lazy) = (Vec::with_capacity(changes.len()), BTreeMap::new());
@@ -168,9 +164,7 @@ impl Decided {
         records::write(&now, numbers, &mut batch);
 
         let (mut told, mut finished) = (Vec::new(), Vec::new());
-        let mut deletes = false;
         for job in now.iter().filter_map(|change| if let Change::Job(job) = change { Some(job) } else { None }) {
-            deletes |= job.kind() == JobKind::DeleteTask;
             if job.id.0 > last_job {
                 told.push((job.kind(), JobState::Pending));
                 news.push(events::job_made(job));
@@ -181,7 +175,6 @@ impl Decided {
                 finished.push(job.id);
             }
         }
-        let removals = effects.iter().filter(|effect| matches!(effect, Effect::Remove(..))).count();
         Decided {
             at,
             batch,
@@ -196,7 +189,7 @@ impl Decided {
             news,
             jobs: told,
             stirs: !jobs.is_empty() || !tasks.is_empty(),
-            evicted: if cause == Cause::Wish || deletes { 0 } else { removals },
+            evicted,
         }
     }
 }

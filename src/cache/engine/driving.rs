@@ -91,15 +91,20 @@ impl Lazy {
     /// Takes those of some tasks: as many as fit a batch.
     pub(super) fn take(&mut self) -> Option<Batch> {
         let mut batch = Batch::new();
+        self.add_to(&mut batch);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Writes those of some tasks: as many as the batch may have.
+    pub(super) fn add_to(&mut self, batch: &mut Batch) {
         while batch.len() < TOGETHER
             && let Some((no, pieces)) = self.pieces.pop_first()
         {
-            records::write_pieces(no, &pieces, &mut batch);
+            records::write_pieces(no, &pieces, batch);
         }
         if self.pieces.is_empty() {
             self.due = None;
         }
-        (!batch.is_empty()).then_some(batch)
     }
 
     pub(super) fn due(&self) -> Option<Mono> {
@@ -309,6 +314,10 @@ impl Engine {
     pub(super) fn flush(&mut self) {
         if self.group.is_empty() {
             return;
+        }
+        if !self.group.answers.is_empty() {
+            // What somebody may have seen before is durable with what he is answered.
+            self.lazy.add_to(&mut self.group.batch);
         }
         let Group { batch, answers, removals, finished } = std::mem::take(&mut self.group);
         let store = &self.handle.0.tools.store;

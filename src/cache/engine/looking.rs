@@ -8,8 +8,8 @@ use crate::store::Rule;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// URLs of one job that are looked at for its progress: more would keep others waiting.
-const MEASURED: usize = 2_000;
+/// URLs of one job that are looked at for its progress: more would keep others waiting, since it takes an id for each.
+const MEASURED: usize = 100;
 
 impl Handle {
     /// Looks at the room's present state, which may be ahead of the disk by one flush. From any thread; a few microseconds
@@ -101,12 +101,14 @@ impl Handle {
     pub fn job_bytes(&self, job: &Job) -> (u64, u64) {
         let (Args::Preheat(args), JobResult::Preheat(urls)) = (&*job.args, &job.part.result) else { return (0, 0) };
         let (mut fetched, mut all) = (0u64, 0u64);
+        // They are begun in order: those that are being fetched are the first that are not over.
+        let most = MEASURED.min(args.concurrent_tasks.max(1) as usize);
         let mut measured = 0;
         for UrlOutcome { url, end, bytes } in urls {
             let (there, length) = match end {
                 Some(Ok(())) => (bytes.unwrap_or(0), bytes.unwrap_or(0)),
                 Some(Err(_)) => continue,
-                None if measured >= MEASURED => (0, bytes.unwrap_or(0)),
+                None if measured >= most => (0, bytes.unwrap_or(0)),
                 None => {
                     measured += 1;
                     let id = args.naming.of(url).ids().primary;

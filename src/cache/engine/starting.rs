@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// small, or the disk would be read all the time.
 const ROUND: Duration = Duration::from_secs(24 * 3600);
 
+/// So many tasks are listed in one look at the room.
+const LISTED_AT_ONCE: usize = 1_000;
+
 /// Reads the room back from the store and takes up what was going on. Where the cache's directory cannot be used, the room
 /// is closed, and its engine tries again.
 ///
@@ -110,6 +113,23 @@ impl Handle {
         }
     }
 
+    /// All complete tasks, the oldest first; in short looks, since whoever decides must not wait for one at a million tasks.
+    /// Blocks.
+    fn complete(&self) -> VecDeque<TaskNo> {
+        let (mut found, mut before) = (VecDeque::new(), TaskNo(u64::MAX));
+        loop {
+            let slice: Vec<_> = self.look(|room| {
+                let slice = room.tasks_before(before).take(LISTED_AT_ONCE);
+                slice.map(|task| (task.no, task.is_complete())).collect()
+            });
+            let Some((last, _)) = slice.last() else { return found };
+            before = *last;
+            for (no, _) in slice.into_iter().filter(|(_, is_complete)| *is_complete) {
+                found.push_front(no);
+            }
+        }
+    }
+
     /// The next of all complete tasks to be compared, round by round. May take some milliseconds: not for a runtime's thread.
     fn round(&self) -> impl Fn() -> Option<Arc<Task>> + Send + Sync + use<> {
         let round = Mutex::new(Round::default());
@@ -126,9 +146,7 @@ impl Handle {
                 if now.began.is_some_and(|began| began.elapsed() < ROUND) {
                     return None;
                 }
-                // Of a million tasks that takes some milliseconds.
-                now.left = handle
-                    .look(|room| room.tasks().rev().filter(|task| task.is_complete()).map(|task| task.no).collect());
+                now.left = handle.complete();
                 now.began = Some(Instant::now());
             }
         }
@@ -187,7 +205,7 @@ impl Engine {
         let handle = self.handle.clone();
         let orphans = contents.clone();
         thread.spawn(async move {
-            let known = move |id: &TaskId| handle.look(|room| room.find(id).is_some());
+            let known = move |id: &TaskId| handle.look(|room| room.is_known(id));
             match orphans.remove_orphans(Arc::new(known)).await {
                 Ok((0, _)) => {}
                 Ok((files, bytes)) => tracing::info!(files, bytes, "files of no cached task were removed"),
@@ -195,8 +213,8 @@ impl Engine {
             }
         });
         if self.handle.0.settings.scrub_rate > 0 {
-            let next = self.handle.round();
-            thread.spawn(async move { contents.scrub(next).await });
+            let handle = self.handle.clone();
+            thread.spawn(async move { contents.scrub(handle.round()).await });
         }
     }
 }

@@ -5,6 +5,8 @@ use super::deciding::{Cause, Decided};
 use super::driving::Lazy;
 use super::errands::{Errands, MASKED, Speaker, unmasked};
 use super::{Given, JobSecrets, Reader};
+mod crash;
+
 use crate::base::{Mono, Wall};
 use crate::cache::machine::{Change, Effect, Errand, Event, Plan, Refusal, Verdict};
 use crate::cache::model::{
@@ -166,15 +168,6 @@ fn jobs_are_told_of_when_they_are_made_and_when_they_are_over() {
     assert_eq!(told(PartState::Success), over);
 }
 
-#[test]
-fn what_was_wished_for_is_not_counted_as_thrown_away() {
-    let doomed = || vec![Effect::Remove(TaskNo(1), task(1, TaskState::Doomed).ids.clone())];
-    assert_eq!(decided(vec![], doomed(), Cause::Course).evicted, 1);
-    assert_eq!(decided(vec![], doomed(), Cause::Wish).evicted, 0);
-    let by_job = vec![Change::Job(job(7, PartState::Started, &[]))];
-    assert_eq!(decided(by_job, doomed(), Cause::Course).evicted, 0);
-}
-
 /// Somebody who reads under this number, and what the driver hears of him.
 fn reader(number: u64) -> (Reader, Errands, tokio::sync::mpsc::UnboundedReceiver<Event>) {
     let (events, heard) = unbounded_channel();
@@ -312,4 +305,16 @@ fn a_job_of_an_earlier_life_has_what_was_no_secret() {
     assert_eq!(headers.len(), 1);
     assert_eq!(headers.get("x-kind").unwrap(), "a");
     assert!(account.is_none(), "an account is of no use without its password");
+}
+
+#[test]
+fn pieces_that_somebody_may_have_seen_are_written_with_what_he_is_answered() {
+    let mut lazy = Lazy::default();
+    (0..150).for_each(|no| lazy.add(TaskNo(no), pieces(1), Mono::default()));
+    let mut batch = Batch::new();
+    lazy.add_to(&mut batch);
+    assert_eq!(batch.len(), 100, "as many as a batch has room for");
+    assert!(lazy.due().is_some());
+    assert_eq!(lazy.take().map(|rest| rest.len()), Some(50));
+    assert_eq!(lazy.due(), None);
 }

@@ -8,12 +8,22 @@
 use crate::base::Wall;
 use crate::cache::model::{Digest, Filter, Ids, PinOwner, Task, TaskId, TaskNo, TaskState};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem::{self, Discriminant};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// So many different filters are kept only once each; clients rarely use more than two.
 const FILTERS: usize = 256;
+
+/// What comes first of those that may be thrown away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    This(TaskNo),
+    Nothing,
+    /// So many were used since they were listed that the rest is to be looked at in the next step.
+    Tired,
+}
 
 /// What a task counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,27 +233,42 @@ impl Catalogue {
         moved
     }
 
-    /// The free task that was not used for the longest time.
-    pub(super) fn oldest(&mut self) -> Option<TaskNo> {
+    /// The free task that was not used for the longest time. `looks` says how many that were used since may be listed anew,
+    /// and is counted down.
+    pub(super) fn oldest(&mut self, looks: &mut usize) -> First {
         loop {
-            let (_, no) = *self.uses.first()?;
+            let Some((_, no)) = self.uses.first().copied() else { return First::Nothing };
             if !self.was_used(no) {
-                return Some(no);
+                return First::This(no);
             }
+            let Some(left) = looks.checked_sub(1) else { return First::Tired };
+            *looks = left;
         }
     }
 
-    /// A free task whose time is over.
-    pub(super) fn expired(&mut self, now: Wall) -> Option<TaskNo> {
+    /// The free task that was listed as not used for the longest time, whether or not it was since.
+    pub(super) fn foremost(&self) -> Option<TaskNo> {
+        self.uses.first().map(|(_, no)| *no)
+    }
+
+    /// A free task whose time is over; `looks` as above.
+    pub(super) fn expired(&mut self, now: Wall, looks: &mut usize) -> First {
         loop {
-            let (end, no) = *self.ends.first()?;
+            let Some((end, no)) = self.ends.first().copied() else { return First::Nothing };
             if end > now.timestamp_micros() {
-                return None;
+                return First::Nothing;
             }
             if !self.was_used(no) {
-                return Some(no);
+                return First::This(no);
             }
+            let Some(left) = looks.checked_sub(1) else { return First::Tired };
+            *looks = left;
         }
+    }
+
+    /// How a task stands, in the words that are told.
+    pub(super) fn told(&self, no: TaskNo) -> Option<Discriminant<TaskState>> {
+        self.get(no).map(|task| mem::discriminant(&task.state))
     }
 
     fn list_verified(&mut self, task: &Task) {
@@ -353,12 +378,13 @@ impl Catalogue {
         self.tasks.range(..no).rev().map(|(_, entry)| &entry.task)
     }
 
-    /// The first task after this one of which the use is not written down, having looked at no more than `most`: its number
-    /// and that use; and the number to go on after, where that was not the end.
-    pub(super) fn unnoted(&mut self, after: TaskNo, most: usize) -> (Option<(TaskNo, Wall)>, Option<TaskNo>) {
+    /// The first task after this one of which the use is not written down, having looked at no more than `looks`, which is
+    /// counted down: its number and that use; and the number to go on after, where that was not the end.
+    pub(super) fn unnoted(&mut self, after: TaskNo, looks: &mut usize) -> (Option<(TaskNo, Wall)>, Option<TaskNo>) {
         let mut last = None;
-        for (no, entry) in self.tasks.range_mut((Bound::Excluded(after), Bound::Unbounded)).take(most) {
+        for (no, entry) in self.tasks.range_mut((Bound::Excluded(after), Bound::Unbounded)).take(*looks) {
             last = Some(*no);
+            *looks -= 1;
             let used = entry.task.used.get();
             if entry.noted != used.timestamp_micros() {
                 entry.noted = used.timestamp_micros();

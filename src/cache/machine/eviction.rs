@@ -4,6 +4,7 @@
 //! The length of a content is promised to its fetch before a byte is written, or refused. One that does not say its length
 //! is promised nothing, and counts as it grows.
 
+use super::catalogue::First;
 use super::fetching::Stop;
 use super::removal::Asker;
 use super::{Effect, Pressure, Refusal, Room};
@@ -83,11 +84,14 @@ impl Room {
     /// Throws away what is old or too much, as much as fits the plan.
     pub(super) fn collect(&mut self) {
         while self.keeping.collecting && self.has_room() {
-            let expired = self.catalogue.expired(self.now.wall);
-            let next = if expired.is_none() && self.is_too_much() { self.catalogue.oldest() } else { expired };
+            let mut next = self.catalogue.expired(self.now.wall, &mut self.looks);
+            if next == First::Nothing && self.is_too_much() {
+                next = self.catalogue.oldest(&mut self.looks);
+            }
             match next {
-                Some(no) => self.doom(no, self.keeping.removal),
-                None => {
+                First::This(no) => self.evict(no, self.keeping.removal),
+                First::Tired => return,
+                First::Nothing => {
                     self.keeping.collecting = false;
                     self.keeping.lowering = false;
                     if let Some(removal) = self.keeping.removal.take() {
@@ -99,10 +103,16 @@ impl Room {
         }
     }
 
-    /// What was held may have been too much all along; it may go now.
+    /// Throws a task away that nobody wished to be gone.
+    fn evict(&mut self, no: TaskNo, removal: Option<u64>) {
+        self.plan.evicted += 1;
+        self.doom(no, removal);
+    }
+
+    /// What was held may have been too much all along; once it is not held any more, for whatever reason, it may go.
     pub(super) fn watch_quota(&mut self) {
         let limit = self.rules.quota.bytes.unwrap_or(u64::MAX);
-        self.keeping.collecting |= self.catalogue.kept_bytes() > limit;
+        self.keeping.collecting |= self.catalogue.kept_bytes() > limit && self.catalogue.free_bytes() > 0;
     }
 
     fn is_too_much(&mut self) -> bool {
@@ -119,7 +129,8 @@ impl Room {
     /// Bytes on the disk that are nobody's: less than nothing where the rest of it has been touched.
     fn disk_left(&self) -> Option<i128> {
         let (free, _) = self.keeping.free?;
-        let coming = i128::from(free) + i128::from(self.catalogue.doomed_bytes());
+        let going = self.catalogue.doomed_bytes().saturating_sub(self.removing.stuck_bytes());
+        let coming = i128::from(free) + i128::from(going);
         Some(coming - i128::from(self.catalogue.unwritten()) - i128::from(self.rules.quota.keep_free))
     }
 
@@ -182,8 +193,8 @@ impl Room {
                         self.keeping.lowering = true;
                         self.keeping.collecting = true;
                     }
-                    let Some(oldest) = self.catalogue.oldest() else { return };
-                    self.doom(oldest, None);
+                    let First::This(oldest) = self.catalogue.oldest(&mut self.looks) else { return };
+                    self.evict(oldest, None);
                 }
             }
         }
@@ -221,10 +232,15 @@ impl Room {
             return Ok(());
         }
         // More than one where so many are kept that the quota was made smaller: the next round takes the rest.
-        let Some(oldest) = self.catalogue.oldest() else {
+        let oldest = match self.catalogue.oldest(&mut self.looks) {
+            First::This(no) => Some(no),
+            First::Tired => self.catalogue.foremost(),
+            First::Nothing => None,
+        };
+        let Some(oldest) = oldest else {
             return Err(Refusal::Full(format!("{most} tasks may be kept, and all of them are in use")));
         };
-        self.doom(oldest, None);
+        self.evict(oldest, None);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 //! says otherwise. [`Verdict::Opened`] tells the one who wanted that asked that it is being fetched.
 
 use super::{Answer, Change, Effect, Errand, FetchEnd, Order, Refusal, Room, Verdict, Wanted};
-use crate::cache::model::address::has_account;
+use crate::cache::model::address::{has_account, host_of};
 use crate::cache::model::{Crc, Digest, Failure, JobId, LastUse, Pieces, Source, Task, TaskNo, TaskState, Validators};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct Fetching {
     /// The highest number of a task ever given.
     pub(super) last: u64,
     fetches: BTreeMap<TaskNo, Fetch>,
-    /// With whether they come with credentials.
+    /// Who wants what, and whether what he fetches with makes it private.
     wants: BTreeMap<TaskNo, BTreeMap<Errand, bool>>,
     /// Those who came while a fetch was being stopped, or a file removed.
     parked: BTreeMap<TaskNo, Vec<Parked>>,
@@ -130,7 +130,7 @@ impl Fetching {
 
     /// Forgets who wants it; which jobs did.
     pub(super) fn unwant(&mut self, no: TaskNo) -> Vec<JobId> {
-        self.wants.remove(&no).as_ref().map(jobs_of).unwrap_or_default()
+        self.wants.remove(&no).map(jobs_of).unwrap_or_default()
     }
 
     /// A task that has nothing, and may go if nobody comes for it.
@@ -138,14 +138,14 @@ impl Fetching {
         self.empty.push_back(no);
     }
 
-    fn jobs_that_want(&self, no: TaskNo) -> Vec<JobId> {
-        self.wants.get(&no).map(jobs_of).unwrap_or_default()
+    pub(super) fn jobs_that_want(&self, no: TaskNo) -> Vec<JobId> {
+        self.wants.get(&no).cloned().map(jobs_of).unwrap_or_default()
     }
 }
 
-fn jobs_of(errands: &BTreeMap<Errand, bool>) -> Vec<JobId> {
-    let job = |errand: &Errand| if let Errand::Job(job) = errand { Some(*job) } else { None };
-    errands.keys().filter_map(job).collect()
+fn jobs_of(errands: BTreeMap<Errand, bool>) -> Vec<JobId> {
+    let job = |errand| if let Errand::Job(job) = errand { Some(job) } else { None };
+    errands.into_keys().filter_map(job).collect()
 }
 
 /// Whether an origin still means what it meant: the same length, and a name for the version that is the same.
@@ -186,6 +186,7 @@ impl Room {
 
     /// Opens a content on somebody's behalf, who is noted as wanting it unless he has to wait or is refused.
     pub(super) fn open(&mut self, wanted: &Wanted, errand: Errand) -> Opening {
+        self.opened += 1;
         let Some(no) = self.catalogue.own(&wanted.ids) else { return self.open_new(wanted, errand) };
         let Some(task) = self.task(no).cloned() else { return Opening::Refused(Refusal::NotFound) };
         if task.state == TaskState::Doomed {
@@ -200,7 +201,7 @@ impl Room {
         }
         let is_fetched = fetch.is_some();
         drop(task);
-        self.want(no, errand, is_private(wanted));
+        self.want(no, errand, wanted.private);
         self.take_wishes(no, wanted);
         if is_done {
             return self.task(no).cloned().map_or(Opening::Refused(Refusal::NotFound), Opening::Ready);
@@ -214,8 +215,14 @@ impl Room {
         Opening::Running(no)
     }
 
+    /// Whether whoever asks for this is let in by an account that the configuration has, or that the URL itself names:
+    /// whatever way its host is written.
+    fn is_opened_by_account(&self, url: &str) -> bool {
+        has_account(url) || host_of(url).is_some_and(|host| self.rules.accounts.contains(&host))
+    }
+
     fn want(&mut self, no: TaskNo, errand: Errand, private: bool) {
-        self.fetching.wants.entry(no).or_default().insert(errand, private);
+        *self.fetching.wants.entry(no).or_default().entry(errand).or_default() |= private;
         if let Some(task) = self.task(no) {
             task.used.touch(self.now.wall);
         }
@@ -275,14 +282,15 @@ impl Room {
             pieces: Arc::new(Pieces::new()),
             state: TaskState::Partial(None),
         });
-        self.want(no, errand, is_private(wanted));
-        self.begin(no, errand, is_private(wanted));
+        self.want(no, errand, wanted.private);
+        self.begin(no, errand, wanted.private);
         Opening::Running(no)
     }
 
     /// Begins a fetch. Where the task is complete the origin is only asked whether it has changed.
     fn begin(&mut self, no: TaskNo, errand: Errand, private: bool) {
         let Some(task) = self.task(no).cloned() else { return };
+        let private = private || self.is_opened_by_account(&task.identity.url);
         let revalidate = task.is_complete();
         let have = task.source.clone().map(|source| (Box::new(source), task.pieces.clone()));
         let twin = match &task.digest {
@@ -349,7 +357,6 @@ impl Room {
                     self.fetching.suspect(no);
                 }
                 self.settle(no);
-                self.watch_quota();
             }
         }
         let mut stay = Vec::new();
@@ -502,17 +509,23 @@ impl Room {
             self.settle(no);
             return self.remove_file(no);
         }
-        let next = self.fetching.wants.get(&no).and_then(|wants| wants.iter().next().map(|(who, how)| (*who, *how)));
         let digest_holds = task.is_complete() || fetch.digest == task.digest;
-        let is_stopped = matches!(fetch.phase, Phase::Stopping(_));
-        if let Some((errand, private)) =
-            next.filter(|_| (fetch.again || !digest_holds) && failed.is_none() && !is_stopped)
-        {
+        let goes_on = match &fetch.phase {
+            Phase::Stopping(Stop::Full(_) | Stop::Doomed) => false,
+            // Whoever wants it now came because it was complete, and it has been found damaged since.
+            Phase::Stopping(Stop::Abandoned) => !task.is_complete(),
+            Phase::Asked | Phase::Waiting(_) | Phase::Going => fetch.again || !digest_holds,
+        };
+        // Rather with what it was fetched with so far; and whoever it is, what he has decides who may read it.
+        let wants = self.fetching.wants.get(&no);
+        let same = wants.and_then(|wants| wants.get_key_value(&fetch.errand));
+        let next = same.or_else(|| wants?.first_key_value()).map(|(errand, private)| (*errand, *private));
+        if let Some((errand, private)) = next.filter(|_| goes_on && failed.is_none()) {
             drop(task);
             if !digest_holds {
                 self.empty_out(no); // nothing of it was compared with what it must be
             }
-            return self.begin(no, errand, fetch.private || private);
+            return self.begin(no, errand, private);
         }
         let at = self.now.wall;
         if !task.is_complete() {
@@ -533,7 +546,6 @@ impl Room {
             self.removing.may_have_file(no);
         }
         self.settle(no);
-        self.watch_quota();
         self.fetching.unpark(no);
         self.fetching.suspect(no);
     }
@@ -554,15 +566,17 @@ impl Room {
         if let Some(fetch) = self.fetching.fetches.get_mut(&no) {
             fetch.again = true;
             if was_complete {
+                // Who reads what was complete need not have said so: the fetch goes on when all others have left.
+                self.fetching.wants.entry(no).or_default().insert(Errand::Repair, false);
                 self.change(no, |task| task.state = TaskState::Fetching);
             } else {
                 self.settle(no);
             }
             return;
         }
-        self.change(no, |task| task.state = TaskState::Partial(None));
         // Being damaged is no use of it: whoever wants it says so himself.
         self.fetching.wants.entry(no).or_default().insert(Errand::Repair, false);
+        self.change(no, |task| task.state = TaskState::Partial(None));
         self.begin(no, Errand::Repair, false);
     }
 
@@ -583,13 +597,14 @@ impl Room {
         }
     }
 
-    /// Tasks of which nothing is there, and which nobody wants, are forgotten.
+    /// Tasks of which nothing is there, and which nobody wants or keeps, are forgotten.
     pub(super) fn drop_empty(&mut self) {
         while self.has_room() {
             let Some(no) = self.fetching.empty.pop_front() else { return };
             let Some(task) = self.task(no) else { continue };
             let is_partial = matches!(task.state, TaskState::Partial(_) | TaskState::Fetching);
-            if is_partial && task.pieces.count() == 0 && !self.fetching.holds(no) {
+            let is_kept = self.fetching.holds(no) || !task.pins.is_empty();
+            if is_partial && task.pieces.count() == 0 && !is_kept {
                 self.drop_task(no);
             }
         }

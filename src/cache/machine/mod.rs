@@ -46,8 +46,9 @@ use std::time::Duration;
 /// after this was looked at stays below the difference.
 const SLICE: usize = 200;
 
-/// So many tasks are looked at in one step for uses that are not written down.
-const LOOKED_AT: usize = 4_000;
+/// So many tasks are looked at in one step: for uses that are not written down, and for those that were used since they were
+/// put in order.
+const LOOKED_AT: usize = 1_000;
 
 /// What the machine needs to know from the configuration.
 #[derive(Clone, Debug)]
@@ -91,6 +92,11 @@ pub struct Room {
     last_owed: u64,
     /// A step has left something for the next tick, which is due at once.
     unfinished: bool,
+    /// How many contents this step has opened for jobs and for those who waited: each costs as much as a change, even where it
+    /// changes nothing.
+    opened: usize,
+    /// How many tasks this step may still look at.
+    looks: usize,
     now: Now,
     plan: Plan,
 }
@@ -124,6 +130,7 @@ impl Room {
     /// Decides.
     pub fn step(&mut self, event: Event, now: Now) -> Plan {
         self.now = now;
+        (self.opened, self.looks) = (0, LOOKED_AT);
         self.jobs.take_up_fresh();
         self.pass_time();
         match event {
@@ -157,10 +164,12 @@ impl Room {
         self.drop_empty();
         self.drop_widowed();
         self.make_room();
+        self.watch_quota();
         self.collect();
         self.purge();
         self.note_uses();
         self.hear_ends();
+        self.watch_quota();
         self.write_jobs();
         self.unfinished = self.has_more();
         let mut plan = std::mem::take(&mut self.plan);
@@ -213,7 +222,7 @@ impl Room {
 
     /// Whether this plan takes more.
     fn has_room(&self) -> bool {
-        self.plan.changes.len() + self.jobs.touched() < SLICE && self.plan.effects.len() < SLICE
+        self.plan.changes.len() + self.jobs.touched() < SLICE && self.plan.effects.len() < SLICE && self.opened < SLICE
     }
 
     /// Whether something is in line for the next step.
@@ -261,9 +270,13 @@ impl Room {
 
     /// Changes a task, writes it down, and lets clients know.
     fn change(&mut self, no: TaskNo, change: impl FnOnce(&mut Task)) -> Option<Arc<Task>> {
+        let before = self.catalogue.told(no);
         let task = self.catalogue.change(no, change)?;
         self.plan.changes.push(Change::Task(task.clone()));
         self.plan.tasks.push(no);
+        if self.catalogue.told(no) != before {
+            self.plan.moved.push(no);
+        }
         self.settle(no);
         Some(task)
     }
@@ -284,6 +297,7 @@ impl Room {
         }
         if self.catalogue.unpin(no, owner) {
             self.change(no, |_| {});
+            self.fetching.suspect(no);
         }
         Verdict::Done
     }
@@ -295,6 +309,7 @@ impl Room {
                 Some(no) => {
                     self.catalogue.unpin(no, &owner);
                     self.change(no, |_| {});
+                    self.fetching.suspect(no);
                 }
                 None => {
                     self.widowed.remove(&owner);
@@ -305,16 +320,13 @@ impl Room {
 
     /// Goes on with a round in which uses are written down.
     fn note_uses(&mut self) {
-        let mut most = LOOKED_AT;
-        while let Some(after) = self.noting.filter(|_| most > 0 && self.has_room()) {
-            let (used, next) = self.catalogue.unnoted(after, most);
-            match used {
-                Some((no, at)) => self.plan.changes.push(Change::Used(no, at)),
-                None => most = 0,
+        while let Some(after) = self.noting.filter(|_| self.looks > 0 && self.has_room()) {
+            let (used, next) = self.catalogue.unnoted(after, &mut self.looks);
+            if let Some((no, at)) = used {
+                self.plan.changes.push(Change::Used(no, at));
             }
-            // Fewer than asked for means that this was the end; one more look finds nothing and says so.
+            // One more look after the last one finds nothing and says so.
             self.noting = next;
-            most = most.saturating_sub(1);
         }
     }
 
@@ -326,6 +338,11 @@ impl Room {
     /// The task that a request by this id means: one of its own ids, or the digest of its blob. Not a doomed one.
     pub fn find(&self, id: &TaskId) -> Option<&Arc<Task>> {
         self.catalogue.any(id).filter(|task| task.state != TaskState::Doomed)
+    }
+
+    /// Whether a file of this name belongs to a task, be it one that is being removed: that goes by itself.
+    pub fn is_known(&self, id: &TaskId) -> bool {
+        self.catalogue.any(id).is_some()
     }
 
     /// All tasks, newest first.
@@ -361,6 +378,18 @@ impl Room {
     /// All clusters, by number.
     pub fn clusters(&self) -> Box<dyn Iterator<Item = &Cluster> + '_> {
         Box::new(self.clusters.iter())
+    }
+
+    /// Unfinished jobs that want this task.
+    pub fn jobs_for(&self, no: TaskNo) -> Vec<JobId> {
+        let mut jobs = self.fetching.jobs_that_want(no);
+        jobs.retain(|job| self.jobs.unfinished(*job).is_some());
+        jobs
+    }
+
+    /// When the time of an unfinished job is over.
+    pub fn job_deadline(&self, id: JobId) -> Option<Mono> {
+        self.jobs.deadline(id)
     }
 
     /// All owners of pins, each once: to ask whether they still live.

@@ -10,11 +10,13 @@ use super::jobs::Jobs;
 use super::removal::Removing;
 use super::{Effect, Memory, Plan, Room, Rules, pause};
 use crate::base::Now;
+use crate::cache::model::address::host;
 use crate::cache::model::{Task, TaskState};
 use std::collections::BTreeSet;
 
-pub(super) fn recover(rules: Rules, memory: Memory, now: Now) -> (Room, Plan) {
+pub(super) fn recover(mut rules: Rules, memory: Memory, now: Now) -> (Room, Plan) {
     let Memory { tasks, last_task, unfinished, heads, last_job, clusters, last_cluster } = memory;
+    rules.accounts = rules.accounts.iter().map(|name| host(name)).collect();
     let mut plan = Plan::default();
     let clusters = Clusters::recover(clusters, last_cluster, &rules.cluster_name, now, &mut plan);
     plan.effects.push(Effect::Measure);
@@ -30,6 +32,8 @@ pub(super) fn recover(rules: Rules, memory: Memory, now: Now) -> (Room, Plan) {
         next_note: now.mono + pause(rules.note_use_every),
         last_owed: 0,
         unfinished: false,
+        opened: 0,
+        looks: 0,
         now,
         plan,
         rules,
@@ -59,13 +63,19 @@ impl Room {
             task.state = TaskState::Partial(None);
         }
         let is_empty = task.pieces.count() == 0;
+        let is_unknown = task.source.is_none();
         let state = task.state.clone();
         self.catalogue.insert(task);
         self.settle(no);
         match state {
             TaskState::Doomed => self.recover_doomed(no),
             // Unfinished jobs are taken up first: what they want stays.
-            TaskState::Partial(_) | TaskState::Fetching if is_empty => self.fetching.suspect(no),
+            TaskState::Partial(_) | TaskState::Fetching if is_empty => {
+                if is_unknown {
+                    self.removing.may_have_file(no); // from a fetch of which nothing else was written down
+                }
+                self.fetching.suspect(no);
+            }
             TaskState::Partial(_) | TaskState::Fetching | TaskState::Complete(_) => {}
         }
     }

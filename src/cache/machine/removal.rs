@@ -22,14 +22,15 @@ pub(super) struct Removing {
     files: VecDeque<TaskNo>,
     /// Tasks without a source that may have a file all the same.
     with_file: BTreeSet<TaskNo>,
+    /// Doomed ones whose files could not be removed, and the bytes of each: nothing is under way then.
+    stuck: BTreeMap<TaskNo, u64>,
+    stuck_bytes: u64,
 }
 
 #[derive(Debug, Default)]
 struct Doomed {
     /// The removals that wait for this.
     waiters: Vec<u64>,
-    /// Why its file could not be removed; nothing is under way then.
-    stuck: Option<String>,
 }
 
 /// Some tasks that are removed together.
@@ -65,6 +66,24 @@ impl Removing {
 
     pub(super) fn may_have_file(&mut self, no: TaskNo) {
         self.with_file.insert(no);
+    }
+
+    /// The bytes of files that will not go: room for nobody.
+    pub(super) fn stuck_bytes(&self) -> u64 {
+        self.stuck_bytes
+    }
+
+    /// A file could not be removed.
+    fn stick(&mut self, no: TaskNo, bytes: u64) {
+        self.stuck_bytes += bytes;
+        self.stuck_bytes -= self.stuck.insert(no, bytes).unwrap_or(0);
+    }
+
+    /// It is tried once more; whether it had failed before.
+    fn unstick(&mut self, no: TaskNo) -> bool {
+        let bytes = self.stuck.remove(&no);
+        self.stuck_bytes -= bytes.unwrap_or(0);
+        bytes.is_some()
     }
 
     /// A removal to which tasks are added while it is open.
@@ -143,19 +162,15 @@ impl Room {
 
     /// Tries once more, where it failed before.
     pub(super) fn retry_removal(&mut self, no: TaskNo) {
-        let doomed = self.removing.doomed.get_mut(&no);
-        if doomed.and_then(|doomed| doomed.stuck.take()).is_some() {
+        if self.removing.unstick(no) {
             self.removing.files.push_back(no);
         }
     }
 
     /// Tries all once more that failed before.
     pub(super) fn retry_stuck(&mut self) {
-        for (no, doomed) in &mut self.removing.doomed {
-            if doomed.stuck.take().is_some() {
-                self.removing.files.push_back(*no);
-            }
-        }
+        self.removing.files.extend(std::mem::take(&mut self.removing.stuck).into_keys());
+        self.removing.stuck_bytes = 0;
     }
 
     /// Removes files, as many as fit the plan.
@@ -211,7 +226,7 @@ impl Room {
                 self.forget_task(no);
             }
             Err(why) => {
-                doomed.stuck = Some(why.clone());
+                self.removing.stick(no, task.cached_bytes());
                 for parked in self.fetching.take_parked(no) {
                     match parked {
                         Parked::Reader(owed, ..) => {

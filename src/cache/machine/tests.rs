@@ -1,5 +1,6 @@
 //! Stories, an oracle, and random days.
 
+mod corners;
 mod jobs;
 mod keeping;
 mod mass;
@@ -8,3 +9,4 @@ mod random;
 mod recovery;
 mod sharing;
 mod shelf;
+mod size;

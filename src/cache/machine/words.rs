@@ -314,4 +314,8 @@ pub struct Plan {
     pub jobs: Vec<JobId>,
     /// Tasks of which clients see something new: their state, not each piece.
     pub tasks: Vec<TaskNo>,
+    /// Those among them that stand otherwise than before: not those that were only pinned, or are fetched further.
+    pub moved: Vec<TaskNo>,
+    /// How many tasks were thrown away because they were old, or to make room: nobody wished that.
+    pub evicted: usize,
 }

@@ -76,11 +76,11 @@ fn tasks(reader: &Reader, file: &Looks, report: Reports<'_>) -> Result<(), ReadE
                 }
                 match (on_disk, length) {
                     (FileState::Missing, _) => {
-                        report(format!("cache.task {no} is complete, but its file {} is not there", hex(id.bytes())))
+                        report(format!("cache.task {no} is complete, but its file is not there: {}", hex(id.bytes())))
                     }
                     (FileState::There(bytes), Some(length)) if bytes != length => {
-                        let file = hex(id.bytes());
-                        report(format!("cache.task {no} is {length} bytes long, but its file {file} {bytes}"));
+                        let name = hex(id.bytes());
+                        report(format!("cache.task {no} is {length} bytes long, but its file {bytes}: {name}"));
                     }
                     _ => {}
                 }

@@ -399,10 +399,10 @@ fn a_check_finds_what_does_not_fit_together() {
     let (sound, _) = store(&[complete(1), Change::Pieces(TaskNo(1), Arc::new(pieces([0])))]);
     assert_eq!(found(&sound), [""; 0]);
     let missing = sound.check(&rules(Arc::new(|_| FileState::Missing))).findings;
-    let id: String = task(1, TaskState::Doomed).ids.primary.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(missing, [format!("cache.task 1 is complete, but its file {id} is not there")]);
+    let id = task(1, TaskState::Complete(at(1))).ids.primary;
+    assert_eq!(missing, [format!("cache.task 1 is complete, but its file is not there: {id}")]);
     let short = sound.check(&rules(Arc::new(|_| FileState::There(3)))).findings;
-    assert_eq!(short, [format!("cache.task 1 is 14 bytes long, but its file {id} 3")]);
+    assert_eq!(short, [format!("cache.task 1 is 14 bytes long, but its file 3: {id}")]);
     assert_eq!(sound.check(&rules(Arc::new(|_| FileState::Unknown))).findings, [""; 0]);
 
     let (strays, _) = store(&[

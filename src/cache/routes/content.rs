@@ -10,6 +10,7 @@ use crate::cache::content::{Contents, FetchFailure};
 use crate::cache::machine::Refusal;
 use crate::cache::model::{Source, Task, TaskState};
 use crate::http::{Cx, ErrorStatus, Failure, Reply};
+use futures_util::TryStreamExt;
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, HeaderValue,
@@ -45,7 +46,9 @@ pub(super) async fn read(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fa
     let length = source.extent.length;
     let range = Contents::range_of(&cx.headers, &source).map_err(|()| out_of_range(length))?;
     let part = range.clone().unwrap_or(0..length.unwrap_or(u64::MAX));
-    let reply = Reply::finite("application/octet-stream", contents.read(&task, part.clone()));
+    let metrics = shared.handle.metrics().clone();
+    let sent = contents.read(&task, part.clone()).inspect_ok(move |bytes| metrics.cache_sent(bytes.len() as u64));
+    let reply = Reply::finite("application/octet-stream", sent);
     let reply = described(reply, &task, &source);
     Ok(measured(reply, range.is_some(), part, length))
 }

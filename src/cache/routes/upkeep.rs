@@ -194,7 +194,7 @@ pub(super) async fn collect(shared: Shared, cx: Cx, door: Door) -> Result<Reply,
         other => return Err(answer::unexpected(&other)),
     };
     let looking = handle.clone();
-    let known = Arc::new(move |id: &TaskId| looking.look(|room| room.find(id).is_some()));
+    let known = Arc::new(move |id: &TaskId| looking.look(|room| room.is_known(id)));
     let orphans = handle.contents().remove_orphans(known).await.map_err(Failure::internal)?;
     Ok(answer::json(&json!({ "tasks": tasks, "bytes": bytes, "orphans": orphans.0, "orphan_bytes": orphans.1 })))
 }

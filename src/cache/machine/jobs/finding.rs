@@ -134,7 +134,10 @@ impl super::Jobs {
     }
 }
 
-fn deleted(job: &mut Job) -> Option<(&mut Vec<TaskNo>, &mut Vec<(TaskNo, String)>)> {
+/// What was removed, and what was not and why.
+type Deleted<'a> = (&'a mut Vec<TaskNo>, &'a mut Vec<(TaskNo, String)>);
+
+fn deleted(job: &mut Job) -> Option<Deleted<'_>> {
     match &mut job.part.result {
         JobResult::Deleted { removed, failed } => Some((removed, failed)),
         _ => None,

@@ -45,6 +45,8 @@ pub(super) struct Jobs {
     /// Changed in this step.
     touched: BTreeSet<JobId>,
     purges: VecDeque<Purge>,
+    /// How many at work have no head any more.
+    forgotten: usize,
 }
 
 /// Something has ended that a job waits for.
@@ -94,6 +96,11 @@ impl Jobs {
 
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         self.deadlines.next()
+    }
+
+    /// When the time of a job is over that is not.
+    pub(super) fn deadline(&self, id: JobId) -> Option<Mono> {
+        self.deadlines.get(id)
     }
 
     pub(super) fn heads(&self) -> impl DoubleEndedIterator<Item = &JobHead> {
@@ -236,6 +243,7 @@ impl Room {
         }
         if let Some(running) = self.jobs.running.get_mut(&id) {
             running.forgotten = true;
+            self.jobs.forgotten += 1;
         }
         self.plan.changes.push(Change::JobGone(id));
         self.plan.jobs.push(id);
@@ -336,7 +344,9 @@ impl Room {
             Ok(()) => (PartState::Success, String::new()),
             Err(why) => (PartState::Failure, why),
         };
-        if !running.forgotten {
+        if running.forgotten {
+            self.jobs.forgotten -= 1;
+        } else {
             self.jobs.heads.insert(id, head(&running.job));
             self.plan.changes.push(Change::Job(running.job.clone()));
             self.plan.jobs.push(id);

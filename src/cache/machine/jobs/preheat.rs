@@ -3,7 +3,7 @@
 use super::super::fetching::{Opening, Parked};
 use super::super::{Effect, Errand, Room, Wanted};
 use super::Flow;
-use crate::cache::model::{Args, Job, JobId, JobResult, PreheatArgs, PreheatKind, TaskNo, UrlOutcome, address};
+use crate::cache::model::{Args, Job, JobId, JobResult, PreheatArgs, PreheatKind, TaskNo, UrlOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::{Builder, Uuid};
@@ -128,7 +128,7 @@ impl Room {
             ids: identity.ids(),
             digest: given.or_else(|| identity.blob_digest()),
             identity,
-            private: job.has_secrets || address::host_of(text).is_some_and(|host| self.rules.accounts.contains(&host)),
+            private: job.has_secrets, // accounts of the configuration are looked for where a fetch begins
             ttl: args.ttl,
             pin: args.pin.clone(),
             revalidate: args.revalidate,
@@ -204,7 +204,8 @@ impl Room {
         let Some(urls) = preheat.fetching.remove(&no) else { return };
         if end.is_err() && job.has_secrets && by != Errand::Job(id) {
             // It failed with somebody else's credentials; this job has its own.
-            return urls.into_iter().for_each(|url| self.start_url(id, url));
+            urls.into_iter().for_each(|url| self.start_url(id, url));
+            return self.go_on_preheating(id);
         }
         let length = self.task(no).and_then(|task| task.length());
         for url in urls {

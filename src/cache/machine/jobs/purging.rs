@@ -6,6 +6,7 @@ use super::{Flow, is_over};
 use crate::base::Wall;
 use crate::cache::model::{GcArgs, GcKind, JobId, JobResult};
 use chrono::TimeDelta;
+use std::ops::Bound;
 use std::time::Duration;
 
 /// A round of forgetting jobs.
@@ -18,6 +19,8 @@ pub(super) struct Purge {
     /// How many are left, at most.
     keep: usize,
     gone: u64,
+    /// All up to this one were looked at.
+    after: JobId,
 }
 
 /// So long ago; the beginning of all time where that does not reach.
@@ -31,7 +34,9 @@ impl Room {
         self.jobs.set_flow(id, Flow::Purging);
         let before = ago(self.now.wall, args.ttl);
         match args.kind {
-            GcKind::Job => self.jobs.purges.push_back(Purge { job: Some(id), before, keep: usize::MAX, gone: 0 }),
+            GcKind::Job => {
+                self.jobs.purges.push_back(Purge { job: Some(id), before, keep: usize::MAX, gone: 0, after: JobId(0) })
+            }
             GcKind::Audit => self.plan.effects.push(Effect::PurgeAudit(id, before)),
         }
     }
@@ -52,26 +57,29 @@ impl Room {
     pub(in super::super) fn forget_old_jobs(&mut self) {
         if self.jobs.purges.iter().all(|purge| purge.job.is_some()) {
             let before = ago(self.now.wall, self.rules.keep_jobs_for);
-            let purge = Purge { job: None, before, keep: self.rules.keep_jobs, gone: 0 };
+            let purge = Purge { job: None, before, keep: self.rules.keep_jobs, gone: 0, after: JobId(0) };
             self.jobs.purges.push_back(purge);
         }
     }
 
     /// Goes on with rounds of forgetting, as far as the plan has room.
     pub(in super::super) fn purge(&mut self) {
-        while self.has_room() {
-            let Some(purge) = self.jobs.purges.front() else { return };
-            let running = self.jobs.running.values().filter(|running| !running.forgotten).count();
+        while self.has_room() && self.looks > 0 {
+            self.looks -= 1;
+            let running = self.jobs.running.len() - self.jobs.forgotten;
+            let Some(purge) = self.jobs.purges.front_mut() else { return };
             let is_too_many = self.jobs.heads.len().saturating_sub(running) > purge.keep;
-            let before = purge.before;
-            let mut heads = self.jobs.heads.values().take_while(|head| is_too_many || head.created < before);
-            match heads.find(|head| is_over(head)).map(|head| head.id) {
-                Some(id) => {
-                    self.jobs.heads.remove(&id);
-                    self.plan.changes.push(Change::JobGone(id));
-                    self.plan.jobs.push(id);
-                    if let Some(purge) = self.jobs.purges.front_mut() {
+            let rest = (Bound::Excluded(purge.after), Bound::Unbounded);
+            let next = self.jobs.heads.range(rest).next().map(|(_, head)| head);
+            match next.filter(|head| is_too_many || head.created < purge.before) {
+                Some(head) => {
+                    purge.after = head.id;
+                    if is_over(head) {
+                        let id = head.id;
                         purge.gone += 1;
+                        self.jobs.heads.remove(&id);
+                        self.plan.changes.push(Change::JobGone(id));
+                        self.plan.jobs.push(id);
                     }
                 }
                 None => {

@@ -70,8 +70,7 @@ impl Day {
             let Change::Task(task) = change else { continue };
             let is_new = task.state == TaskState::Doomed && before.get(&task.no) != Some(&TaskState::Doomed);
             if is_new && !removes_by_will && !had_deletions {
-                let is_empty = task.pieces.count() == 0; // of which a pin keeps nothing
-                assert!(is_empty || task.pins.is_empty(), "a pinned one was thrown away");
+                assert!(task.pins.is_empty(), "a pinned one was thrown away");
                 assert!(!self.readers.iter().any(|(no, _)| *no == task.no), "a wanted one was thrown away");
                 assert!(!self.fetches.contains_key(&task.no), "a running one was thrown away");
             }
@@ -149,17 +148,10 @@ impl Day {
             }
         }
         assert_eq!(room.bytes(), bytes);
-        let unsure = self.fetches.values().any(|fetch| matches!(fetch, Fetch::Going { length: None, .. }));
-        let twins =
-            self.play.effects.iter().any(|effect| matches!(effect, Effect::Fetch(order) if order.twin.is_some()));
-        assert!(
-            kept <= QUOTA
-                || self.play.room.catalogue.free_bytes() == 0
-                || unsure
-                || twins
-                || room.deadline() == Some(self.play.now.mono),
-            "{kept} are kept"
-        );
+        // More than the quota is kept only of what nobody may throw away, or until the next step.
+        let free = room.catalogue.free_bytes();
+        let goes_on = room.deadline() == Some(self.play.now.mono);
+        assert!(kept <= QUOTA || free == 0 || goes_on, "{kept} are kept, {free} of them for nobody");
         let alive = room.tasks().filter(|task| task.state != TaskState::Doomed).count();
         assert!(alive <= 12);
         let mut heads: Vec<_> = room.heads().map(|head| (head.id, head.state)).collect();
@@ -376,9 +368,10 @@ impl Day {
 }
 
 #[test]
-#[ignore = "finds more kept than the quota allows, after a fetch of unknown length ends: not understood yet"]
 fn random_days_keep_the_rules() {
-    for seed in 0..150 {
+    // More of them by hand, after a change: CACHE_DAYS=5000.
+    let days = std::env::var("CACHE_DAYS").ok().and_then(|days| days.parse().ok()).unwrap_or(150);
+    for seed in 0..days {
         let mut day = Day::new(seed);
         for step in 0..400 {
             day.step();

@@ -160,6 +160,7 @@ impl Identity {
         // The manager takes a URL that it cannot read for the empty one.
         let manager = self.of_written(&go::write(&self.url, &self.filter).unwrap_or_default(), "");
         let daemon = whatwg::write(&self.url, &self.filter).map(|url| self.of_written(url.as_bytes(), ""));
+        let daemon = daemon.map(|id| if id == manager { manager.clone() } else { id }); // of most URLs: kept once
         let digest = self.blob_digest().map(|digest| digest.id());
         let primary = digest.clone().filter(|_| self.by_digest).unwrap_or_else(|| manager.clone());
         Ids { primary, manager: Some(manager), daemon, digest }
