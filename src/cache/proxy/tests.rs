@@ -68,8 +68,11 @@ fn went(registry: Option<&str>, method: &str, uri: &str, given: &[(&str, &str)])
     told.replace(DIGEST, "DIGEST")
 }
 
+/// Method, URI and headers.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 #[track_caller]
-fn check(registry: Option<&str>, requests: &[(&str, &str, &[(&str, &str)])], expected: Expect) {
+fn check(registry: Option<&str>, requests: &[Asked<'_>], expected: Expect) {
     let told = requests.iter().map(|(method, uri, given)| went(registry, method, uri, given) + "\n");
     expected.assert_eq(&told.collect::<String>());
 }
