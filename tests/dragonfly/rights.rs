@@ -258,3 +258,31 @@ fn the_description_names_every_route_and_what_opens_it() {
         assert!(operation["summary"].is_string() && operation["security"].is_null(), "{path}: {operation}");
     }
 }
+
+#[test]
+fn what_holds_a_secret_is_kept_by_nobody_on_the_way() {
+    let cache = Cache::start();
+    let owner = cache.account();
+    let answer = cache.stranger().post(SIGNIN, &json!({"name": PERSON.0, "password": PERSON.1})).expect(200);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let person = cache.bearing(text(&answer.json()["token"]));
+    let body = json!({"name": "ci", "expired_at": "2099-01-01T00:00:00Z", "user_id": owner});
+    let made = person.post("/api/v1/personal-access-tokens", &body).expect(200);
+    assert_eq!(made.header("cache-control"), Some("no-store"));
+    let made = made.json();
+    assert_eq!(made["last_used_at"], Value::Null, "{made}");
+    cache.bearing(text(&made["token"])).get("/oapi/v1/jobs").expect(200);
+    let shown = person.get(&format!("/api/v1/personal-access-tokens/{}", made["id"])).expect(200).json();
+    assert!(shown["last_used_at"].is_string(), "{shown}");
+}
+
+#[test]
+fn a_long_list_of_jobs_is_a_list() {
+    let cache = Cache::start();
+    for number in 0..30 {
+        cache.job("get_task", json!({"url": format!("http://o.example/{number}")}));
+    }
+    let listed = cache.client().get("/oapi/v1/jobs?per_page=100").expect(200);
+    assert_eq!((list(&listed.json()).len(), listed.header("x-total-count")), (30, Some("30")));
+    assert_eq!(listed.json()[29]["id"], 1);
+}

@@ -164,9 +164,10 @@ pub(super) async fn list(
     let mut first = true;
     let pieces = entries.map(move |entry| {
         let entry = entry.map_err(|failure| io::Error::other(failure.message().to_owned()))?;
-        let before = if std::mem::take(&mut first) { "[" } else { "," };
+        let before = if std::mem::take(&mut first) { "" } else { "," };
         Ok(Bytes::from(format!("{before}{entry}")))
     });
-    let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
-    Ok(Reply::stream(JSON, pieces.chain(end)))
+    // Also of entries that are all gone by now a list is made.
+    let [start, end] = [&b"["[..], b"]"].map(|bracket| stream::iter([Ok(Bytes::from_static(bracket))]));
+    Ok(Reply::stream(JSON, start.chain(pieces).chain(end)))
 }

@@ -22,6 +22,10 @@ use uuid::Uuid;
 /// The words that lists of jobs may ask with; those that no job is ever in find nothing.
 const STATES: [&str; 6] = ["PENDING", "RECEIVED", "STARTED", "RETRY", "SUCCESS", "FAILURE"];
 
+/// A job may tell of thousands of addresses: as many other entries a list of jobs is as long as, so that not too many of
+/// them are in memory at once.
+const WEIGHT: usize = 40;
+
 /// `POST …/jobs`
 pub(super) async fn create(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
     let who = door.enter(&shared, &cx, true).await?;
@@ -147,7 +151,7 @@ pub(super) async fn list(shared: Shared, cx: Cx, door: Door, path: &'static str)
     let mut ids: Vec<JobId> = blocking(move || Ok::<_, Infallible>(look())).await?;
     let total = ids.len();
     let ids: Vec<JobId> = ids.drain(page.range(total)).collect();
-    let about = ids.len();
+    let about = ids.len().saturating_mul(WEIGHT);
     let entries = stream::iter(ids).filter_map(move |id| {
         let handle = handle.clone();
         async move {

@@ -11,9 +11,11 @@ use crate::base::{Now, Secret, Wall};
 use crate::cache::wire::sign_in as wire;
 use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::Method;
-use hyper::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use std::time::Duration;
 
+/// For answers with a secret in them: nobody on the way keeps them.
+pub(super) const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 /// The largest body: strangers send these.
 const BODY_LIMIT: usize = 16 << 10;
 /// How long after the password was checked a sign-in can be renewed, as with the original.
@@ -91,7 +93,7 @@ impl Signed {
 fn with_cookie(reply: Reply, text: &Secret, lifetime: Duration) -> Result<Reply, Failure> {
     let mut value = HeaderValue::from_str(&wire::cookie(text, lifetime)).map_err(Failure::internal)?;
     value.set_sensitive(true);
-    Ok(reply.header(SET_COOKIE, value))
+    Ok(reply.header(SET_COOKIE, value).header(CACHE_CONTROL, NOT_KEPT))
 }
 
 /// Signs in with the name and the password in `body`.

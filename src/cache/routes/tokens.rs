@@ -3,6 +3,7 @@
 
 use super::answer::{json, number, unreadable};
 use super::paged::{page_of, paged};
+use super::sign_in::NOT_KEPT;
 use super::who::person;
 use super::{Door, Shared, draft};
 use crate::auth::tokens::{AccountAsk, Change, ChangeError, MintError, Token, Tokens, USUAL_SCOPES};
@@ -12,6 +13,7 @@ use crate::cache::wire::jobs::User;
 use crate::cache::wire::tokens::{ChangeIn, TokenIn, TokenOut, active};
 use crate::http::{Cx, Doc, ErrorStatus, Failure, Query, Reply, Route};
 use hyper::Method;
+use hyper::header::CACHE_CONTROL;
 use serde_json::Value;
 
 const LIST: &str = "/api/v1/personal-access-tokens";
@@ -61,7 +63,7 @@ const MADE: Doc = Doc {
 async fn make(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = person(&shared, &cx.head(), true)?;
     let (text, token) = made(&shared.tokens, shared.handle.accounts(), &cx.body, who.name, Now::read()).await?;
-    Ok(json(&out(&token, shared.handle.accounts(), Some(&text))))
+    Ok(json(&out(&token, shared.handle.accounts(), Some(&text))).header(CACHE_CONTROL, NOT_KEPT))
 }
 
 const SHOWN: Doc = Doc {
