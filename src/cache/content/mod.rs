@@ -259,23 +259,14 @@ impl Contents {
         check::scrub(&self.inner, next).await;
     }
 
-    /// The range of bytes that a `Range` header asks for; none: the header is absent, or not to be heeded. Beside an
-    /// `If-Range` it is not: [`Contents::range_of`] knows the version.
+    /// The range of bytes that a `Range` header asks for; none: the header is absent, or not to be heeded, since an
+    /// `If-Range` beside it names another version.
     ///
     /// # Errors
     /// It asks for nothing that there is.
-    #[expect(clippy::result_unit_err, reason = "there is one way to be wrong, and one answer to it")]
-    pub fn range(headers: &HeaderMap, extent: Extent) -> Result<Option<Range<u64>>, ()> {
-        range::range(headers, extent)
-    }
-
-    /// The same, where an `If-Range` may go with it.
-    ///
-    /// # Errors
-    /// It asks for nothing that there is.
-    #[expect(clippy::result_unit_err, reason = "there is one way to be wrong, and one answer to it")]
-    pub fn range_of(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
-        range::range_of(headers, source)
+    #[expect(clippy::result_unit_err, reason = "there is nothing more to say")]
+    pub fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
+        range::range(headers, source)
     }
 }
 

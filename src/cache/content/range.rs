@@ -6,15 +6,7 @@ use hyper::header::{IF_RANGE, RANGE};
 use std::ops::Range;
 
 /// See [`super::Contents::range`].
-pub(super) fn range(headers: &HeaderMap, extent: Extent) -> Result<Option<Range<u64>>, ()> {
-    if headers.contains_key(IF_RANGE) {
-        return Ok(None);
-    }
-    asked(headers, extent)
-}
-
-/// See [`super::Contents::range_of`].
-pub(super) fn range_of(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
+pub(super) fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
     let same = headers.get(IF_RANGE).is_none_or(|named| names(&source.validators, named.as_bytes()));
     if same { asked(headers, source.extent) } else { Ok(None) }
 }

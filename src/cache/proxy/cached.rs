@@ -4,7 +4,7 @@
 //! fetch with his own, that shows by itself; anybody else's are shown to the origin with a request for the same. Where it
 //! does not answer with the very content that is here, the request is forwarded, and the origin says no for itself.
 
-use super::conditions::{has_it, heeds_range};
+use super::conditions::has_it;
 use super::forward::forward;
 use super::headers::{FINISHED, OURSELVES, SERVER_IP, TASK_ID, credentials, fetched_with};
 use super::held::Held;
@@ -18,7 +18,7 @@ use crate::cache::origin;
 use crate::cache::registry::Credentials;
 use crate::http::Content;
 use bytes::BytesMut;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VIA,
@@ -279,7 +279,7 @@ async fn serve(
         return Ok(response);
     }
     let length = source.extent.length;
-    let range = if heeds_range(headers, &source.validators) { range(headers, source) } else { Ok(None) };
+    let range = Contents::range(headers, source);
     let total = || length.map_or("*".to_owned(), |length| length.to_string());
     let range = match range {
         Err(()) => {
@@ -309,24 +309,16 @@ async fn serve(
     Ok(response.map(|_| content))
 }
 
-/// The range that is asked for, its condition being met.
-fn range(headers: &HeaderMap, source: &Source) -> Result<Option<Range<u64>>, ()> {
-    if !headers.contains_key(IF_RANGE) {
-        return Contents::range(headers, source.extent);
-    }
-    let unconditional = headers.get_all(RANGE).iter().map(|range| (RANGE, range.clone())).collect();
-    Contents::range(&unconditional, source.extent)
-}
-
 /// The bytes: small ones of a complete content at once, all others as they come.
 async fn content(shared: &Shared, task: &Arc<Task>, range: Range<u64>, held: Option<Held>) -> Result<Content, No> {
     let count = range.end.saturating_sub(range.start);
-    let mut pieces = shared.handle.contents().read(task, range);
+    let metrics = shared.handle.metrics().clone();
+    let counted = move |bytes: &bytes::Bytes| metrics.cache_sent(bytes.len() as u64);
+    let mut pieces = shared.handle.contents().read(task, range).inspect_ok(counted);
     if held.is_some() || count > SMALL {
         // As long as somebody reads, the fetch goes on.
-        let pieces = pieces.map(move |piece| {
+        let pieces = pieces.inspect(move |_| {
             let _held = &held;
-            piece
         });
         return Ok(Content::Pieces(Box::pin(pieces)));
     }

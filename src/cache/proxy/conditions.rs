@@ -17,17 +17,6 @@ pub(super) fn has_it(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// Whether a `Range` counts: there is no `If-Range`, or it names this very version (RFC 9110, 13.1.5).
-pub(super) fn heeds_range(headers: &HeaderMap, validators: &Validators) -> bool {
-    let Some(value) = headers.get(IF_RANGE) else { return true };
-    let Ok(value) = value.to_str() else { return false };
-    if value.starts_with("W/") {
-        return false;
-    }
-    let known = if value.starts_with('"') { &validators.etag } else { &validators.last_modified };
-    known.as_deref() == Some(value)
-}
-
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

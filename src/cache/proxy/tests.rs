@@ -1,7 +1,7 @@
 //! What becomes of requests, what is passed on, and what clients have already.
 
 use super::cached::{is_same_place, is_the_same};
-use super::conditions::{has_it, heeds_range};
+use super::conditions::has_it;
 use super::headers::{
     calls_this_machine, credentials, fetched_with, forwarded, is_of_a_browser, passed_on, went_through_us,
 };
@@ -341,15 +341,6 @@ fn a_client_that_has_this_version_is_told_so() {
     let since = ("If-Modified-Since", "Mon, 07 Nov 1994 08:49:37 GMT");
     assert!(!has(&[("If-None-Match", "\"x\""), since]), "the tag goes before the date");
     assert!(!has(&[]) && !has_it(&headers(&[("If-None-Match", "*")]), &Validators::default()));
-}
-
-#[test]
-fn a_range_counts_where_it_is_of_this_version() {
-    let heeds = |value| heeds_range(&headers(&[("If-Range", value)]), &version());
-    assert!(heeds("\"a,b\"") && heeds("Sun, 06 Nov 1994 08:49:37 GMT"));
-    assert!(!heeds("W/\"a,b\"") && !heeds("\"x\"") && !heeds("Mon, 07 Nov 1994 08:49:37 GMT"));
-    assert!(heeds_range(&HeaderMap::new(), &Validators::default()));
-    assert!(!heeds_range(&headers(&[("If-Range", "\"a\"")]), &Validators::default()));
 }
 
 #[test]

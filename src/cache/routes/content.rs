@@ -44,7 +44,7 @@ pub(super) async fn read(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fa
         return Ok(described(Reply::empty().status(StatusCode::NOT_MODIFIED), &task, &source));
     }
     let length = source.extent.length;
-    let range = Contents::range_of(&cx.headers, &source).map_err(|()| out_of_range(length))?;
+    let range = Contents::range(&cx.headers, &source).map_err(|()| out_of_range(length))?;
     let part = range.clone().unwrap_or(0..length.unwrap_or(u64::MAX));
     let metrics = shared.handle.metrics().clone();
     let sent = contents.read(&task, part.clone()).inspect_ok(move |bytes| metrics.cache_sent(bytes.len() as u64));

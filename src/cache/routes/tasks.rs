@@ -19,8 +19,12 @@ use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
+/// Above the numbers of all tasks.
+pub(super) const NEWEST: TaskNo = TaskNo(u64::MAX);
 /// How many tasks one look at the room takes along.
 const SLICE: usize = 1_000;
+/// How many one look passes over.
+const PASSED: usize = 5_000;
 
 /// `GET …/tasks`
 pub(super) async fn list(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
@@ -30,14 +34,10 @@ pub(super) async fn list(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Fa
     let (total, chosen) = if selection.is_all() {
         let total = handle.look(|room| room.task_count());
         let range = page.range(total);
-        let mut at = 0;
-        let chosen = scan(&handle, range.end, move |_| {
-            at += 1;
-            at > range.start
-        });
-        (total, chosen.await?)
+        let from = passed(&handle, range.start).await?;
+        (total, scan(&handle, from, range.len(), |_| true).await?)
     } else {
-        let mut matching = scan(&handle, usize::MAX, move |task| selection.takes(task)).await?;
+        let mut matching = scan(&handle, NEWEST, usize::MAX, move |task| selection.takes(task)).await?;
         let total = matching.len();
         (total, matching.drain(page.range(total)).collect())
     };
@@ -61,15 +61,32 @@ pub(super) fn selection(cx: &Cx) -> Result<Selection, Failure> {
     Ok(Selection { url, tag, application, state, part: given(cx, "q") })
 }
 
-/// The first `most` tasks, newest first, of which those are kept that `takes` says; in short looks, aside.
+/// Where the newest so many tasks end: the number below which the others are. In short looks, aside.
+async fn passed(handle: &Handle, count: usize) -> Result<TaskNo, Failure> {
+    let handle = handle.clone();
+    let passing = move || {
+        let (mut before, mut left) = (NEWEST, count);
+        while left > 0 {
+            let some = PASSED.min(left);
+            let last = handle.look(|room| room.tasks_before(before).take(some).last().map(|task| task.no));
+            let Some(last) = last else { break };
+            (before, left) = (last, left - some);
+        }
+        Ok::<_, Infallible>(before)
+    };
+    blocking(passing).await
+}
+
+/// The first `most` tasks below this number, newest first, of which those are kept that `takes` says; in short looks, aside.
 pub(super) async fn scan(
     handle: &Handle,
+    from: TaskNo,
     most: usize,
     mut takes: impl FnMut(&Task) -> bool + Send + 'static,
 ) -> Result<Vec<Arc<Task>>, Failure> {
     let handle = handle.clone();
     let scanning = move || {
-        let (mut kept, mut before, mut left) = (Vec::new(), TaskNo(u64::MAX), most);
+        let (mut kept, mut before, mut left) = (Vec::new(), from, most);
         while left > 0 {
             let slice: Vec<Arc<Task>> =
                 handle.look(|room| room.tasks_before(before).take(SLICE.min(left)).cloned().collect());

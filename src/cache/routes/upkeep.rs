@@ -1,7 +1,7 @@
 //! What is done with many tasks at once: removing, verifying, throwing away, counting.
 
 use super::answer::{self, given, hurried};
-use super::tasks::{found, scan, selection};
+use super::tasks::{NEWEST, found, scan, selection};
 use super::{Door, Shared, resolving};
 use crate::cache::engine::Handle;
 use crate::cache::machine::{Ask, Verdict};
@@ -53,7 +53,7 @@ pub(super) async fn delete_many(shared: Shared, cx: Cx, door: Door) -> Result<Re
         None => None,
     };
     let doomed = |task: &Task| task.state == TaskState::Doomed;
-    let chosen = scan(&handle, usize::MAX, move |task| {
+    let chosen = scan(&handle, NEWEST, usize::MAX, move |task| {
         !doomed(task) && selection.takes(task) && digests.as_ref().is_none_or(|digests| has_one(task, digests))
     });
     let chosen = chosen.await?;
@@ -164,7 +164,7 @@ fn verified(task: &Task, checked: &Result<Vec<u32>, String>) -> Value {
 pub(super) async fn verify_all(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
     door.enter(&shared, &cx, true).await?;
     let handle = shared.handle;
-    let all = scan(&handle, usize::MAX, |task| task.pieces.count() > 0 && task.state != TaskState::Doomed).await?;
+    let all = scan(&handle, NEWEST, usize::MAX, |task| task.pieces.count() > 0 && task.state != TaskState::Doomed).await?;
     let total = all.len();
     let verifying = async {
         let (mut intact, mut broken) = (0_u64, Vec::new());
@@ -205,7 +205,7 @@ pub(super) async fn usage(shared: Shared, cx: Cx, door: Door) -> Result<Reply, F
     let handle = shared.handle;
     let usage = Arc::new(Mutex::new(Usage::default()));
     let counting = usage.clone();
-    scan(&handle, usize::MAX, move |task| {
+    scan(&handle, NEWEST, usize::MAX, move |task| {
         counting.lock().unwrap_or_else(PoisonError::into_inner).count(task);
         false
     })

@@ -11,7 +11,12 @@ type Asked = Result<Option<std::ops::Range<u64>>, ()>;
 fn of(text: &str, length: Option<u64>) -> Asked {
     let mut headers = HeaderMap::new();
     headers.insert(RANGE, text.parse().unwrap());
-    Contents::range(&headers, Extent { length, piece_length: 10 })
+    Contents::range(&headers, &source(length))
+}
+
+fn source(length: Option<u64>) -> Source {
+    let extent = Extent { length, piece_length: 10 };
+    Source { extent, validators: Validators::default(), headers: Vec::new(), checked: Now::read().wall }
 }
 
 #[test]
@@ -41,26 +46,22 @@ fn ranges_are_read_as_the_rules_say() {
     }
     assert_eq!(of("bytes=0-", Some(0)), Err(()));
     assert_eq!(of("bytes=5-", None), Ok(None), "nobody knows how long it is");
-    assert_eq!(Contents::range(&HeaderMap::new(), Extent { length: Some(5), piece_length: 1 }), Ok(None));
+    assert_eq!(Contents::range(&HeaderMap::new(), &source(Some(5))), Ok(None));
 }
 
 #[test]
 fn a_range_of_another_version_is_not_heeded() {
-    let named = |etag: &str| Source {
-        extent: Extent { length: Some(100), piece_length: 10 },
-        validators: Validators { etag: Some(etag.to_owned()), last_modified: Some("some day".to_owned()) },
-        headers: Vec::new(),
-        checked: Now::read().wall,
-    };
+    let validators = |etag: &str| Validators { etag: Some(etag.to_owned()), last_modified: Some("some day".to_owned()) };
+    let named = |etag: &str| Source { validators: validators(etag), ..source(Some(100)) };
     let mut headers = HeaderMap::new();
     headers.insert(RANGE, "bytes=1-2".parse().unwrap());
-    assert_eq!(Contents::range_of(&headers, &named("\"a\"")), Ok(Some(1..3)));
+    assert_eq!(Contents::range(&headers, &named("\"a\"")), Ok(Some(1..3)));
     headers.insert(IF_RANGE, "\"a\"".parse().unwrap());
-    assert_eq!(Contents::range_of(&headers, &named("\"a\"")), Ok(Some(1..3)));
-    assert_eq!(Contents::range_of(&headers, &named("\"b\"")), Ok(None));
-    assert_eq!(Contents::range(&headers, named("\"a\"").extent), Ok(None), "the version is not known there");
+    assert_eq!(Contents::range(&headers, &named("\"a\"")), Ok(Some(1..3)));
+    assert_eq!(Contents::range(&headers, &named("\"b\"")), Ok(None));
+    assert_eq!(Contents::range(&headers, &source(Some(100))), Ok(None), "it has no name");
     headers.insert(IF_RANGE, "W/\"a\"".parse().unwrap());
-    assert_eq!(Contents::range_of(&headers, &named("W/\"a\"")), Ok(None), "a weak tag names no bytes");
+    assert_eq!(Contents::range(&headers, &named("W/\"a\"")), Ok(None), "a weak tag names no bytes");
     headers.insert(IF_RANGE, "some day".parse().unwrap());
-    assert_eq!(Contents::range_of(&headers, &named("\"b\"")), Ok(Some(1..3)));
+    assert_eq!(Contents::range(&headers, &named("\"b\"")), Ok(Some(1..3)));
 }

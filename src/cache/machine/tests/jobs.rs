@@ -105,7 +105,7 @@ fn what_is_cached_is_a_success_without_contact_unless_it_is_to_be_asked_for() {
     play.calm();
     assert_eq!(play.shelf.job(job.0).state(), JobState::Success);
     play.now = play.now.later(hours(1));
-    assert_eq!(play.room.deadline().is_some(), true);
+    assert!(play.room.deadline().is_some());
 }
 
 #[test]

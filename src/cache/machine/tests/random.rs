@@ -76,10 +76,10 @@ impl Day {
             }
         }
         for (owed, verdict) in &plan.late {
-            if let Some(reader) = self.waiting.remove(owed) {
-                if let Verdict::Opened(task) = verdict {
-                    self.readers.push((task.no, reader));
-                }
+            if let Some(reader) = self.waiting.remove(owed)
+                && let Verdict::Opened(task) = verdict
+            {
+                self.readers.push((task.no, reader));
             }
         }
         self.take_orders();
