@@ -36,7 +36,7 @@ mod writer;
 pub use thread::DataThread;
 
 use super::machine::{Event, Order, Removed};
-use super::model::{Extent, Ids, Source, Task, TaskId, TaskNo};
+use super::model::{Ids, Source, Task, TaskId, TaskNo};
 use super::origin::{Authority, Origins};
 use bytes::Bytes;
 use fetch::Ask;

@@ -9,4 +9,3 @@ mod random;
 mod recovery;
 mod sharing;
 mod shelf;
-mod size;

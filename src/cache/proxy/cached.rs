@@ -21,7 +21,7 @@ use bytes::BytesMut;
 use futures_util::{StreamExt, TryStreamExt};
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VIA,
+    IF_NONE_MATCH, LAST_MODIFIED, RANGE, VIA,
 };
 use hyper::{Method, Response, StatusCode};
 use std::io;

@@ -2,7 +2,7 @@
 
 use crate::cache::model::Validators;
 use chrono::DateTime;
-use hyper::header::{HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE};
+use hyper::header::{HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 
 /// Whether the client has this version: its answer is a 304 (RFC 9110, 13.1.2 and 13.1.3).
 pub(super) fn has_it(headers: &HeaderMap, validators: &Validators) -> bool {

@@ -164,7 +164,8 @@ fn verified(task: &Task, checked: &Result<Vec<u32>, String>) -> Value {
 pub(super) async fn verify_all(shared: Shared, cx: Cx, door: Door) -> Result<Reply, Failure> {
     door.enter(&shared, &cx, true).await?;
     let handle = shared.handle;
-    let all = scan(&handle, NEWEST, usize::MAX, |task| task.pieces.count() > 0 && task.state != TaskState::Doomed).await?;
+    let all =
+        scan(&handle, NEWEST, usize::MAX, |task| task.pieces.count() > 0 && task.state != TaskState::Doomed).await?;
     let total = all.len();
     let verifying = async {
         let (mut intact, mut broken) = (0_u64, Vec::new());

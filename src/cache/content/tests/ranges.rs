@@ -51,7 +51,8 @@ fn ranges_are_read_as_the_rules_say() {
 
 #[test]
 fn a_range_of_another_version_is_not_heeded() {
-    let validators = |etag: &str| Validators { etag: Some(etag.to_owned()), last_modified: Some("some day".to_owned()) };
+    let validators =
+        |etag: &str| Validators { etag: Some(etag.to_owned()), last_modified: Some("some day".to_owned()) };
     let named = |etag: &str| Source { validators: validators(etag), ..source(Some(100)) };
     let mut headers = HeaderMap::new();
     headers.insert(RANGE, "bytes=1-2".parse().unwrap());
