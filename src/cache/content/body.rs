@@ -30,6 +30,9 @@ use tokio::sync::watch;
 
 /// Bytes handed on at once.
 const CHUNK: u64 = 256 << 10;
+/// What is read at once while it is being fetched, which is when many come at once: the sooner the others have their turn, the
+/// sooner the last of them has his first byte.
+const TURN: u64 = 32 << 10;
 
 /// How long a reader who has reported damage waits for the repair to begin. The room decides within milliseconds; when it
 /// has not after this, it will not.
@@ -108,7 +111,8 @@ impl Reader {
                 Place::End => return Ok(None),
             };
             let at = self.range.start;
-            let bytes = self.bytes(file, at..upto.min(at + CHUNK)).await?;
+            let most = if self.inner.running(self.task.no).is_some() { TURN } else { CHUNK };
+            let bytes = self.bytes(file, at..upto.min(at + most)).await?;
             if bytes.is_empty() {
                 // The file was cut short since it was compared.
                 self.shorter(at).await?;
