@@ -1,7 +1,7 @@
 //! What changed, as listeners of the event stream see it: operators only, by the id of the task or the number of the job.
 
 use super::model::address::masked;
-use super::model::{Job, JobKind, JobState, Task, TaskId, TaskState};
+use super::model::{Job, JobState, Task, TaskId, TaskState};
 use serde_json::{Value, json};
 
 /// Something that changed.
@@ -41,13 +41,13 @@ pub(super) fn removed(id: &TaskId) -> News {
 
 /// A job was made.
 pub(super) fn job_made(job: &Job) -> News {
-    let data = json!({ "job": job.id.0, "type": word(job.kind()) });
+    let data = json!({ "job": job.id.0, "type": job.kind().word() });
     News { kind: "cache.job.created", name: job.id.0.to_string(), data }
 }
 
 /// A job is over.
 pub(super) fn job_over(job: &Job) -> News {
-    let mut data = json!({ "job": job.id.0, "type": word(job.kind()), "state": state(job.state()) });
+    let mut data = json!({ "job": job.id.0, "type": job.kind().word(), "state": state(job.state()) });
     if !job.part.error.is_empty() {
         data["error"] = job.part.error.as_str().into();
     }
@@ -74,17 +74,6 @@ pub(super) fn shown(url: &str) -> String {
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     format!("{scheme}://{host}{path}")
-}
-
-/// What a job does, as clients call it.
-pub(super) fn word(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Preheat => "preheat",
-        JobKind::GetTask => "get_task",
-        JobKind::DeleteTask => "delete_task",
-        JobKind::Distribution => "get_image_distribution",
-        JobKind::Gc => "gc",
-    }
 }
 
 /// How a job stands, as metrics and events call it.

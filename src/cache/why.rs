@@ -115,7 +115,7 @@ fn pinned(owner: &PinOwner) -> String {
 }
 
 fn why_job(job: &Job, (fetched, all): (u64, u64), until: Option<Wall>) -> Why {
-    let (id, what) = (job.id.0, events::word(job.kind()));
+    let (id, what) = (job.id.0, job.kind().word());
     let state = job.state();
     let mut sentences = vec![match state {
         JobState::Pending => format!("job {id} ({what}) is at work since {}", moment(job.created)),

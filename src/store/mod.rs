@@ -66,7 +66,7 @@ pub use export::ExportError;
 pub use formats::{STORE_FORMAT as FORMAT, Table};
 pub use handle::{Full, Stats, Store};
 pub use open::{MOST_LIVE, OpenError, Settings};
-pub use reader::{ReadError, Reader, Scan};
+pub use reader::{ReadError, Reader, Scan, beside};
 pub use record::{DecodeError, Key, Kind, Record};
 pub use restore::{RestoreError, restore, verify};
 pub use ticket::{CommitError, Ticket};

@@ -4,6 +4,7 @@
 //! by the group that is being committed, and see a decision of more than 256 operations while it is being applied.
 
 use super::record::{DecodeError, Record, decode, full_key, full_range, own_key};
+use std::iter::Peekable;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::sync::Arc;
@@ -89,5 +90,24 @@ impl<R: Record> Iterator for Scan<R> {
     fn next(&mut self) -> Option<Self::Item> {
         let pair = self.pairs.next()?;
         Some(pair.and_then(|(key, value)| Ok((own_key::<R>(&key)?, decode(&value)?))))
+    }
+}
+
+/// The record with this key from a scan that is looked into with ascending keys. What lies before it belongs to nothing.
+///
+/// # Errors
+/// The scan's.
+pub fn beside<R: Record<Key: Ord>>(scan: &mut Peekable<Scan<R>>, wanted: &R::Key) -> Result<Option<R>, ReadError> {
+    loop {
+        match scan.peek() {
+            None => return Ok(None),
+            Some(Ok((key, _))) if key > wanted => return Ok(None),
+            Some(_) => {}
+        }
+        match scan.next() {
+            Some(Ok((key, record))) if key == *wanted => return Ok(Some(record)),
+            Some(Err(why)) => return Err(why),
+            Some(Ok(_)) | None => {}
+        }
     }
 }

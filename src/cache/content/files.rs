@@ -58,7 +58,7 @@ impl Files {
 
     /// The path of a task's file.
     pub(super) fn path(&self, id: &TaskId) -> PathBuf {
-        let name = hex(id);
+        let name = id.to_string();
         self.tasks.join(name.get(..3).unwrap_or(&name)).join(name)
     }
 
@@ -162,15 +162,6 @@ impl Files {
     fn temporary(&self) -> PathBuf {
         self.new.join(self.made.fetch_add(1, Ordering::Relaxed).to_string())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(id: &TaskId) -> String {
-    id.bytes()
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }
 
 /// Takes the blocks of a file, as far as its file system can.

@@ -1,6 +1,6 @@
 //! Files that leave the cache: copies and links for operators, and what belongs to nobody.
 
-use super::files::{Failing, Files, copy, hex, sync_folder};
+use super::files::{Failing, Files, copy, sync_folder};
 use super::{Inner, Placing, check};
 use crate::cache::model::{Task, TaskId};
 use std::fs::{self, File};
@@ -86,7 +86,7 @@ impl Files {
             for entry in fs::read_dir(&folder).failing("read", &folder)? {
                 let path = entry.failing("read", &folder)?.path();
                 let Ok(found) = fs::symlink_metadata(&path) else { continue };
-                let id = path.file_name().and_then(|name| name.to_str()).and_then(unhex);
+                let id = path.file_name().and_then(|name| name.to_str()).and_then(named);
                 let kept = id.is_some_and(|id| self.path(&id) == path && known(&id));
                 if found.is_dir() || kept {
                     continue;
@@ -111,8 +111,6 @@ impl Files {
 }
 
 /// The id that a file is named by; none where we give no such name.
-fn unhex(name: &str) -> Option<TaskId> {
-    let byte = |at: usize| u8::from_str_radix(name.get(at..at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..name.len()).step_by(2).map(byte).collect();
-    bytes.map(|bytes| TaskId::new(&bytes)).filter(|id| hex(id) == name)
+fn named(name: &str) -> Option<TaskId> {
+    TaskId::parse(name).filter(|id| id.to_string() == name)
 }

@@ -282,7 +282,7 @@ impl Engine {
         let metrics = &self.handle.0.tools.metrics;
         metrics.cache_evicted(decided.evicted);
         for (kind, state) in decided.jobs {
-            metrics.cache_job(events::word(kind), events::state(state));
+            metrics.cache_job(kind.word(), events::state(state));
         }
         if decided.stirs {
             let (tasks, bytes) = self.handle.look(|room| (room.task_count(), room.bytes()));

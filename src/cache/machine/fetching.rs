@@ -31,11 +31,6 @@ pub(super) struct Fetching {
     empty: VecDeque<TaskNo>,
 }
 
-/// Whether it is fetched with credentials: what its URL has before its host are some.
-fn is_private(wanted: &Wanted) -> bool {
-    wanted.private || has_account(&wanted.identity.url)
-}
-
 #[derive(Debug)]
 struct Fetch {
     /// On whose behalf, and with whose credentials.
@@ -210,7 +205,7 @@ impl Room {
             self.mistrust(no, wanted.digest.clone());
         }
         if !is_fetched {
-            self.begin(no, errand, is_private(wanted));
+            self.begin(no, errand, wanted.private);
         }
         Opening::Running(no)
     }
@@ -272,7 +267,7 @@ impl Room {
             identity: wanted.identity.clone(),
             ids: wanted.ids.clone(),
             digest: wanted.digest.clone(),
-            private: is_private(wanted),
+            private: wanted.private,
             pins: wanted.pin.iter().cloned().collect(),
             ttl: wanted.ttl,
             peer: wanted.peer,

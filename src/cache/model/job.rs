@@ -384,6 +384,19 @@ pub struct JobHead {
     pub created: Wall,
 }
 
+impl JobKind {
+    /// The original's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            JobKind::Preheat => "preheat",
+            JobKind::GetTask => "get_task",
+            JobKind::DeleteTask => "delete_task",
+            JobKind::Distribution => "get_image_distribution",
+            JobKind::Gc => "gc",
+        }
+    }
+}
+
 impl Job {
     /// What it does.
     pub fn kind(&self) -> JobKind {

@@ -120,17 +120,15 @@ async fn open(
         Some(text) => Some(text.parse().map_err(|why| No::nonsense(format!("{}: {why}", identity.url)))?),
         None => identity.blob_digest(),
     };
-    let url = Url::parse(&identity.url).map_err(|why| No::nonsense(format!("{}: {why}", identity.url)))?;
+    Url::parse(&identity.url).map_err(|why| No::nonsense(format!("{}: {why}", identity.url)))?;
     let headers = fetched_with(headers);
     let shown = credentials(&headers);
-    let registry = shared.handle.origins().registry(&authority(&url));
-    let configured = registry.is_some_and(|registry| registry.account.is_some());
     let peer = Uuid::new_v4();
     let wanted = Wanted {
         identity: identity.clone(),
         ids: Ids::clone(ids),
         digest,
-        private: shown.is_some() || configured,
+        private: shown.is_some(), // accounts of the configuration are looked for where a fetch begins
         ttl: None,
         pin: None,
         revalidate: wishes.revalidate,
@@ -151,14 +149,6 @@ async fn open(
         shared.trust.accept(&ids.primary, shown, Instant::now());
     }
     Ok(Some((Ready { task, told: Some(source), held: Some(held) }, shown.is_some())))
-}
-
-/// As registries are configured: the port only where it is not the scheme's own.
-fn authority(url: &Url) -> String {
-    match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (host, _) => host.unwrap_or_default().to_owned(),
-    }
 }
 
 /// Whether the origin gives this client the same content for what he shows, which may be nothing.

@@ -6,8 +6,7 @@ use super::shapes::{Cluster, Filters, Head, JobUser, Numbers as StoredNumbers, P
 use super::{Numbers, job};
 use crate::cache::machine::Memory;
 use crate::cache::model::{JobId, JobState};
-use crate::store::{ReadError, Reader, Record, Scan};
-use std::iter::Peekable;
+use crate::store::{ReadError, Reader, beside};
 
 /// 1 January 2020 in Unix seconds: from there on numbers of 31 bits last until 2088.
 const SINCE: u64 = 1_577_836_800;
@@ -75,20 +74,4 @@ fn jobs(reader: &Reader, memory: &mut Memory) -> Result<(), ReadError> {
         memory.heads.push(head);
     }
     Ok(())
-}
-
-/// The record with this key from a scan that is looked into with ascending keys. What lies before it belongs to nothing.
-fn beside<R: Record<Key: Ord>>(scan: &mut Peekable<Scan<R>>, wanted: &R::Key) -> Result<Option<R>, ReadError> {
-    loop {
-        match scan.peek() {
-            None => return Ok(None),
-            Some(Ok((key, _))) if key > wanted => return Ok(None),
-            Some(_) => {}
-        }
-        match scan.next() {
-            Some(Ok((key, record))) if key == *wanted => return Ok(Some(record)),
-            Some(Err(why)) => return Err(why),
-            Some(Ok(_)) | None => {}
-        }
-    }
 }

@@ -76,18 +76,17 @@ fn tasks(reader: &Reader, file: &Looks, report: Reports<'_>) -> Result<(), ReadE
                 }
                 match (on_disk, length) {
                     (FileState::Missing, _) => {
-                        report(format!("cache.task {no} is complete, but its file is not there: {}", hex(id.bytes())))
+                        report(format!("cache.task {no} is complete, but its file is not there: {id}"));
                     }
                     (FileState::There(bytes), Some(length)) if bytes != length => {
-                        let name = hex(id.bytes());
-                        report(format!("cache.task {no} is {length} bytes long, but its file {bytes}: {name}"));
+                        report(format!("cache.task {no} is {length} bytes long, but its file {bytes}: {id}"));
                     }
                     _ => {}
                 }
             }
         }
         if !ids.insert(id.bytes().to_vec()) {
-            report(format!("cache.task {no} has the id of another task: {}", hex(id.bytes())));
+            report(format!("cache.task {no} has the id of another task: {id}"));
         }
     }
     for entry in reader.scan::<Pieces>(..) {
@@ -97,10 +96,6 @@ fn tasks(reader: &Reader, file: &Looks, report: Reports<'_>) -> Result<(), ReadE
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// No number is in use that may be given out again.

@@ -141,7 +141,7 @@ pub(super) async fn list(shared: Shared, cx: Cx, door: Door, path: &'static str)
     let user = user.map(|user| user.parse::<u64>()).transpose();
     let user = user.map_err(|_| answer::unreadable("user_id: expected a number"))?;
     let takes = move |head: &JobHead| {
-        kind.as_ref().is_none_or(|kind| kind == jobs::kind(head.kind))
+        kind.as_ref().is_none_or(|kind| kind == head.kind.word())
             && state.as_ref().is_none_or(|state| state == jobs::state(head.state))
             && user.is_none_or(|user| user == u64::from(head.user))
     };

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
 use uuid::Uuid;
 
 /// Above the numbers of all tasks.
@@ -162,7 +161,7 @@ pub(super) async fn fetch(shared: Shared, cx: Cx, door: Door, failures: Failures
     let wanted = Wanted {
         ids: identity.ids(),
         digest: digest.or_else(|| identity.blob_digest()),
-        private: secrets.any || has_account(&handle, &identity.url),
+        private: secrets.any, // accounts of the configuration are looked for where a fetch begins
         ttl,
         pin,
         revalidate,
@@ -189,14 +188,6 @@ async fn hold(handle: Handle, opened: Opened, failures: Failures, shown: Value) 
             failures.add(&opened.task, shown, &why.why);
         }
     }
-}
-
-/// Whether an account is configured for the host of this address: then whatever comes from there is private.
-fn has_account(handle: &Handle, url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let Some(host) = url.host_str() else { return false };
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    handle.origins().registry(&host).is_some_and(|registry| registry.account.is_some())
 }
 
 /// `PUT …/tasks/{id}/pins/{owner}`

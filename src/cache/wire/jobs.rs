@@ -74,7 +74,7 @@ pub fn job(job: &Job, occasion: Occasion, around: &Around<'_>) -> Value {
         "is_del": 0,
         "task_id": group(job),
         "bio": job.bio,
-        "type": kind(job.kind()),
+        "type": job.kind().word(),
         "state": state(job.state()),
         "args": args::of(&job.args),
         "result": result,
@@ -91,17 +91,6 @@ fn group(job: &Job) -> String {
     match job.kind() {
         JobKind::Gc => job.group.to_string(),
         _ => format!("group_{}", job.group),
-    }
-}
-
-/// A kind of job in the original's words.
-pub fn kind(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Preheat => "preheat",
-        JobKind::GetTask => "get_task",
-        JobKind::DeleteTask => "delete_task",
-        JobKind::Distribution => "get_image_distribution",
-        JobKind::Gc => "gc",
     }
 }
 

@@ -3,11 +3,10 @@
 //! Tasks and standings are read side by side in the order of their keys: nothing is looked up.
 
 use super::shapes::{Access, Closed, Marked, Numbers, Project, Role, Secrets, Standing, Task, Worker, WorkerClosed};
-use crate::store::{ReadError, Reader, Record, Scan};
+use crate::store::{ReadError, Reader, beside};
 use crate::tracker::machine::{self, Marks, Stored};
 use crate::tracker::model::{self, ManagerId, ProjectId, Status, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
 use std::sync::Arc;
 
 /// Why what is stored makes no sense.
@@ -135,20 +134,4 @@ fn now(standing: Standing, marks: Marks) -> model::Standing {
         standing.lease = None;
     }
     standing
-}
-
-/// The record with this key from a scan that is looked into with ascending keys. What lies before it belongs to nothing.
-fn beside<R: Record<Key: Ord>>(scan: &mut Peekable<Scan<R>>, wanted: &R::Key) -> Result<Option<R>, ReadError> {
-    loop {
-        match scan.peek() {
-            None => return Ok(None),
-            Some(Ok((key, _))) if key > wanted => return Ok(None),
-            Some(_) => {}
-        }
-        match scan.next() {
-            Some(Ok((key, record))) if key == *wanted => return Ok(Some(record)),
-            Some(Err(why)) => return Err(why),
-            Some(Ok(_)) | None => {}
-        }
-    }
 }

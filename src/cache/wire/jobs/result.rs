@@ -1,6 +1,6 @@
 //! What came of jobs. There is one entry for the one scheduler and peer that this host is; lists in it are never `null`.
 
-use super::{Around, Host, group, kind, part_state, state};
+use super::{Around, Host, group, part_state, state};
 use crate::cache::model::address::masked;
 use crate::cache::model::{ClusterId, Found, Job, JobResult, PartState, UrlOutcome};
 use crate::cache::wire::moment;
@@ -28,7 +28,7 @@ fn grouped(job: &Job, around: &Around<'_>) -> Value {
     let over = matches!(job.part.state, PartState::Success | PartState::Failure);
     let entry = json!({
         "task_uuid": format!("task_{}", job.part.unit),
-        "task_name": kind(job.kind()),
+        "task_name": job.kind().word(),
         "state": part_state(job.part.state),
         "results": over.then(|| [results(job, around.host)]),
         "error": job.part.error,
