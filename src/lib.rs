@@ -48,6 +48,7 @@ pub mod config;
 pub mod daemon;
 pub mod dag;
 pub mod http;
+pub mod hub;
 pub mod keeper;
 pub mod launch;
 pub mod logs;

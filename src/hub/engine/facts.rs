@@ -1,0 +1,1 @@
+//! Facts of this host, found out with the rights of whoever says that they count.

@@ -1,0 +1,1 @@
+//! What listeners hear of the hub.

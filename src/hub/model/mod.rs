@@ -1,0 +1,24 @@
+//! The words of the hub, as types whose constructors keep what must hold.
+
+mod entry;
+mod health;
+mod item;
+mod job;
+mod member;
+mod names;
+mod pool;
+mod requirement;
+mod tag;
+
+pub use entry::{BadEntryPoint, EntryPoint};
+pub use health::{Health, Look, LookedAt, Reading, Reason, Stamp, State};
+pub use item::{Access, Item, ItemNo, Repository};
+pub use job::{Job, JobId, JobKind, JobState, PullSource};
+pub use member::{DaemonId, Member};
+pub use names::{BadName, ItemName, PoolName, RepName, TagName, comment, file_name};
+pub use pool::Pool;
+pub use requirement::{Requirement, Requirements};
+pub use tag::{Digests, Tag, TagNo};
+
+/// The number of an account; 0 is the built-in operator's.
+pub type AccountId = u32;

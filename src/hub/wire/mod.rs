@@ -1,0 +1,1 @@
+//! JSON in and out, as clients of the DataHub daemon know it.
