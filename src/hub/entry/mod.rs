@@ -1,7 +1,7 @@
 //! The entry listener: what is published, handed out to other hosts.
 
-use super::engine::Handle;
 use super::model::{AccountId, JobId};
+use super::routes::Shared;
 use crate::auth::{Audit, Gate};
 use crate::http;
 use std::io;
@@ -34,7 +34,7 @@ impl Entry {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn start(_handle: Handle, _gate: Gate, _audit: Audit, _listeners: Vec<http::Bound>) -> io::Result<Entry> {
+    pub fn start(_shared: Shared, _gate: Gate, _audit: Audit, _listeners: Vec<http::Listener>) -> io::Result<Entry> {
         unimplemented!()
     }
 
