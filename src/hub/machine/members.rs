@@ -2,7 +2,7 @@
 
 use super::{Beat, By, Room, Standing, Verdict};
 use crate::base::Mono;
-use crate::hub::model::{AccountId, DaemonId, EntryPoint, Member, Requirements};
+use crate::hub::model::{AccountId, DaemonId, EntryPoint, ItemName, Member, RepName, Requirements, TagName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,14 @@ impl Members {
         unimplemented!()
     }
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Member>> {
+        std::iter::empty()
+    }
+    /// Whether an account's beat from outside, still fresh, says that a tag is not well. Of items that are its own.
+    pub(super) fn reports(&self, _: AccountId, _: &RepName, _: &ItemName, _: &TagName, _: Mono) -> bool {
+        unimplemented!()
+    }
+    /// All that it says so of an item.
+    pub(super) fn reported(&self, _: AccountId, _: &RepName, _: &ItemName, _: Mono) -> impl Iterator<Item = &TagName> {
         std::iter::empty()
     }
     pub(super) fn entries(&self, _: AccountId, _: Mono, _: Duration) -> (Vec<EntryPoint>, Vec<EntryPoint>) {

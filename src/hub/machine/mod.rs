@@ -50,6 +50,8 @@ pub struct Rules {
     pub hash_every: Duration,
     /// Files up to so many bytes are read at publication; of them one at a time is checked, and of larger ones one.
     pub inline_hash_max: u64,
+    /// How many pulls go on at once.
+    pub pulls: usize,
     /// How many jobs that are over are remembered.
     pub keep_jobs: usize,
     /// For how long.
