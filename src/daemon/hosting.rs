@@ -62,6 +62,7 @@ pub fn settings(config: &Config, origin: origin::Settings, entry: Vec<SocketAddr
             inline_hash_max: hub.inline_hash_max.as_u64(),
             keep_jobs: hub.keep_jobs,
             keep_jobs_for: hub.keep_jobs_for,
+            pulls: hub.pulls,
             listens: !entry.is_empty(),
         },
         stat_every: hub.stat_every,
@@ -71,7 +72,6 @@ pub fn settings(config: &Config, origin: origin::Settings, entry: Vec<SocketAddr
         entry_tls: hub.entry_listen.iter().any(|entry| entry.tls.is_some()),
         entry,
         origin: origin::Settings { allow_loopback: hub.allow_loopback, ..origin },
-        pulls: hub.pulls,
     })
 }
 

@@ -39,8 +39,6 @@ pub struct Settings {
     pub entry_tls: bool,
     /// What may be connected to, for probes and for facts.
     pub origin: cache::origin::Settings,
-    /// How many pulls go on at once.
-    pub pulls: usize,
 }
 
 /// What the room works with.
