@@ -97,6 +97,11 @@ impl JobView {
         }
     }
 
+    /// Whether it is the one of this number.
+    pub fn is(&self, id: JobId) -> bool {
+        self.id == id.to_string()
+    }
+
     /// A transfer to another host.
     pub fn outgoing(id: JobId, tag: &str, file: &str, over: bool, (sent, size): (u64, u64)) -> JobView {
         JobView {
