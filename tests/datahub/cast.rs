@@ -127,7 +127,8 @@ impl Cast {
     /// A token of hostler's own with this scope.
     #[track_caller]
     pub fn scoped(&self, scope: &str) -> Client {
-        let made = cli::json_of(&self.daemon, &["token", "create", "--name", scope, "--scope", scope], 0);
+        let name = scope.replace(':', "-");
+        let made = cli::json_of(&self.daemon, &["token", "create", "--name", &name, "--scope", scope], 0);
         self.bearing(text(&made["token"]))
     }
 

@@ -285,3 +285,25 @@ fn why_tells_what_a_tag_suffers_from() {
     let said = support::cli::told(&cast.daemon, &["why", "data/weather/rain:a"], 0);
     assert!(said.contains("missing"), "{said}");
 }
+
+#[test]
+fn every_change_is_an_event() {
+    let cast = laid_out(&["a"]);
+    let mut events = cast.operator().stream(Request::new("GET", "/events?kind=hub.tag"));
+    // Between two of them a reason may change, which is one, too.
+    let mut next = |kind: &str| loop {
+        let event = events.event_within(SOON);
+        assert!(event.data.contains("weather/rain:a"), "{event:?}");
+        if event.event.as_deref() == Some(kind) {
+            break;
+        }
+    };
+    delete(&cast.file("a"));
+    next("hub.tag.abnormal");
+    mend(&cast.file("a"));
+    next("hub.tag.normal");
+    ok(cast.alice().delete("/api/repositories/weather/rain/a"));
+    next("hub.tag.removed");
+    cast.publish(&cast.alice(), "weather/rain/a", "a");
+    next("hub.tag.published");
+}

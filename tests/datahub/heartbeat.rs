@@ -168,7 +168,7 @@ fn an_entrypoint_that_answers_badly_is_refused() {
     let good = json!({"daemonid": id}).to_string();
     let never = Gate::at(0);
     let late = Reply { gate: Some(never.clone()), ..Reply::new(200, good.clone()) };
-    let long = format!("{good}{}", " ".repeat(8192));
+    let long = format!("{}{good}", " ".repeat(8192));
     let replies = [
         Reply::new(500, good.clone()),
         Reply::new(404, good.clone()),

