@@ -255,6 +255,56 @@ async fn too_many_newcomers_of_one_place_wait_and_operators_do_not() {
 }
 
 #[tokio::test]
+async fn a_digest_opens_what_its_password_opens_for_the_hub_alone() {
+    const DIGEST: &str = "8fe4c11451281c094a6578e6ddbf5eed"; // MD5 of "pw"
+    let accounts = load(&Store::in_memory());
+    let made = accounts.create(new("alice", "pw"), start()).await.unwrap();
+    let by_digest = async |shown: &str| accounts.sign_in_by_digest("alice", &secret(shown), here(), start()).await;
+    assert_eq!(by_digest(DIGEST).await.unwrap(), made);
+    assert_eq!(by_digest("pw").await.unwrap(), made);
+    assert!(matches!(sign_in(&accounts, "alice", DIGEST).await, Err(SignInError::Wrong)));
+    accounts.import(vec![imported(7, "bob")]).await.remove(0).unwrap();
+    let bob = secret("c67a0c16955c2629b51e94101b8639c0"); // MD5 of "correcthorse"
+    let refused = accounts.sign_in_by_digest("bob", &bob, here(), start()).await;
+    assert!(matches!(refused, Err(SignInError::Wrong)));
+    assert_eq!(accounts.sign_in_by_digest("bob", &secret("correcthorse"), here(), start()).await.unwrap().id, 7);
+    for host in 0..=throttle::FREE {
+        let wrong = secret("0123456789abcdef0123456789abcdef");
+        let from = peer(&format!("198.51.100.{host}:1"));
+        accounts.sign_in_by_digest("alice", &wrong, from, start()).await.unwrap_err();
+    }
+    assert!(matches!(by_digest(DIGEST).await, Err(SignInError::Throttled(_))));
+}
+
+#[tokio::test]
+async fn a_token_of_the_hub_is_a_session_of_forty_digits() {
+    let store = Store::in_memory();
+    let accounts = load(&store);
+    let id = accounts.create(new("alice", "pw"), start()).await.unwrap().id;
+    assert!(matches!(accounts.open_hub_session(9, start()).await, Err(AccountError::Unknown(_))));
+    let (text, expires) = accounts.open_hub_session(id, start()).await.unwrap();
+    assert_eq!(expires, start().later(HUB_TOKEN_LIFETIME).wall);
+    let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    assert!(text.expose().len() == 40 && text.expose().chars().all(is_digit), "{}", text.expose());
+    let found = |accounts: &Accounts, now: Wall| accounts.session(text.expose(), now).map(|account| account.id);
+    assert_eq!(found(&accounts, start().wall), Some(id));
+    let again = load(&store.survivors());
+    assert_eq!((found(&again, start().wall), found(&again, expires)), (Some(id), None));
+    accounts.close_session(text.expose()).await.unwrap();
+    assert_eq!(found(&accounts, start().wall), None);
+    assert_eq!(found(&load(&store.survivors()), start().wall), None);
+
+    let (text, _) = accounts.open_hub_session(id, start()).await.unwrap();
+    for _ in 0..SESSIONS_PER_ACCOUNT {
+        accounts.open_session(id, HOUR, start()).await.unwrap();
+    }
+    assert!(accounts.session(text.expose(), start().wall).is_none(), "the oldest made room");
+    let (text, _) = accounts.open_hub_session(id, start()).await.unwrap();
+    accounts.set_password("alice", &secret("new")).await.unwrap();
+    assert!(accounts.session(text.expose(), start().wall).is_none(), "a new password ends it");
+}
+
+#[tokio::test]
 async fn who_is_throttled_costs_no_hash_not_even_in_the_queue() {
     let accounts = load(&Store::in_memory());
     let password = secret("x");

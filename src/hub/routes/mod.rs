@@ -15,6 +15,9 @@ mod tags;
 mod users;
 mod who;
 
+#[cfg(test)]
+mod tests;
+
 use super::engine::Handle;
 use super::machine::{Ask, Verdict};
 use crate::auth::tokens::Tokens;

@@ -354,3 +354,6 @@ fn allowed(account: Account, proof: Proof) -> Result<Who, No> {
         Hub::Ordinary | Hub::Admin => Ok(who),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,8 @@ fn line(text: &str, daemonid: &str, now: Wall) -> Option<String> {
     if !is_stamped(&clean) {
         clean = format!("{} {}", now.with_timezone(&Local).format(STAMP), clean.trim_start());
     }
-    clean.truncate(clean.floor_char_boundary(LONGEST_LINE));
+    let whole = (0..=clean.len().min(LONGEST_LINE)).rev().find(|at| clean.is_char_boundary(*at));
+    clean.truncate(whole.unwrap_or_default());
     Some(clean)
 }
 

@@ -14,6 +14,9 @@ pub mod requires;
 pub mod tags;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a request cannot be served as it was written: which field, and what was expected. For people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

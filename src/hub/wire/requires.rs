@@ -63,7 +63,10 @@ fn fact(entry: &Fields) -> Result<Requirement, Fault> {
 
 fn address(entry: &Fields, text: &str) -> Result<Requirement, Fault> {
     let expected = || entry.breach("url", "expected http://… or https://…, without a user and a password");
-    let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST_URL).ok_or_else(expected)?;
+    let url = Url::parse(text).map_err(|_| expected())?;
+    if url.as_str().len() > LONGEST_URL {
+        return Err(entry.breach("url", format_args!("expected at most {LONGEST_URL} bytes")));
+    }
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
     // It is shown to others.
     let is_plain = url.username().is_empty() && url.password().is_none();
