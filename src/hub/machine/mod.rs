@@ -126,7 +126,10 @@ impl Room {
             },
             Event::Removed(account) => self.removed(account),
             Event::Looked(looks) => looks.into_iter().for_each(|(no, look)| self.looked(no, look)),
-            Event::Passed(pool) => self.passed(&pool),
+            Event::Passed(pool) => {
+                self.passed(&pool);
+                self.pool_was_seen(&pool);
+            }
             Event::Read(no, reading) => self.read(no, reading),
             Event::Answered(answered) => self.answered(answered),
             Event::Fact(fact, holds) => self.fact(fact, holds),
