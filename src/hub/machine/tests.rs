@@ -1,1 +1,7 @@
 //! Stories and an oracle.
+
+mod facts;
+mod jobs;
+mod lines;
+mod members;
+mod play;
