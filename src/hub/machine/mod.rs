@@ -284,6 +284,11 @@ impl Room {
         self.catalogue.tags(item)
     }
 
+    /// The same from the one after this name on.
+    pub fn tags_after<'a>(&'a self, item: ItemNo, after: Option<&'a TagName>) -> impl Iterator<Item = &'a Arc<Tag>> {
+        self.catalogue.tags(item).skip_while(move |tag| after.is_some_and(|after| tag.name <= *after))
+    }
+
     /// How many tags an item has.
     pub fn tag_count(&self, item: ItemNo) -> usize {
         self.catalogue.tag_count(item)

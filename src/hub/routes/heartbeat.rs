@@ -1,0 +1,9 @@
+//! Heartbeats from outside, and who is online.
+
+use super::Shared;
+use crate::http::Route;
+
+/// These routes.
+pub(super) fn routes(_: &Shared) -> Vec<Route> {
+    Vec::new()
+}

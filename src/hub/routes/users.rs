@@ -1,0 +1,9 @@
+//! Accounts: made, seen, changed and removed.
+
+use super::Shared;
+use crate::http::Route;
+
+/// These routes.
+pub(super) fn routes(_: &Shared) -> Vec<Route> {
+    Vec::new()
+}

@@ -1,0 +1,1 @@
+//! Heartbeats from outside: read, with what is invalid refused and what is superfluous dropped.

@@ -1,0 +1,1 @@
+//! Who one is, where one can be reached, what one's log says: as clients see it.

@@ -1,0 +1,1 @@
+//! Accounts, as clients make and see them.
