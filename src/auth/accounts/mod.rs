@@ -28,7 +28,7 @@ mod throttle;
 mod words;
 
 pub use records::TABLES;
-pub use sessions::PER_ACCOUNT as SESSIONS_PER_ACCOUNT;
+pub use sessions::{PER_ACCOUNT as SESSIONS_PER_ACCOUNT, TOKEN_LIFETIME as HUB_TOKEN_LIFETIME};
 pub use signed::SignedIn;
 pub use words::{
     Account, AccountError, BUILT_IN, Cache, Hub, ImportedAccount, LONGEST_NAME, NewAccount, Rights, SignInError,
@@ -39,8 +39,8 @@ use super::{Allowance, Place};
 use crate::base::{Mono, Now, Secret, Wall};
 use crate::store::{Batch, CommitError, ReadError, Store, Ticket};
 use known::{Held, Known};
-use passwords::{Found, HashError, Kept, Passwords, Turn};
-use sessions::{LONGEST, hash, new_text};
+use passwords::{Form, Found, HashError, Kept, Passwords, Turn};
+use sessions::{LONGEST, TOKEN_LIFETIME, hash, new_text, new_token};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use throttle::Throttle;
@@ -191,12 +191,38 @@ impl Accounts {
     /// # Errors
     /// See [`SignInError`].
     pub async fn sign_in(&self, name: &str, password: &Secret, from: Place, now: Now) -> Result<Account, SignInError> {
+        self.checked(name, (password, Form::Password), from, now).await
+    }
+
+    /// As [`Accounts::sign_in`], for clients of the data hub: in place of the password also the 32 small hexadecimal digits
+    /// of its MD5 will do, unless the account was imported and has not signed in since. What looks like that costs twice as
+    /// much.
+    ///
+    /// # Errors
+    /// See [`SignInError`].
+    pub async fn sign_in_by_digest(
+        &self,
+        name: &str,
+        shown: &Secret,
+        from: Place,
+        now: Now,
+    ) -> Result<Account, SignInError> {
+        self.checked(name, (shown, Form::OrDigest), from, now).await
+    }
+
+    async fn checked(
+        &self,
+        name: &str,
+        (password, form): (&Secret, Form),
+        from: Place,
+        now: Now,
+    ) -> Result<Account, SignInError> {
         let key = throttled_name(name);
         self.throttled(&key, from, now.mono)?;
         let turn = self.0.passwords.turn().await?;
         self.throttled(&key, from, now.mono)?;
         let held = self.known().by_name(name).cloned();
-        let (found, turn) = turn.check(name, password, held.as_ref().map(|held| held.kept.clone())).await?;
+        let (found, turn) = turn.check(name, password, form, held.as_ref().map(|held| held.kept.clone())).await?;
         let Some(held) = held.filter(|_| !matches!(found, Found::Wrong)) else {
             let mut throttles = self.throttles();
             throttles.names.failed(key, now.mono);
@@ -288,7 +314,19 @@ impl Accounts {
     /// # Errors
     /// See [`AccountError`].
     pub async fn open_session(&self, id: u32, lifetime: Duration, now: Now) -> Result<(Secret, Wall), AccountError> {
-        let text = new_text()?;
+        self.open(id, new_text()?, lifetime, now).await
+    }
+
+    /// Begins a session for a client of the data hub, which ends at the latest after [`HUB_TOKEN_LIFETIME`]: its text, 40
+    /// small hexadecimal digits, and when it ends. For the rest see [`Accounts::open_session`].
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn open_hub_session(&self, id: u32, now: Now) -> Result<(Secret, Wall), AccountError> {
+        self.open(id, new_token()?, TOKEN_LIFETIME, now).await
+    }
+
+    async fn open(&self, id: u32, text: Secret, lifetime: Duration, now: Now) -> Result<(Secret, Wall), AccountError> {
         let expires = now.later(lifetime.min(LONGEST)).wall;
         let ticket = {
             let mut known = self.known_mut();

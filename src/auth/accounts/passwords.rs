@@ -1,7 +1,8 @@
 //! Passwords: slow hashes, made and checked off the runtime's thread, two at once at most.
 //!
 //! What is hashed is the lower-case hexadecimal MD5 of the password, because clients of the data hub send that in place
-//! of the password: one hash then serves both. MD5 protects nothing here; argon2id does.
+//! of the password: one hash then serves both. MD5 protects nothing here; argon2id does. Where such clients sign in
+//! ([`Form::OrDigest`]), a text that has the form of an MD5 is tried as one, and as a password.
 //!
 //! Every check costs one argon2id, whatever comes of it, so that nobody learns from the time it takes whether an
 //! account exists or was imported.
@@ -46,6 +47,15 @@ impl std::fmt::Debug for Kept {
             Kept::Sha512(_) => "Sha512(…)",
         })
     }
+}
+
+/// What may be shown in place of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Nothing else.
+    Password,
+    /// The 32 small hexadecimal digits of its MD5, too.
+    OrDigest,
 }
 
 /// What a check found.
@@ -128,10 +138,11 @@ impl Turn {
         self,
         name: &str,
         password: &Secret,
+        form: Form,
         kept: Option<Arc<Kept>>,
     ) -> Result<(Found, Turn), HashError> {
         let (name, password) = (name.to_owned(), password.clone());
-        self.work(move || check(&name, &password, kept.as_deref())).await
+        self.work(move || check(&name, &password, form, kept.as_deref())).await
     }
 
     async fn work<T: Send + 'static>(
@@ -155,43 +166,65 @@ fn inner(password: &Secret) -> String {
 }
 
 fn hash(password: &Secret) -> Result<Kept, HashError> {
+    hash_inner(&inner(password))
+}
+
+fn hash_inner(inner: &str) -> Result<Kept, HashError> {
     let mut salt = [0; SALT];
     getrandom::fill(&mut salt).map_err(|why| HashError::NoRandomness(why.to_string()))?;
-    let hash: PasswordHash = argon2()?
-        .hash_password_with_salt(inner(password).as_bytes(), &salt)
-        .map_err(|why| HashError::Failed(why.to_string()))?;
+    let hash: PasswordHash =
+        argon2()?.hash_password_with_salt(inner.as_bytes(), &salt).map_err(|why| HashError::Failed(why.to_string()))?;
     Ok(Kept::Argon2id(hash.to_string()))
 }
 
-/// Takes as long as a hash, for nothing.
-fn decoy(password: &Secret) -> Result<Found, HashError> {
-    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
-    argon2()?
-        .hash_password_into(inner(password).as_bytes(), &[0; SALT], &mut out)
-        .map_err(|why| HashError::Failed(why.to_string()))?;
-    std::hint::black_box(out);
+/// Takes as long as hashes of all these, for nothing.
+fn decoy(inners: &[String]) -> Result<Found, HashError> {
+    for inner in inners {
+        let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+        argon2()?
+            .hash_password_into(inner.as_bytes(), &[0; SALT], &mut out)
+            .map_err(|why| HashError::Failed(why.to_string()))?;
+        std::hint::black_box(out);
+    }
     Ok(Found::Wrong)
 }
 
-fn check(name: &str, password: &Secret, kept: Option<&Kept>) -> Result<Found, HashError> {
+/// What may have been hashed, if this is the password: how much work that is depends on nothing but what is shown.
+fn inners(shown: &Secret, form: Form) -> Vec<String> {
+    let text = shown.expose();
+    let is_digest = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let digest = Some(text.to_owned()).filter(|_| form == Form::OrDigest && is_digest);
+    // A password may look like a digest.
+    digest.into_iter().chain([inner(shown)]).collect()
+}
+
+fn check(name: &str, shown: &Secret, form: Form, kept: Option<&Kept>) -> Result<Found, HashError> {
+    let inners = inners(shown, form);
     match kept {
-        None => decoy(password),
-        Some(Kept::Argon2id(text)) => {
-            let unreadable = |why: &dyn std::fmt::Display| HashError::Failed(format!("its hash is unreadable: {why}"));
-            let parsed = PasswordHash::new(text).map_err(|why| unreadable(&why))?;
-            // The costs are the ones in the hash.
-            match Argon2::default().verify_password(inner(password).as_bytes(), &parsed) {
-                Ok(()) if text.starts_with(PRESENT) => Ok(Found::Right),
-                Ok(()) => hash(password).map(Found::Outdated),
-                Err(password_hash::Error::PasswordInvalid) => Ok(Found::Wrong),
-                Err(why) => Err(unreadable(&why)),
-            }
-        }
+        None => decoy(&inners),
+        Some(Kept::Argon2id(text)) => verify(&inners, text),
         Some(Kept::Sha512(expected)) => {
-            let found = Sha512::new().chain_update(password.expose()).chain_update(name).finalize();
-            if same(&found, expected) { hash(password).map(Found::Outdated) } else { decoy(password) }
+            // Its own digest is over the password itself.
+            let found = Sha512::new().chain_update(shown.expose()).chain_update(name).finalize();
+            if same(&found, expected) { hash(shown).map(Found::Outdated) } else { decoy(&inners) }
         }
     }
+}
+
+/// Whether one of these was hashed to `text`.
+fn verify(inners: &[String], text: &str) -> Result<Found, HashError> {
+    let unreadable = |why: &dyn std::fmt::Display| HashError::Failed(format!("its hash is unreadable: {why}"));
+    let parsed = PasswordHash::new(text).map_err(|why| unreadable(&why))?;
+    for inner in inners {
+        // The costs are the ones in the hash.
+        match Argon2::default().verify_password(inner.as_bytes(), &parsed) {
+            Ok(()) if text.starts_with(PRESENT) => return Ok(Found::Right),
+            Ok(()) => return hash_inner(inner).map(Found::Outdated),
+            Err(password_hash::Error::PasswordInvalid) => {}
+            Err(why) => return Err(unreadable(&why)),
+        }
+    }
+    Ok(Found::Wrong)
 }
 
 #[cfg(test)]
@@ -216,11 +249,12 @@ mod tests {
     #[test]
     fn a_check_tells_right_from_wrong() {
         let kept = hash(&secret("correcthorse")).unwrap();
-        let found = |password: &str, kept: Option<&Kept>| check("alice", &secret(password), kept).unwrap();
+        let found =
+            |password: &str, kept: Option<&Kept>| check("alice", &secret(password), Form::Password, kept).unwrap();
         assert!(matches!(found("correcthorse", Some(&kept)), Found::Right));
         assert!(matches!(found("correcthorsE", Some(&kept)), Found::Wrong));
         assert!(matches!(found("correcthorse", None), Found::Wrong));
-        let unreadable = check("alice", &secret("x"), Some(&Kept::Argon2id("$argon2id$".to_owned())));
+        let unreadable = check("alice", &secret("x"), Form::Password, Some(&Kept::Argon2id("$argon2id$".to_owned())));
         assert!(matches!(unreadable, Err(HashError::Failed(_))));
     }
 
@@ -228,7 +262,7 @@ mod tests {
     fn a_hash_of_other_costs_is_replaced() {
         let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let old: PasswordHash = cheap.hash_password_with_salt(inner(&secret("pw")).as_bytes(), &[7; SALT]).unwrap();
-        let found = check("alice", &secret("pw"), Some(&Kept::Argon2id(old.to_string()))).unwrap();
+        let found = check("alice", &secret("pw"), Form::Password, Some(&Kept::Argon2id(old.to_string()))).unwrap();
         let Found::Outdated(Kept::Argon2id(new)) = found else { panic!("{found:?}") };
         assert!(new.starts_with(PRESENT), "{new}");
     }
@@ -238,10 +272,54 @@ mod tests {
         let whole: [u8; 64] = Sha512::digest("correcthorsealice").into();
         assert_eq!(whole[..8], [0xdb, 0xf5, 0xdb, 0x31, 0x3d, 0xa7, 0x9a, 0x97]);
         let kept = Kept::Sha512(whole);
-        let found = |name: &str, password: &str| check(name, &secret(password), Some(&kept)).unwrap();
+        let found = |name: &str, password: &str| check(name, &secret(password), Form::Password, Some(&kept)).unwrap();
         assert!(matches!(found("alice", "correcthorse"), Found::Outdated(Kept::Argon2id(_))));
         assert!(matches!(found("alice", "correcthors"), Found::Wrong));
         assert!(matches!(found("bob", "correcthorse"), Found::Wrong));
+    }
+
+    #[test]
+    fn a_digest_is_as_good_as_its_password_where_it_may_be_shown() {
+        let kept = hash(&secret("correcthorse")).unwrap();
+        let digest = inner(&secret("correcthorse"));
+        let found = |shown: &str, form, kept: &Kept| check("alice", &secret(shown), form, Some(kept)).unwrap();
+        assert!(matches!(found(&digest, Form::OrDigest, &kept), Found::Right));
+        assert!(matches!(found("correcthorse", Form::OrDigest, &kept), Found::Right));
+        assert!(matches!(found(&digest, Form::Password, &kept), Found::Wrong));
+        assert!(matches!(found(&digest.to_uppercase(), Form::OrDigest, &kept), Found::Wrong));
+        assert!(matches!(found(&inner(&secret("x")), Form::OrDigest, &kept), Found::Wrong));
+        // A password that looks like a digest is one all the same.
+        let kept = hash(&secret(&digest)).unwrap();
+        assert!(matches!(found(&digest, Form::OrDigest, &kept), Found::Right));
+        assert!(matches!(found("correcthorse", Form::OrDigest, &kept), Found::Wrong));
+    }
+
+    #[test]
+    fn a_hash_of_other_costs_is_replaced_by_one_over_the_same_digest() {
+        let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let digest = inner(&secret("pw"));
+        let old: PasswordHash = cheap.hash_password_with_salt(digest.as_bytes(), &[7; SALT]).unwrap();
+        let found = check("alice", &secret(&digest), Form::OrDigest, Some(&Kept::Argon2id(old.to_string()))).unwrap();
+        let Found::Outdated(new) = found else { panic!("{found:?}") };
+        assert!(matches!(check("alice", &secret("pw"), Form::Password, Some(&new)).unwrap(), Found::Right));
+    }
+
+    #[test]
+    fn an_imported_hash_cannot_be_compared_with_a_digest() {
+        let kept = Kept::Sha512(Sha512::digest("correcthorsealice").into());
+        let found = |shown: &str| check("alice", &secret(shown), Form::OrDigest, Some(&kept)).unwrap();
+        assert!(matches!(found(&inner(&secret("correcthorse"))), Found::Wrong));
+        let Found::Outdated(new) = found("correcthorse") else { panic!("wrong") };
+        let digest = inner(&secret("correcthorse"));
+        assert!(matches!(check("alice", &secret(&digest), Form::OrDigest, Some(&new)).unwrap(), Found::Right));
+    }
+
+    #[test]
+    fn what_is_shown_alone_says_how_much_work_it_is() {
+        let count = |shown: &str, form| inners(&secret(shown), form).len();
+        let digest = "d41d8cd98f00b204e9800998ecf8427e";
+        assert_eq!((count(digest, Form::OrDigest), count(digest, Form::Password)), (2, 1));
+        assert_eq!((count("x", Form::OrDigest), count(&digest[1..], Form::OrDigest)), (1, 1));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Sessions: texts in cookies that stand for an account for a while.
+//! Sessions: texts that stand for an account for a while.
 //!
-//! A text is [`LETTERS`] random ASCII letters, 182 bits; kept is its SHA-256, which is also what it is found by. An
-//! account has at most [`PER_ACCOUNT`]; one more ends the oldest. What is over is forgotten when the next begins.
+//! A text in a cookie is [`LETTERS`] random ASCII letters, 182 bits; clients of the data hub, whose texts are tokens, get
+//! [`DIGITS`] hexadecimal digits, 160 bits. Kept is the SHA-256, which is also what it is found by. An account has at most
+//! [`PER_ACCOUNT`] of both together; one more ends the oldest. What is over is forgotten when the next begins.
 
 use super::records::StoredSession;
 use super::words::AccountError;
@@ -13,6 +14,10 @@ use std::time::Duration;
 
 /// Letters in a session's text: the length that clients of the original tracker have seen.
 pub(super) const LETTERS: usize = 32;
+/// Digits in a token of the data hub: the length that its clients have seen.
+pub(super) const DIGITS: usize = 40;
+/// How long a token of the data hub stands for its account: a year, since programs keep it and cannot sign in anew.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 /// Sessions one account may have.
 pub const PER_ACCOUNT: usize = 50;
 /// The longest life: ten years. No calendar ends within it.
@@ -40,9 +45,19 @@ pub(super) fn new_text() -> Result<Secret, AccountError> {
     Ok(Secret::new(text))
 }
 
+/// The text of a new token of the data hub.
+///
+/// # Errors
+/// The kernel gives no random bytes.
+pub(super) fn new_token() -> Result<Secret, AccountError> {
+    let mut random = [0; DIGITS / 2];
+    getrandom::fill(&mut random).map_err(|why| AccountError::NoRandomness(why.to_string()))?;
+    Ok(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
 /// What a session is found by; nothing where the text cannot be one.
 pub(super) fn hash(text: &str) -> Option<Hash> {
-    (text.len() == LETTERS).then(|| Sha256::digest(text.as_bytes()).into())
+    matches!(text.len(), LETTERS | DIGITS).then(|| Sha256::digest(text.as_bytes()).into())
 }
 
 /// All sessions.

@@ -1,8 +1,24 @@
 //! The routes under `/daemon`, `/heartbeat` and `/api`: path → who → [`Handle`] → answer.
+//!
+//! What is under `/daemon` and `/heartbeat` is also under `/api`: the same handlers, but what `/daemon` answers bare, `/api`
+//! puts in an envelope ([`answer::Shape`]).
+
+mod answer;
+mod failures;
+mod heartbeat;
+mod identity;
+mod jobs;
+mod pools;
+mod repositories;
+mod signing;
+mod tags;
+mod users;
+mod who;
 
 use super::engine::Handle;
+use super::machine::{Ask, Verdict};
 use crate::auth::tokens::Tokens;
-use crate::http::Route;
+use crate::http::{Failure, Route};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -13,7 +29,25 @@ pub struct Shared {
     pub tokens: Tokens,
 }
 
+impl Shared {
+    /// Asks the room for something; what it says no to is a failure.
+    async fn ask(&self, ask: Ask) -> Result<Verdict, Failure> {
+        match self.handle.ask(ask).await? {
+            Verdict::Refused(why) => Err(why.into()),
+            verdict => Ok(verdict),
+        }
+    }
+}
+
 /// All routes of the hub.
-pub fn routes(_shared: Shared) -> Vec<Route> {
-    unimplemented!()
+pub fn routes(shared: Shared) -> Vec<Route> {
+    let mut routes = identity::routes(&shared);
+    routes.extend(heartbeat::routes(&shared));
+    routes.extend(signing::routes(&shared));
+    routes.extend(users::routes(&shared));
+    routes.extend(pools::routes(&shared));
+    routes.extend(repositories::routes(&shared));
+    routes.extend(tags::routes(&shared));
+    routes.extend(jobs::routes(&shared));
+    routes
 }

@@ -1,0 +1,9 @@
+//! Tags, and how they are.
+
+use super::Shared;
+use crate::http::Route;
+
+/// These routes.
+pub(super) fn routes(_: &Shared) -> Vec<Route> {
+    Vec::new()
+}

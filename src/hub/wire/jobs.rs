@@ -1,0 +1,1 @@
+//! Jobs, as clients make and see them.

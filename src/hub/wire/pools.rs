@@ -1,0 +1,1 @@
+//! Data pools, as clients make and see them.

@@ -1,0 +1,1 @@
+//! Repositories and items, as clients make and see them.

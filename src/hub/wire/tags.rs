@@ -1,0 +1,1 @@
+//! Tags, as clients publish and see them.
