@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
+use md5::{Digest as _, Md5};
 use std::time::Duration;
 
 struct World {
@@ -32,7 +33,7 @@ impl World {
     }
 
     async fn session(&self, id: u32) -> String {
-        let (text, _) = self.accounts.open_session(id, Duration::from_secs(60), Now::read()).await.unwrap();
+        let (text, _) = self.accounts.open_hub_session(id, Now::read()).await.unwrap();
         text.expose().to_owned()
     }
 
@@ -86,6 +87,10 @@ async fn a_password_is_as_good_as_a_token() {
     let world = World::new();
     let alice = world.account("alice", Hub::Ordinary).await;
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "alice's password"))).await, 0);
+    let md5: String = Md5::digest("alice's password").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(world.asks(alice, "", Some(&basic("alice", &md5))).await, 0);
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "wrong"))).await, 1005);
+    let (cookie, _) = world.accounts.open_session(alice, Duration::from_secs(60), Now::read()).await.unwrap();
+    assert_eq!(world.asks(alice, "", Some(&format!("Token {}", cookie.expose()))).await, 1005, "that is a browser's");
     assert_eq!(world.asks(alice, "", Some("Basic nonsense")).await, 1005);
 }

@@ -16,7 +16,7 @@ use crate::hub::model::{Digests, Job, JobState, Look, PullSource, Requirements, 
 use hyper::HeaderMap;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -144,7 +144,11 @@ impl Course {
     ) -> Result<T, Trouble> {
         let watch = self.watch.clone();
         let working = move || work(&|_| !watch.stopped.load(Ordering::Relaxed));
-        tokio::task::spawn_blocking(working).await.unwrap_or(Err(Trouble::Ending))
+        match tokio::task::spawn_blocking(working).await {
+            Ok(worked) => worked,
+            Err(why) if why.is_panic() => Err(Trouble::Lasting("internal error".to_owned())),
+            Err(_) => Err(Trouble::Ending),
+        }
     }
 
     /// Has the cache fetch it.
@@ -181,20 +185,23 @@ impl Course {
     /// Waits until everything is there.
     async fn whole(&mut self, task: &Arc<Task>, said: &Said) -> Result<(), Trouble> {
         let contents = self.handle.downloads().contents();
-        let (mut progress, watch) = (contents.progress(task), self.watch.clone());
+        let (mut progress, most) = (contents.progress(task), AtomicU64::new(0));
         let follow = async {
             loop {
-                watch.bytes.store(progress.borrow_and_update().bytes, Ordering::Relaxed);
+                let bytes = progress.borrow_and_update().bytes;
+                self.watch.bytes.store(bytes, Ordering::Relaxed);
+                most.fetch_max(bytes, Ordering::Relaxed);
                 if progress.changed().await.is_err() {
                     return std::future::pending::<()>().await;
                 }
             }
         };
         let ended = tokio::select! {
-            ended = contents.whole(task) => ended,
+            biased; // what came last is seen before the end is
             () = follow => return Err(Trouble::Ending),
+            ended = contents.whole(task) => ended,
         };
-        let all_came = self.watch.bytes.load(Ordering::Relaxed) >= said.size;
+        let all_came = most.load(Ordering::Relaxed) >= said.size;
         match ended {
             Ok(()) => {
                 self.watch.bytes.store(said.size, Ordering::Relaxed);
