@@ -203,6 +203,11 @@ impl Handle {
         &self.0.host
     }
 
+    /// By which id this host is known where no account is meant: 40 small hexadecimal digits, that are no account's.
+    pub fn host(&self) -> &str {
+        unimplemented!()
+    }
+
     /// What asks entry points.
     pub fn reach(&self) -> &Reach {
         &self.0.reach

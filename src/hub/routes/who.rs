@@ -70,6 +70,11 @@ impl Who {
         self.admin || self.account == account
     }
 
+    /// As the wire says it.
+    pub(super) fn role(&self) -> &'static str {
+        if self.admin { Hub::Admin.text() } else { Hub::Ordinary.text() }
+    }
+
     /// Demands an administrator.
     ///
     /// # Errors
@@ -143,12 +148,23 @@ pub(super) async fn known(shared: &Shared, cx: &Cx) -> Result<Who, Failure> {
 /// # Errors
 /// See [`known`]: what is shown counts, also where it is wrong.
 pub(super) async fn maybe(shared: &Shared, cx: &Cx) -> Result<Option<Who>, Failure> {
-    let asked = Asked { caller: &cx.caller, headers: &cx.headers };
-    let who = shared.ledger().who(&asked, cx.from, Now::read()).await;
-    let Some(who) = who.map_err(|no| no.told(|who| cx.acts_as(|| who)))? else { return Ok(None) };
-    cx.acts_as(|| who.audited());
+    let Some(who) = proven(shared, cx).await? else { return Ok(None) };
     shared.handle.member(who.account).await?;
     Ok(Some(who))
+}
+
+/// The same, and nobody becomes a member: for those who open a session at once.
+///
+/// # Errors
+/// See [`maybe`].
+pub(super) async fn proven(shared: &Shared, cx: &Cx) -> Result<Option<Who>, Failure> {
+    let asked = Asked { caller: &cx.caller, headers: &cx.headers };
+    let who = shared.ledger().who(&asked, cx.from, Now::read()).await;
+    let who = who.map_err(|no| no.told(|who| cx.acts_as(|| who)))?;
+    if let Some(who) = &who {
+        cx.acts_as(|| who.audited());
+    }
+    Ok(who)
 }
 
 /// The user of this name.
