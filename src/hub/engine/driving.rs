@@ -148,7 +148,7 @@ impl Engine {
     async fn hear(&mut self, message: Message) {
         match message {
             Message::Ask(asked) => {
-                let Asked { ask, secret, answer } = *asked;
+                let Asked { ask, answer } = *asked;
                 let weight = if matches!(ask, Ask::Beat(..)) { Weight::Light } else { Weight::Binding };
                 let effort = self.room().effort(&ask);
                 let event = Event::Asked(ask);
@@ -157,9 +157,6 @@ impl Engine {
                     false => Some(self.room().decide(event)),
                 };
                 let Some(decided) = decided else { return };
-                if let (Some(secret), Some(Verdict::Job(job))) = (secret, &decided.verdict) {
-                    self.handle.0.pulls.keep_secret(job.id, secret); // before it begins
-                }
                 self.carry_out(decided, Some(answer), weight);
             }
             Message::Drain(done) => {

@@ -34,7 +34,7 @@ use super::model::{AccountId, DaemonId, Member};
 use super::reach::Reach;
 use super::transfer::Pulls;
 use crate::auth::Accounts;
-use crate::base::{Bus, Secret};
+use crate::base::Bus;
 use crate::metrics::Metrics;
 use crate::schedule::Zone;
 use crate::store::{ReadError, Store};
@@ -128,8 +128,6 @@ enum Message {
 /// A wish, and where the answer goes.
 struct Asked {
     ask: Ask,
-    /// Only of a pull: known before it begins, and never written down.
-    secret: Option<Secret>,
     answer: oneshot::Sender<Verdict>,
 }
 
@@ -153,16 +151,8 @@ impl Handle {
     /// # Errors
     /// See [`Failed`].
     pub async fn ask(&self, ask: Ask) -> Result<Verdict, Failed> {
-        self.ask_with(ask, None).await
-    }
-
-    /// The same of a pull, with what it is to be asked for with.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub(in crate::hub) async fn ask_with(&self, ask: Ask, secret: Option<Secret>) -> Result<Verdict, Failed> {
         let (answer, answered) = oneshot::channel();
-        let asked = Box::new(Asked { ask, secret, answer });
+        let asked = Box::new(Asked { ask, answer });
         self.0.mailbox.send(Message::Ask(asked)).map_err(|_| Failed::Gone)?;
         answered.await.map_err(|_| Failed::Gone)
     }
