@@ -1,115 +1,45 @@
 //! Pools, repositories, items and tags: what there is, and who may change it.
+//!
+//! * `index` all of it, and the ways to find something
+//! * `pools`, `items`, `tags` what may be done to them, and by whom
+//! * `pattern` names with `*`
+//!
+//! Names of repositories are public; whose they are is said to nobody else. Of a pool, others do not learn that it exists.
 
-use super::{By, Expected, NewItem, NewPool, NewTag, Refusal, Room, Verdict, Which};
-use crate::hub::model::{
-    Item, ItemName, ItemNo, Pool, PoolName, RepName, Repository, Requirements, Tag, TagName, TagNo,
-};
-use std::sync::Arc;
+mod index;
+mod items;
+mod pattern;
+mod pools;
+mod tags;
 
-/// All of them.
-#[derive(Debug, Default)]
-pub(super) struct Catalogue {}
+pub(super) use index::Catalogue;
 
-impl Catalogue {
-    /// What was stored, and the highest numbers ever given.
-    pub(super) fn load(
-        _pools: Vec<Pool>,
-        _repositories: Vec<Repository>,
-        _items: Vec<Item>,
-        _tags: Vec<Tag>,
-        _last_item: u64,
-        _last_tag: u64,
-    ) -> Catalogue {
-        unimplemented!()
-    }
-    pub(super) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        std::iter::empty()
-    }
-    pub(super) fn pool(&self, _: &PoolName) -> Option<&Arc<Pool>> {
-        unimplemented!()
-    }
-    pub(super) fn repositories(&self) -> impl Iterator<Item = &Arc<Repository>> {
-        std::iter::empty()
-    }
-    pub(super) fn repository(&self, _: &RepName) -> Option<&Arc<Repository>> {
-        unimplemented!()
-    }
-    pub(super) fn items(&self, _: &RepName) -> impl Iterator<Item = &Arc<Item>> {
-        std::iter::empty()
-    }
-    pub(super) fn items_of_pool(&self, _: &PoolName) -> impl Iterator<Item = &Arc<Item>> {
-        std::iter::empty()
-    }
-    pub(super) fn item(&self, _: &RepName, _: &ItemName) -> Option<&Arc<Item>> {
-        unimplemented!()
-    }
-    pub(super) fn item_by_no(&self, _: ItemNo) -> Option<&Arc<Item>> {
-        unimplemented!()
-    }
-    pub(super) fn tags(&self, _: ItemNo) -> impl Iterator<Item = &Arc<Tag>> {
-        std::iter::empty()
-    }
-    pub(super) fn tag_count(&self, _: ItemNo) -> usize {
-        unimplemented!()
-    }
-    pub(super) fn tag(&self, _: ItemNo, _: &TagName) -> Option<&Arc<Tag>> {
-        unimplemented!()
-    }
-    pub(super) fn tag_by_no(&self, _: TagNo) -> Option<&Arc<Tag>> {
-        unimplemented!()
-    }
-    pub(super) fn to_look_at(&self, _: &PoolName, _: Option<(ItemNo, TagNo)>, _: usize) -> Vec<(ItemNo, Expected)> {
-        unimplemented!()
-    }
-    pub(super) fn to_look_at_in(&self, _: ItemNo) -> Vec<Expected> {
-        unimplemented!()
-    }
-    pub(super) fn published_in(&self, _: &PoolName) -> usize {
-        unimplemented!()
-    }
+use super::{By, Refusal, Room};
+use crate::hub::model::AccountId;
+
+/// Whether somebody may change what is this account's.
+pub(super) fn may(by: By, owner: AccountId) -> bool {
+    by.admin || by.account == owner
+}
+
+/// There is none of that name.
+pub(super) fn unknown(what: &'static str, name: impl ToString) -> Refusal {
+    Refusal::Unknown { what, name: name.to_string() }
+}
+
+fn taken(what: &'static str, name: impl ToString) -> Refusal {
+    Refusal::Taken { what, name: name.to_string() }
+}
+
+/// `1 item`, `3 items`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Room {
-    pub(super) fn make_pool(&mut self, _: By, _: NewPool) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn forget_pool(&mut self, _: By, _: &PoolName) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn make_repository(&mut self, _: By, _: RepName, _: Arc<str>) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn forget_repository(&mut self, _: By, _: &RepName) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn make_item(&mut self, _: By, _: NewItem) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn forget_item(&mut self, _: By, _: &RepName, _: &ItemName) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn publish(&mut self, _: By, _: NewTag) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn forget_tags(&mut self, _: By, _: &RepName, _: &ItemName, _: &Which) -> Verdict {
-        unimplemented!()
-    }
-    pub(super) fn require_of_tag(&mut self, _: By, _: &RepName, _: &ItemName, _: &TagName, _: Requirements) -> Verdict {
-        unimplemented!()
-    }
-    /// Whether somebody may publish this, and into what: for whoever is about to read a file for it.
-    pub fn admits_publication(
-        &self,
-        _: By,
-        _: &RepName,
-        _: &ItemName,
-        _: &TagName,
-        _replace: bool,
-    ) -> Result<(Arc<Pool>, Arc<Item>), Refusal> {
-        unimplemented!()
-    }
-    /// Whether somebody may have something pulled into this pool, or make an item there.
-    pub fn admits_into(&self, _: By, _: &PoolName) -> Result<Arc<Pool>, Refusal> {
-        unimplemented!()
+    /// Writes into its owner's log what was done to something of his, and whether it was not he who did it.
+    fn log_deed(&mut self, by: By, owner: AccountId, text: String) {
+        let text = if by.account == owner { text } else { format!("{text} (by an administrator)") };
+        self.line(owner, text);
     }
 }

@@ -46,6 +46,8 @@ pub struct Rules {
     pub offline_after: Duration,
     /// How many lines of each log are kept.
     pub log_ring: usize,
+    /// In this time every published file is looked at once.
+    pub stat_every: Duration,
     /// The pause after which a tag's bytes are read and compared anew.
     pub hash_every: Duration,
     /// Files up to so many bytes are read at publication; of them one at a time is checked, and of larger ones one.

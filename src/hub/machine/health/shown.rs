@@ -1,0 +1,116 @@
+//! How tags are shown, how many are not well, and whether looks make progress.
+
+use super::lanes::Verification;
+use crate::base::Mono;
+use crate::hub::machine::{Room, Shown};
+use crate::hub::model::{ItemNo, PoolName, Reason, State, Tag};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reasons beside those that a look or a reading finds.
+const UNVERIFIED: &str = "unverified";
+const REPORTED: &str = "reported";
+const REQUIRES: &str = "requires";
+
+/// A pool whose files were not all looked at in so many times what a pass takes, and then some, is not looked at.
+const PASSES: u32 = 3;
+const THEN_SOME: Duration = Duration::from_secs(15);
+
+impl Verification {
+    /// All files of a pool were looked at once, or there were none.
+    pub(in crate::hub::machine) fn pass(&mut self, pool: PoolName, at: Mono) {
+        self.passes.insert(pool, at);
+    }
+
+    pub(in crate::hub::machine) fn forget_pool(&mut self, pool: &PoolName) {
+        self.passes.remove(pool);
+    }
+}
+
+impl Room {
+    pub(in crate::hub::machine) fn passed(&mut self, pool: &PoolName) {
+        if self.catalogue.pool(pool).is_some() {
+            self.health.pass(pool.clone(), self.now.mono);
+        }
+    }
+
+    /// Whether looks make progress: since when not, where they do not. For beats.
+    pub(in crate::hub::machine) fn is_verifying(&self, now: Mono) -> Result<(), String> {
+        let longest = self.rules.stat_every.saturating_mul(PASSES) + THEN_SOME;
+        for pool in self.catalogue.pools().filter(|pool| self.catalogue.published_in(&pool.name) > 0) {
+            let name = &pool.name;
+            match self.health.passes.get(name) {
+                None => return Err(format!("data pool {name} was not looked at since the daemon started")),
+                Some(last) if now - *last > longest => {
+                    let age = (now - *last).as_secs();
+                    return Err(format!("data pool {name} was last looked at {age} s ago"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::hub::machine) fn show(&self, tag: &Tag, now: Mono) -> Shown {
+        let abnormal = |reason, detail: &str| Shown::Abnormal { reason, detail: detail.to_owned() };
+        if tag.looked.get().is_none() {
+            return abnormal(UNVERIFIED, "it was not looked at since the daemon started");
+        }
+        match &tag.health.state {
+            State::Normal => {}
+            State::Pending => return abnormal(UNVERIFIED, "its bytes are to be compared"),
+            State::Abnormal(reason) => return abnormal(reason.word(), detail(reason)),
+        }
+        if self.is_reported(tag, now) {
+            return abnormal(REPORTED, "a heartbeat says so");
+        }
+        match self.facts.broken(&tag.requires) {
+            Some(detail) => Shown::Abnormal { reason: REQUIRES, detail },
+            None => Shown::Normal,
+        }
+    }
+
+    pub(in crate::hub::machine) fn list_unwell(&self, item: ItemNo, now: Mono) -> Vec<(Arc<Tag>, Shown)> {
+        let Some(place) = self.catalogue.item_by_no(item) else { return Vec::new() };
+        let mut tags: Vec<&Arc<Tag>> = match self.health.passes.contains_key(&place.pool) {
+            true => self.catalogue.unwell(item).collect(),
+            // Any of them may still have to be looked at.
+            false => self.catalogue.tags(item).collect(),
+        };
+        let in_order = tags.len();
+        if let Some(owner) = self.catalogue.owner(place) {
+            let reported = self.members.reported(owner, &place.rep, &place.name, now);
+            tags.extend(reported.filter_map(|name| self.catalogue.tag(item, name)));
+        }
+        tags.extend(self.facts.broken_tags(item).filter_map(|no| self.catalogue.tag_by_no(no)));
+        if tags.len() > in_order {
+            tags.sort_by(|one, other| one.name.cmp(&other.name));
+            tags.dedup_by_key(|tag| tag.no);
+        }
+        let shown = tags.into_iter().map(|tag| (tag.clone(), self.show(tag, now)));
+        shown.filter(|(_, shown)| *shown != Shown::Normal).collect()
+    }
+
+    pub(in crate::hub::machine) fn count_tags(&self) -> (usize, usize) {
+        self.catalogue.counts()
+    }
+
+    /// Whether a beat from outside, still fresh, says that a tag is not well.
+    fn is_reported(&self, tag: &Tag, now: Mono) -> bool {
+        let item = self.catalogue.item_by_no(tag.item);
+        let owned = item.and_then(|item| Some((item, self.catalogue.owner(item)?)));
+        owned.is_some_and(|(item, owner)| self.members.reports(owner, &item.rep, &item.name, &tag.name, now))
+    }
+}
+
+/// What people want to know beside the word.
+fn detail(reason: &Reason) -> &str {
+    match reason {
+        Reason::Unreadable(why) | Reason::PoolGone(why) => why,
+        Reason::Missing => "there is no file of that name",
+        Reason::NotAFile => "it is not a file",
+        Reason::Escaped => "a symbolic link leads out of the item's directory",
+        Reason::SizeChanged => "it is not as long as it was when it was published",
+        Reason::ContentChanged => "it has other bytes than when it was published",
+    }
+}
