@@ -188,24 +188,15 @@ impl Handle {
         }
     }
 
-    /// By which id this host is known: 40 small hexadecimal digits, the same for ever. It proves nothing.
-    pub fn host_id(&self) -> &str {
-        &self.0.host
-    }
-
-    /// By which id this host is known where no account is meant: 40 small hexadecimal digits, that are no account's.
+    /// By which id this host is known where no account is meant: 40 small hexadecimal digits, the same for ever. It is no
+    /// account's, and proves nothing.
     pub fn host(&self) -> &str {
-        unimplemented!()
+        &self.0.host
     }
 
     /// What asks entry points.
     pub fn reach(&self) -> &Reach {
         &self.0.reach
-    }
-
-    /// The pulls that go on.
-    pub(in crate::hub) fn pulls(&self) -> &Pulls {
-        &self.0.pulls
     }
 
     /// The settings.
