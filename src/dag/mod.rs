@@ -27,7 +27,7 @@
 //!   the files that attempts write; `events` what listeners are told
 //! * `records` what is stored; `stored` DAGs that are kept, as clients write them
 //! * `wire` what clients see; `routes` the API; `runs` whom a path names; `rights` as whom; `submit`, `dags`, `wait`,
-//!   `listing`, `transcript`, `tasks`, `log`, `why` the longer answers; `escape` output within JSON; `graph` a picture
+//!   `latest`, `listing`, `transcript`, `tasks`, `log`, `why` the longer answers; `escape` output within JSON; `graph` a picture
 //!
 //! **Absent:** forks and signals (the keeper's), other hosts, a million definitions (an instance is its template and an
 //! index). From the machine also: clocks, files, user look-ups, status codes.
@@ -38,6 +38,7 @@ mod escape;
 mod events;
 mod executors;
 pub mod graph;
+mod latest;
 mod listing;
 mod log;
 pub mod machine;
@@ -59,7 +60,7 @@ mod why;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use engine::{Engine, Failed, Handle, Settings, Tools};
 pub use records::{TABLES, rules};

@@ -230,6 +230,7 @@ where
     let cx = Cx {
         caller: asked.caller.clone(),
         from: Place::of(&link.peer),
+        source: link.peer.from(),
         method: route.method.clone(),
         params,
         query: Query::parse(asked.head.uri.query().unwrap_or_default()),
@@ -261,7 +262,7 @@ impl Asked {
     fn of(head: Parts, shared: &Shared, link: &Link) -> Asked {
         let segments = Segments::of(head.uri.path());
         let hints = Hints { authorization: head.headers.contains_key(AUTHORIZATION), html: wants_html(&head.headers) };
-        let family = family_of(&head.method, &segments, hints);
+        let family = shared.settings.only.unwrap_or_else(|| family_of(&head.method, &segments, hints));
         let rules = family.rules();
         let method = if rules.any_case { upper_case(&head.method) } else { head.method.clone() };
         let caller = shared.gate.identify(&link.peer, &head.headers);

@@ -1,6 +1,6 @@
 //! What a room offers: a route with its right, its limits, its words for the API description, and its handler.
 
-use crate::auth::{Caller, Denied, Place, Scope};
+use crate::auth::{Caller, Denied, Place, Scope, Source};
 use crate::http::conn::Wire;
 use crate::http::failure::{ErrorStatus, Failure};
 use crate::http::path::Query;
@@ -201,6 +201,8 @@ pub struct Cx {
     pub caller: Caller,
     /// From where, as far as limits go.
     pub from: Place,
+    /// From where, for logs.
+    pub source: Source,
     /// The method; GET where HEAD is answered as GET.
     pub method: Method,
     /// The path's parameters.

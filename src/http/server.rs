@@ -125,7 +125,9 @@ impl Shared {
         addresses: Vec<IpAddr>,
     ) -> Result<Shared, RouteError> {
         let description = Arc::new(OnceLock::new());
-        routes.extend(builtin::routes(&services, &settings, description.clone()));
+        if settings.only.is_none() {
+            routes.extend(builtin::routes(&services, &settings, description.clone()));
+        }
         // Set exactly once, here; the route that shows it can only run later.
         description.get_or_init(|| openapi::describe(&routes));
         let names = Names {
@@ -138,7 +140,7 @@ impl Shared {
         let Services { gate, audit, metrics, health, admits, bus: _ } = services;
         Ok(Shared {
             names,
-            router: Router::new(routes)?,
+            router: Router::new(routes, settings.only)?,
             gate,
             audit,
             metrics,

@@ -1,5 +1,6 @@
 //! Limits and names, as plain values: what `[http]` of the configuration says.
 
+use super::table::Family;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// This host's addresses, as answers of the cache's family tell them; none: they do not.
     pub server_ips: Vec<IpAddr>,
+    /// The one family that answers here, whatever the path says: for a listener of its own. None: the table decides, and
+    /// the server brings its own routes.
+    pub only: Option<Family>,
 }
 
 impl Default for Settings {
@@ -53,6 +57,7 @@ impl Default for Settings {
             host_name: nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()),
             cors_origins: Vec::new(),
             server_ips: Vec::new(),
+            only: None,
         }
     }
 }

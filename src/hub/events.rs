@@ -1,1 +1,158 @@
-//! What listeners hear of the hub.
+//! What changed, as listeners of the event stream see it: operators only, by `rep/item:tag`, the account's name, or the
+//! number of the job.
+
+use super::machine::{self, Room, Shown};
+use super::model::{AccountId, Job, JobKind, JobState, Tag, TagNo};
+use crate::auth::Accounts;
+use crate::base::{Bus, Now, Wall};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// The name of who is no account.
+const OPERATOR: &str = "operator";
+
+/// Something that changed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct News {
+    kind: &'static str,
+    of: Of,
+    data: Value,
+}
+
+/// What it happened to.
+#[derive(Clone, Debug, PartialEq)]
+enum Of {
+    Name(String),
+    /// Accounts may be called otherwise from one moment to the next.
+    Account(AccountId),
+}
+
+impl News {
+    /// Tells it.
+    pub(super) fn publish(self, bus: &Bus, accounts: &Accounts, at: Wall) {
+        let name = match self.of {
+            Of::Name(name) => name,
+            Of::Account(account) => called(accounts, account),
+        };
+        bus.publish(at, self.kind, name, None, self.data);
+    }
+}
+
+/// What an account is called; a number where it is none any more.
+pub(super) fn called(accounts: &Accounts, account: AccountId) -> String {
+    match account {
+        0 => OPERATOR.to_owned(),
+        id => accounts.get(id).map_or_else(|| id.to_string(), |account| account.name),
+    }
+}
+
+/// What there is to say of some news; `published` are the tags that are new with it. Nothing of what is gone again.
+pub(super) fn event(room: &Room, news: &machine::News, published: &HashSet<TagNo>, now: Now) -> Option<News> {
+    match news {
+        machine::News::Tag(no) => tag(room, room.tag_by_no(*no)?, published.contains(no), now),
+        machine::News::TagGone(name) => {
+            Some(News { kind: "hub.tag.removed", of: Of::Name(name.clone()), data: json!({ "tag": name }) })
+        }
+        machine::News::Online(account, online) => {
+            let kind = if *online { "hub.account.online" } else { "hub.account.offline" };
+            let mut data = json!({ "account": account });
+            if !online {
+                data["why"] = room.standing(*account, now.mono).why.into();
+            }
+            Some(News { kind, of: Of::Account(*account), data })
+        }
+        machine::News::Job(id) => Some(job(room.job(*id)?)),
+    }
+}
+
+/// How a tag is called where nothing else says of which item it is: `rep/item:tag`.
+pub(super) fn tag_name(room: &Room, tag: &Tag) -> Option<String> {
+    let item = room.item_by_no(tag.item)?;
+    Some(format!("{}/{}:{}", item.rep, item.name, tag.name))
+}
+
+fn tag(room: &Room, tag: &Tag, is_new: bool, now: Now) -> Option<News> {
+    let name = tag_name(room, tag)?;
+    let mut data = json!({ "tag": name, "size": tag.digests.map(|digests| digests.size) });
+    let kind = match room.shown(tag, now.mono) {
+        Shown::Normal => {
+            data["status"] = "NORMAL".into();
+            "hub.tag.normal"
+        }
+        Shown::Abnormal { reason, detail } => {
+            data["status"] = "ABNORMAL".into();
+            data["reason"] = reason.into();
+            if !detail.is_empty() {
+                data["detail"] = detail.into();
+            }
+            "hub.tag.abnormal"
+        }
+    };
+    Some(News { kind: if is_new { "hub.tag.published" } else { kind }, of: Of::Name(name), data })
+}
+
+fn job(job: &Job) -> News {
+    let does = match job.kind {
+        JobKind::Pull(_) => "pull",
+        JobKind::Publish(_) => "publish",
+    };
+    let tag = format!("{}/{}:{}", job.rep, job.item, job.tag);
+    let mut data = json!({ "job": job.id.to_string(), "type": does, "tag": tag, "stat": job.state.word() });
+    let kind = match &job.state {
+        JobState::Queued => "hub.job.queued",
+        JobState::Downloading => "hub.job.downloading",
+        JobState::Verifying => "hub.job.verifying",
+        JobState::Downloaded => "hub.job.downloaded",
+        JobState::Published => "hub.job.published",
+        JobState::Failed(why) => {
+            data["error"] = why.as_str().into();
+            "hub.job.failed"
+        }
+    };
+    News { kind, of: Of::Name(job.id.to_string()), data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::model::{ItemName, JobId, RepName, TagName};
+    use crate::store::Store;
+
+    fn made(state: JobState) -> Job {
+        Job {
+            id: JobId(26),
+            owner: 3,
+            kind: JobKind::Publish(TagNo(4)),
+            rep: RepName::new("maps").unwrap(),
+            item: ItemName::new("tiles").unwrap(),
+            tag: TagName::new("v1").unwrap(),
+            state,
+            size: None,
+            made: Wall::UNIX_EPOCH,
+            over: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn listeners_hear_of_jobs_by_their_numbers_and_of_accounts_by_their_names() {
+        let accounts = Accounts::load(Store::in_memory()).unwrap();
+        let bus = Bus::new(Wall::UNIX_EPOCH);
+        let mut listener = bus.listen(None);
+        job(&made(JobState::Failed("no route".into()))).publish(&bus, &accounts, Wall::UNIX_EPOCH);
+        let gone = News { kind: "hub.account.offline", of: Of::Account(7), data: Value::Null };
+        gone.publish(&bus, &accounts, Wall::UNIX_EPOCH);
+        let operator = News { kind: "hub.account.online", of: Of::Account(0), data: Value::Null };
+        operator.publish(&bus, &accounts, Wall::UNIX_EPOCH);
+        let heard = listener.next().await.unwrap();
+        let names: Vec<_> = heard.iter().map(|event| (event.kind, event.name.as_str())).collect();
+        assert_eq!(
+            names,
+            [("hub.job.failed", "0000001a"), ("hub.account.offline", "7"), ("hub.account.online", "operator")]
+        );
+        let told = json!({
+            "job": "0000001a", "type": "publish", "tag": "maps/tiles:v1", "stat": "failed", "error": "no route",
+        });
+        assert_eq!(heard[0].data, told);
+        assert!(heard.iter().all(|event| event.owner.is_none()), "operators only");
+    }
+}

@@ -1,5 +1,6 @@
 //! Time zones by their names in the IANA database, which is compiled in: no file of the host decides what a name means.
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use std::fmt;
 use std::str::FromStr as _;
@@ -46,6 +47,11 @@ impl Zone {
     /// The name in the database.
     pub fn name(&self) -> &'static str {
         self.0.name()
+    }
+
+    /// What clocks in this zone show at a moment.
+    pub fn local(self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.with_timezone(&self.0).naive_local()
     }
 
     pub(super) fn rules(self) -> Tz {

@@ -169,6 +169,14 @@ impl Origins {
     }
 }
 
+/// TLS with whoever answers, his certificate believed: for the sockets of this host itself, which bear its names for others.
+///
+/// # Errors
+/// There is no TLS here at all.
+pub fn believing() -> Result<tokio_rustls::rustls::ClientConfig, String> {
+    tls::config(None)
+}
+
 /// The host as configurations and images name it: with its port, where the URL names one.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();

@@ -54,7 +54,7 @@ fn with(roots: &RootCertStore, ca: &Path) -> Result<RootCertStore, String> {
 }
 
 /// With these roots; with none, whoever answers is believed.
-fn config(roots: Option<RootCertStore>) -> Result<ClientConfig, String> {
+pub(super) fn config(roots: Option<RootCertStore>) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

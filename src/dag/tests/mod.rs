@@ -3,6 +3,7 @@
 
 mod crash;
 mod disk;
+pub mod double;
 mod fairness;
 mod keeper;
 mod lives;

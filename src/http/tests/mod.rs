@@ -1,5 +1,6 @@
 //! A server on real sockets, with a route of every kind, and clients that speak raw bytes.
 
+mod alone;
 mod conversation;
 mod limits;
 mod random;

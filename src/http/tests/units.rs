@@ -45,14 +45,22 @@ fn routes_that_contradict_are_refused() {
     let open = Access::Public;
     let twice =
         vec![route("GET", "/proc", Family::Proc, open, false), route("GET", "/proc", Family::Proc, open, false)];
-    assert!(matches!(Router::new(twice), Err(RouteError::Twice { .. })));
+    assert!(matches!(Router::new(twice, None), Err(RouteError::Twice { .. })));
     let conflict = vec![
         route("GET", "/proc/{a}", Family::Proc, open, false),
         route("GET", "/proc/{b}", Family::Proc, open, false),
     ];
-    assert!(matches!(Router::new(conflict), Err(RouteError::Conflict { .. })));
+    assert!(matches!(Router::new(conflict, None), Err(RouteError::Conflict { .. })));
     let foreign = vec![route("GET", "/v1/x", Family::Proc, open, false)];
-    assert!(matches!(Router::new(foreign), Err(RouteError::Foreign { owner: Family::Dag, .. })));
+    assert!(matches!(Router::new(foreign, None), Err(RouteError::Foreign { owner: Family::Dag, .. })));
+}
+
+#[test]
+fn a_listener_of_one_family_has_what_paths_it_likes() {
+    let pull = || vec![route("GET", "/pull/{item}", Family::Hub, Access::Public, false)];
+    assert!(matches!(Router::new(pull(), None), Err(RouteError::Foreign { owner: Family::Tracker, .. })));
+    let router = Router::new(pull(), Some(Family::Hub)).unwrap();
+    assert!(matches!(router.find(Family::Hub, &Method::HEAD, "/pull/a"), Found::Route(..)));
 }
 
 #[test]
@@ -86,7 +94,7 @@ fn every_route_is_described_and_found_where_the_description_says() {
     unique.dedup();
     assert_eq!(unique.len(), ids.len(), "operation ids are unique");
     let places: Vec<_> = all.iter().map(|route| (route.family, route.method.clone(), route.path)).collect();
-    let router = Router::new(all).unwrap();
+    let router = Router::new(all, None).unwrap();
     for (family, method, path) in places {
         let canonical = path.replace("{*", "").replace(['{', '}'], "");
         let found = router.find(family, &method, &canonical);
@@ -103,6 +111,7 @@ async fn big_json_is_parsed_like_small_json() {
     let mut cx = Cx {
         caller: parts.services.gate.identify(&peer, &hyper::HeaderMap::new()),
         from: crate::auth::Place::of(&peer),
+        source: peer.from(),
         method: Method::POST,
         params: Params(vec![("run".to_owned(), "7".to_owned())]),
         query: Query::parse("lines=12&bad=x"),

@@ -1,24 +1,55 @@
 //! The driver: one task owns the decisions, hears everything through one door, and carries out its plans.
+//!
+//! ```text
+//!   routes, listener ──ask──┐                    ┌──> store (one batch for what came in at once) ──durable──> answers
+//!   files, pulls ───event───┼──> step ──> Plan ──┼──> files, pulls, own beats (at once; safe to repeat)
+//!   clock, accounts ─event──┘                    └──> bus
+//! ```
+//!
+//! Whoever asks is answered when what was decided for him is on disk, and so is all that was decided before. What a crash
+//! could not take back does not wait: a heartbeat that leaves no line, and a name that cannot be one.
+//!
+//! * `starting` from what was stored to a room that can be asked; `driving` the loop; `deciding` one decision with its batch
+//! * `performing` what plans want done; `closing` the answers, once they are durable
+//! * `looking` what the room shows without deciding anything; `facts` facts of this host that something depends on
+//! * `publishing` what has to be done on disk before something can be asked
+//!
+//! **Absent:** decisions. They are the machine's.
 
+mod closing;
+mod deciding;
+mod driving;
 mod facts;
+mod looking;
+mod performing;
 mod publishing;
+mod starting;
+
+#[cfg(test)]
+mod tests;
 
 use super::files::Verifier;
-use super::machine::{Ask, Room, Rules, Standing, Verdict};
-use super::model::{AccountId, EntryPoint, ItemNo, Member};
+use super::machine::{Ask, Event, Rules, Verdict};
+use super::model::{AccountId, DaemonId, Member};
 use super::reach::Reach;
 use super::transfer::Pulls;
 use crate::auth::Accounts;
 use crate::base::Bus;
 use crate::metrics::Metrics;
-use crate::store::{ReadError, Rule, Store};
+use crate::schedule::Zone;
+use crate::store::{ReadError, Store};
 use crate::{cache, dag, proc};
+use deciding::SharedRoom;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, oneshot, watch};
 
+pub use driving::Engine;
 pub use publishing::PublishError;
+pub use starting::start;
 
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
@@ -68,13 +99,35 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     tools: Tools,
     settings: Settings,
+    /// By which id this host is known.
+    host: String,
+    /// In which lines of logs are shown.
+    zone: Zone,
+    room: SharedRoom,
     verifier: Verifier,
     reach: Reach,
     pulls: Pulls,
+    mailbox: UnboundedSender<Message>,
+    events: UnboundedSender<Event>,
+    /// Grows with whatever somebody who waits for looks may be glad of.
+    news: watch::Sender<u64>,
+    /// Something depends on other facts than before.
+    facts: Notify,
+    draining: watch::Sender<bool>,
 }
 
-/// The driver's state.
-pub struct Engine {}
+/// What the driver is told by those who hold the room.
+enum Message {
+    Ask(Box<Asked>),
+    /// What waits to be written is to be written now, and nobody is to wait any more; answered when it is on disk.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A wish, and where the answer goes.
+struct Asked {
+    ask: Ask,
+    answer: oneshot::Sender<Verdict>,
+}
 
 /// What kept the room from answering.
 #[derive(Debug, thiserror::Error)]
@@ -90,76 +143,53 @@ pub enum Failed {
     Write(String),
 }
 
-/// Reads the room back from the store and takes up what was going on.
-///
-/// # Errors
-/// The store cannot be read, or a client cannot be made.
-pub async fn start(_tools: Tools, _settings: Settings) -> Result<(Handle, Engine), Box<dyn std::error::Error>> {
-    unimplemented!()
-}
-
-impl Engine {
-    /// Drives the room until the daemon ends.
-    ///
-    /// # Errors
-    /// The kernel refuses a timer.
-    pub async fn run(self) -> std::io::Result<()> {
-        unimplemented!()
-    }
-}
-
 impl Handle {
     /// Asks for something, and answers when the decision is durable.
     ///
     /// # Errors
     /// See [`Failed`].
-    pub async fn ask(&self, _ask: Ask) -> Result<Verdict, Failed> {
-        unimplemented!()
-    }
-
-    /// Looks at the room's present state, which may be ahead of the disk by one flush. From any thread; a few microseconds
-    /// at most.
-    pub fn look<T>(&self, _look: impl FnOnce(&Room) -> T) -> T {
-        unimplemented!()
+    pub async fn ask(&self, ask: Ask) -> Result<Verdict, Failed> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Box::new(Asked { ask, answer });
+        self.0.mailbox.send(Message::Ask(asked)).map_err(|_| Failed::Gone)?;
+        answered.await.map_err(|_| Failed::Gone)
     }
 
     /// Something happened, as told by those who perform effects.
-    pub(in crate::hub) fn tell(&self, _event: super::machine::Event) {
-        unimplemented!()
+    pub(in crate::hub) fn tell(&self, event: Event) {
+        let _ = self.0.events.send(event); // the driver has ended
     }
 
     /// An account, as the hub knows it; made one of its members where it was none.
     ///
     /// # Errors
     /// See [`Failed`].
-    pub async fn member(&self, _account: AccountId) -> Result<Arc<Member>, Failed> {
-        unimplemented!()
+    pub async fn member(&self, account: AccountId) -> Result<Arc<Member>, Failed> {
+        if let Some(member) = self.look(|room| room.member(account).cloned()) {
+            return Ok(member);
+        }
+        let daemon = DaemonId::of(random().map_err(Failed::Write)?);
+        match self.ask(Ask::Join(account, daemon)).await? {
+            Verdict::Member(member) => Ok(member),
+            // The machine answers a newcomer with nothing else.
+            _ => Err(Failed::Gone),
+        }
     }
 
-    /// Lines of an account's log, as they are shown: `count` of them, from the one that is `index` younger ones away from
-    /// the newest; newest first.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn lines(&self, _account: AccountId, _index: u64, _count: u64) -> Result<Vec<String>, Failed> {
-        unimplemented!()
+    /// Writes that the host stops, and what waits to be written; answers whoever waits. The daemon is about to end.
+    pub async fn drain(&self) {
+        self.0.draining.send_replace(true);
+        let _ = self.ask(Ask::Stopping).await; // the driver has ended, or the disk has
+        let (done, drained) = oneshot::channel();
+        if self.0.mailbox.send(Message::Drain(done)).is_ok() {
+            let _ = drained.await; // the driver has ended
+        }
     }
 
-    /// Where an account can be reached: what it set, the addresses this host listens on for it, what a fresh beat has
-    /// reported; each once.
-    pub fn entrypoints(&self, _account: AccountId) -> Vec<EntryPoint> {
-        unimplemented!()
-    }
-
-    /// Whether an account is online, and why not.
-    pub fn standing(&self, _account: AccountId) -> Standing {
-        unimplemented!()
-    }
-
-    /// Returns when every tag of an item was looked at since the daemon started, at the latest after some seconds, or when
-    /// `gone` returns.
-    pub async fn looked_at(&self, _item: ItemNo, _gone: impl Future<Output = ()> + Send) {
-        unimplemented!()
+    /// By which id this host is known where no account is meant: 40 small hexadecimal digits, the same for ever. It is no
+    /// account's, and proves nothing.
+    pub fn host(&self) -> &str {
+        &self.0.host
     }
 
     /// What asks entry points.
@@ -186,14 +216,14 @@ impl Handle {
     pub fn metrics(&self) -> &Metrics {
         &self.0.tools.metrics
     }
+}
 
-    /// What must hold between the records, for a check of the whole store.
-    pub fn rules(&self) -> Vec<Rule> {
-        unimplemented!()
-    }
-
-    /// Writes that the host stops, and what waits to be written; answers whoever waits. The daemon is about to end.
-    pub async fn drain(&self) {
-        unimplemented!()
-    }
+/// 160 random bits.
+///
+/// # Errors
+/// The kernel gives none; for people.
+fn random() -> Result<[u8; 20], String> {
+    let mut bits = [0; 20];
+    getrandom::fill(&mut bits).map_err(|why| format!("no random bytes can be had: {why}"))?;
+    Ok(bits)
 }

@@ -1,32 +1,179 @@
 //! Pulls: from another daemon's entry point through the cache into a pool, taken up again after a restart, verified.
+//!
+//! ```text
+//! ask the source ──> is it there already? ──> fetch through the cache ──> put in place ──> read, compare ──> told
+//!    |  says no: over         |  other file: over     |  pieces stay            |             |  other: removed, over
+//!    `── silent ──> pause <───┴───────────────────────┘                         `── its rename is atomic
+//! ```
+//!
+//! Each step finds out what is there before it does anything, so that a pull may be begun anew after any of them. What may
+//! pass is tried again, after pauses that double, for a day; then it has failed.
+//!
+//! All of it runs on the data thread; what waits for a disk, on its blocking pool. `source` asks, `target` knows the place
+//! where it goes, `course` is the life of one pull.
+//!
+//! **Absent:** decisions about jobs, and what becomes of the item: the machine hears [`Event`](super::machine::Event)s.
+
+mod course;
+mod source;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use super::engine::Handle;
-use super::model::{Job, JobId};
+use super::machine::Event;
+use super::model::{Job, JobId, JobKind, JobState, PullSource};
 use crate::base::Secret;
-use std::sync::Arc;
+use course::Course;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// How long the secret of a job may be on its way: whoever asked for the job hears its number first.
+const SECRET_COMES_WITHIN: Duration = Duration::from_secs(10);
+
+/// From so many secrets on, those of jobs that are no more are looked for.
+const OLD_SECRETS: usize = 100;
 
 /// The pulls that go on. Clones are the same.
 #[derive(Clone, Default)]
-pub struct Pulls {}
+pub struct Pulls(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    live: Mutex<HashMap<JobId, Live>>,
+    secrets: Mutex<HashMap<JobId, Secret>>,
+    /// A secret has come.
+    told: Notify,
+    /// How many may go on at once.
+    turns: OnceLock<Arc<Semaphore>>,
+}
+
+struct Live {
+    task: AbortHandle,
+    watch: Arc<Watch>,
+}
+
+/// What is seen of a pull from outside.
+#[derive(Default)]
+struct Watch {
+    bytes: AtomicU64,
+    stopped: AtomicBool,
+}
+
+/// Why a pull does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// It may pass; for people.
+    Passing(String),
+    /// It will not; for people.
+    Lasting(String),
+    /// The daemon is ending: the next start goes on.
+    Ending,
+}
 
 impl Pulls {
     /// Keeps the secret of a job in memory until it is over.
-    pub fn keep_secret(&self, _job: JobId, _secret: Secret) {
-        unimplemented!()
+    pub fn keep_secret(&self, job: JobId, secret: Secret) {
+        lock(&self.0.secrets).insert(job, secret);
+        self.0.told.notify_waiters();
     }
 
     /// See [`Effect::Pull`](super::machine::Effect::Pull).
-    pub fn begin(&self, _handle: Handle, _job: Arc<Job>) {
-        unimplemented!()
+    pub fn begin(&self, handle: Handle, job: Arc<Job>) {
+        let JobKind::Pull(source) = &job.kind else { return };
+        let source = source.as_ref().clone();
+        let runtime = match handle.downloads().thread().handle() {
+            Ok(runtime) => runtime,
+            Err(why) => {
+                let why = format!("there is no thread for it: {why}");
+                return handle.tell(Event::JobMoved(job.id, JobState::Failed(why)));
+            }
+        };
+        self.forget_old_secrets(&handle);
+        let mut live = lock(&self.0.live);
+        if live.contains_key(&job.id) {
+            return;
+        }
+        let (pulls, watch, id) = (self.clone(), Arc::<Watch>::default(), job.id);
+        let watched = watch.clone();
+        let task = runtime.spawn(async move {
+            pulls.go(handle, job, source, watched).await;
+            pulls.forget(id);
+        });
+        live.insert(id, Live { task: task.abort_handle(), watch });
     }
 
     /// See [`Effect::StopPulling`](super::machine::Effect::StopPulling).
-    pub fn stop(&self, _job: JobId) {
-        unimplemented!()
+    pub fn stop(&self, job: JobId) {
+        if let Some(live) = self.forget(job) {
+            live.watch.stopped.store(true, Ordering::Relaxed);
+            live.task.abort();
+        }
     }
 
     /// How many bytes of a job are there.
-    pub fn bytes(&self, _job: JobId) -> Option<u64> {
-        unimplemented!()
+    pub fn bytes(&self, job: JobId) -> Option<u64> {
+        lock(&self.0.live).get(&job).map(|live| live.watch.bytes.load(Ordering::Relaxed))
     }
+
+    /// Of jobs that were forgotten before they began nobody tells; once there are some, they are looked for.
+    fn forget_old_secrets(&self, handle: &Handle) {
+        let known: Vec<JobId> = lock(&self.0.secrets).keys().copied().collect();
+        if known.len() < OLD_SECRETS {
+            return;
+        }
+        let old = handle.look(|room| {
+            let is_old = |id: &JobId| room.job(*id).is_none_or(|job| job.state.is_over());
+            known.into_iter().filter(is_old).collect::<Vec<_>>()
+        });
+        lock(&self.0.secrets).retain(|id, _| !old.contains(id));
+    }
+
+    fn forget(&self, job: JobId) -> Option<Live> {
+        lock(&self.0.secrets).remove(&job);
+        lock(&self.0.live).remove(&job)
+    }
+
+    async fn go(&self, handle: Handle, job: Arc<Job>, source: PullSource, watch: Arc<Watch>) {
+        let secret = match source.secret {
+            false => None,
+            true => match timeout(SECRET_COMES_WITHIN, self.secret(job.id)).await {
+                Ok(secret) => Some(secret),
+                Err(_) => {
+                    let why = "the token that goes with it is not known any more: ask for it again".to_owned();
+                    return handle.tell(Event::JobMoved(job.id, JobState::Failed(why)));
+                }
+            },
+        };
+        let most = handle.settings().pulls.max(1);
+        let turns = self.0.turns.get_or_init(|| Arc::new(Semaphore::new(most))).clone();
+        match Course::new(handle.clone(), job.clone(), source, secret, watch) {
+            Ok(course) => course.run(&turns).await,
+            Err(why) => handle.tell(Event::JobMoved(job.id, JobState::Failed(why))),
+        }
+    }
+
+    /// The secret of a job, as soon as it is there.
+    async fn secret(&self, job: JobId) -> Secret {
+        loop {
+            let told = self.0.told.notified();
+            tokio::pin!(told);
+            // Before the look, so that one that comes after it is not missed.
+            told.as_mut().enable();
+            if let Some(secret) = lock(&self.0.secrets).get(&job).cloned() {
+                return secret;
+            }
+            told.await;
+        }
+    }
+}
+
+/// What is behind a lock, also where a thread died while it held it: every change is complete in itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

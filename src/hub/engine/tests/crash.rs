@@ -1,0 +1,150 @@
+//! A story told once for each commit at which the process dies, with files on a disk: what the next process finds is whole,
+//! nothing that was answered is missing, and what was begun comes to an end.
+
+use super::*;
+use crate::hub::engine::Failed;
+use crate::hub::machine::Which;
+use crate::hub::model::{JobState, State, TagNo};
+use std::collections::BTreeMap;
+
+/// What a tag must be in every later life.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    /// There, with these digests.
+    There(Digests),
+    /// Not there.
+    Gone,
+    /// Not answered for: one of both, or as it was before.
+    Unsure,
+}
+
+/// What was answered.
+#[derive(Default)]
+struct Told {
+    tags: BTreeMap<&'static str, Known>,
+    highest: Option<TagNo>,
+    has_note: bool,
+}
+
+/// Why a story broke off: the daemon is dead.
+struct Dead;
+
+impl From<Failed> for Dead {
+    fn from(_: Failed) -> Dead {
+        Dead
+    }
+}
+
+async fn ask(life: &Life, ask: Ask) -> Result<Verdict, Dead> {
+    let verdict = tokio::time::timeout(SOON, life.handle.ask(ask)).await.expect("it is answered, or dies")?;
+    assert!(!matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+    Ok(verdict)
+}
+
+impl Told {
+    async fn publish(&mut self, life: &Life, name: &'static str, new: NewTag, digests: Digests) -> Result<(), Dead> {
+        self.tags.insert(name, Known::Unsure);
+        let Verdict::Published(no, _) = ask(life, publish(new)).await? else { panic!("not published") };
+        self.highest = self.highest.max(Some(no));
+        self.tags.insert(name, Known::There(digests));
+        Ok(())
+    }
+
+    async fn tell(&mut self, world: &World, life: &Life) -> Result<(), Dead> {
+        life.handle.member(0).await?;
+        ask(life, make_pool(world.pool())).await?;
+        ask(life, make_item()).await?;
+        for name in ["v1", "v2"] {
+            world.write(name, &format!("tiles of {name}"));
+            let read = measured(world.pool(), name).await;
+            self.publish(life, name, new_tag(name, Some(read)), read.1).await?;
+        }
+        world.write("v2", "other tiles, of another length");
+        let read = measured(world.pool(), "v2").await;
+        self.publish(life, "v2", NewTag { replace: true, ..new_tag("v2", Some(read)) }, read.1).await?;
+        // One that a job reads.
+        world.write("v3", "tiles of v3");
+        let (stamp, digests) = measured(world.pool(), "v3").await;
+        self.tags.insert("v3", Known::Unsure);
+        let new = NewTag { size: stamp.size, ..new_tag("v3", None) };
+        let Verdict::Published(no, Some(job)) = ask(life, publish(new)).await? else { panic!("without a job") };
+        self.highest = self.highest.max(Some(no));
+        life.until(|room| room.job(job.id).is_some_and(|job| job.state == JobState::Published)).await;
+        ask(life, Ask::Note(vec![(0, "noted".into())])).await?;
+        // What came before the note is written with it.
+        self.has_note = true;
+        self.tags.insert("v3", Known::There(digests));
+        self.tags.insert("v1", Known::Unsure);
+        let one = Which::One(TagName::new("v1").unwrap());
+        ask(life, Ask::ForgetTags(OPERATOR, rep(), item(), one)).await?;
+        self.tags.insert("v1", Known::Gone);
+        ask(life, Ask::Serve(OPERATOR, 0, false)).await?;
+        let all: Vec<_> = self.tags.keys().copied().collect();
+        all.iter().filter(|name| **name != "v1").for_each(|name| drop(self.tags.insert(name, Known::Unsure)));
+        ask(life, Ask::ForgetItem(OPERATOR, rep(), item())).await?;
+        all.iter().for_each(|name| drop(self.tags.insert(name, Known::Gone)));
+        Ok(())
+    }
+
+    /// Whether a later life has what was answered.
+    async fn judge(&self, life: &Life, after: u64) {
+        for (name, known) in &self.tags {
+            let tag = life.tag(name);
+            match known {
+                Known::There(digests) => {
+                    let found = tag.and_then(|tag| tag.digests);
+                    assert_eq!(found, Some(*digests), "after {after}: {name}");
+                }
+                Known::Gone => assert!(tag.is_none(), "after {after}: {name} is back"),
+                Known::Unsure => {
+                    let baseless = tag.is_some_and(|tag| tag.digests.is_none() && tag.health.state == State::Normal);
+                    assert!(!baseless, "after {after}: {name} is well, but nobody knows what it was");
+                }
+            }
+        }
+        if self.has_note {
+            let lines = life.handle.lines(0, 0, 100).await.unwrap();
+            assert!(lines.iter().any(|line| line.ends_with(" noted")), "after {after}: {lines:?}");
+        }
+    }
+}
+
+/// Dies after so many commits, and lives again. Whether the story came to its end.
+async fn dies(world: &World, after: u64) -> bool {
+    let store = Store::dying_after(after);
+    let mut told = Told::default();
+    let finished = match world.life(&store).await {
+        Some(life) => told.tell(world, &life).await.is_ok(),
+        None => false,
+    };
+    let reborn = store.survivors();
+    let life = world.life(&reborn).await.unwrap();
+    // What was to be read is read now.
+    life.until(|room| room.jobs().all(|job| job.state.is_over())).await;
+    told.judge(&life, after).await;
+    let (pool, item) = (make_pool(world.pool()), make_item());
+    life.handle.member(0).await.unwrap();
+    for again in [pool, item] {
+        // Refused where it is there.
+        let _ = life.handle.ask(again).await.unwrap();
+    }
+    world.write("late", "late tiles");
+    let read = measured(world.pool(), "late").await;
+    let Verdict::Published(no, None) = life.ask(publish(new_tag("late", Some(read)))).await else { panic!() };
+    assert!(told.highest.is_none_or(|highest| no > highest), "after {after}: {no:?} was given twice");
+    life.handle.drain().await;
+    assert_eq!(reborn.check(&life.handle.rules()).findings, [""; 0], "after {after} commits");
+    finished
+}
+
+#[tokio::test]
+async fn at_every_commit() {
+    let world = World::new().await;
+    let mut after = 0;
+    while !dies(&world, after).await {
+        fs::remove_dir_all(world.pool()).unwrap();
+        after += 1;
+        assert!(after < 200, "the story has an end");
+    }
+    assert!(after > 8, "most of it is written: {after}");
+}

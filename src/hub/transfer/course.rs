@@ -1,0 +1,320 @@
+//! The life of one pull.
+
+use super::source::{self, Said};
+use super::target::{Target, There};
+use super::{Trouble, Watch};
+use crate::base::Secret;
+use crate::cache;
+use crate::cache::content::{FetchFailure, Placing};
+use crate::cache::engine::Opened;
+use crate::cache::machine::{Ask, Refusal, Wanted};
+use crate::cache::model::{Digest, Identity, PinOwner, Task, TaskNo};
+use crate::cache::registry::Credentials;
+use crate::hub::engine::Handle;
+use crate::hub::machine::{Event, NewTag};
+use crate::hub::model::{Digests, Job, JobState, Look, PullSource, Requirements, Stamp};
+use hyper::HeaderMap;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use url::Url;
+use uuid::Uuid;
+
+/// The first pause before another attempt; doubled each time.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// After so long without progress it has failed.
+const GIVES_UP: Duration = Duration::from_secs(24 * 3600);
+/// How often a file may come whole and be another one than was said.
+const SPOILT: u32 = 3;
+/// How long the cache may take to note that a content is complete.
+const SETTLES: Duration = Duration::from_secs(30);
+
+/// One pull.
+pub(super) struct Course {
+    handle: Handle,
+    job: Arc<Job>,
+    source: PullSource,
+    url: Url,
+    /// What proves to the source who asks.
+    proof: HeaderMap,
+    watch: Arc<Watch>,
+    /// What was told last.
+    state: JobState,
+    size: Option<u64>,
+    /// What has come stays while this lives.
+    pin: Option<Pin>,
+    spoilt: u32,
+}
+
+impl Course {
+    /// # Errors
+    /// It cannot be begun at all; for people.
+    pub(super) fn new(
+        handle: Handle,
+        job: Arc<Job>,
+        source: PullSource,
+        secret: Option<Secret>,
+        watch: Arc<Watch>,
+    ) -> Result<Course, String> {
+        let url = source::url(&source.from, &job).ok_or_else(|| format!("{} is no entry point", source.from))?;
+        let proof = source::proof(secret.as_ref().map(Secret::expose)).ok_or("the token cannot be one")?;
+        let (state, size) = (job.state.clone(), job.size);
+        Ok(Course { handle, job, source, url, proof, watch, state, size, pin: None, spoilt: 0 })
+    }
+
+    /// Goes on until it is over. Of those that go on at once each has a turn, which it gives back while it pauses.
+    pub(super) async fn run(mut self, turns: &Semaphore) {
+        let mut pauses = Pauses::default();
+        loop {
+            let attempt = async {
+                let _turn = turns.acquire().await.map_err(|_| Trouble::Ending)?;
+                self.attempt().await
+            };
+            // Boxed: a long life, and few of them.
+            let why = match Box::pin(attempt).await {
+                Ok((stamp, digests)) => return self.done(stamp, digests),
+                Err(Trouble::Ending) => return,
+                Err(Trouble::Lasting(why)) => return self.moved(JobState::Failed(why)),
+                Err(Trouble::Passing(why)) => why,
+            };
+            let Some(pause) = pauses.next(Instant::now(), self.watch.bytes.load(Ordering::Relaxed)) else {
+                return self.moved(JobState::Failed(format!("given up after a day: {why}")));
+            };
+            tracing::info!(job = %self.job.id, %why, pause = pause.as_secs(), "a pull pauses");
+            sleep(pause).await;
+        }
+    }
+
+    /// From the question to the file in its place, what is there already taken as it is.
+    async fn attempt(&mut self) -> Result<(Stamp, Digests), Trouble> {
+        self.moved(JobState::Downloading);
+        let said = source::ask(self.handle.downloads().origins(), &self.url, &self.proof).await?;
+        self.sized(said.size);
+        if let There::Same(stamp, digests) = self.look(&said).await? {
+            return Ok((stamp, digests));
+        }
+        let (opened, task) = self.fetch(&said).await?;
+        self.moved(JobState::Verifying);
+        // It may have taken hours.
+        if let There::Same(stamp, digests) = self.look(&said).await? {
+            return Ok((stamp, digests));
+        }
+        let target = self.target()?;
+        let path = self
+            .blocking({
+                let target = target.clone();
+                move |_| target.path()
+            })
+            .await?;
+        self.handle.downloads().contents().place(&task, &path, Placing::Copy).await.map_err(|why| {
+            match why.kind() {
+                // Pieces were damaged, and are fetched again.
+                ErrorKind::InvalidData | ErrorKind::Interrupted => Trouble::Passing(why.to_string()),
+                _ => Trouble::Lasting(format!("the file cannot be put in its place: {why}")),
+            }
+        })?;
+        drop(opened);
+        self.blocking(move |go_on| target.confirm(&said, go_on)).await
+    }
+
+    fn target(&self) -> Result<Target, Trouble> {
+        Target::of(&self.handle, &self.job, &self.source).map(|(target, _)| target)
+    }
+
+    /// What lies where the file is to be.
+    async fn look(&self, said: &Said) -> Result<There, Trouble> {
+        let (target, holder) = Target::of(&self.handle, &self.job, &self.source)?;
+        let said = said.clone();
+        let look = move |go_on: &dyn Fn(u64) -> bool| {
+            target.path()?;
+            target.look(&said, &holder, go_on)
+        };
+        self.blocking(look).await
+    }
+
+    /// Runs something that waits for a disk; it is told when nobody wants it any more.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Fn(u64) -> bool) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let watch = self.watch.clone();
+        let working = move || work(&|_| !watch.stopped.load(Ordering::Relaxed));
+        match tokio::task::spawn_blocking(working).await {
+            Ok(worked) => worked,
+            Err(why) if why.is_panic() => Err(Trouble::Lasting("internal error".to_owned())),
+            Err(_) => Err(Trouble::Ending),
+        }
+    }
+
+    /// Has the cache fetch it.
+    async fn fetch(&mut self, said: &Said) -> Result<(Opened, Arc<Task>), Trouble> {
+        // Another version at the same address is another content.
+        let (tag, application) = (said.version(), "hub".to_owned());
+        let identity = Identity { tag, application, ..Identity::of_url(self.url.as_str()) };
+        // Without its secret nobody goes on after a restart: then nothing is kept for it.
+        let pin = (!self.source.secret).then(|| PinOwner::Name(format!("hub/job/{}", self.job.id)));
+        let wanted = Wanted {
+            ids: identity.ids(),
+            identity,
+            digest: said.sha256.map(Digest::Sha256),
+            private: self.source.secret,
+            ttl: None,
+            pin: pin.clone(),
+            revalidate: false,
+            peer: Uuid::new_v4(),
+        };
+        let downloads = self.handle.downloads().clone();
+        let credentials = Credentials { headers: self.proof.clone(), account: None };
+        let opened = downloads.open(wanted, credentials).await.map_err(closed)?.map_err(|why| match why {
+            Refusal::Full(_) => Trouble::Lasting(why.to_string()),
+            other => Trouble::Passing(other.to_string()),
+        })?;
+        let no = opened.task.no;
+        self.pin = pin.map(|owner| Pin::take(self.pin.take(), &downloads, no, owner));
+        self.whole(&opened.task, said).await?;
+        let settled = downloads.task_settled(no, SETTLES, std::future::pending()).await;
+        let task = settled.filter(|task| task.is_complete());
+        task.map(|task| (opened, task)).ok_or_else(|| Trouble::Passing("the cache has let go of it".to_owned()))
+    }
+
+    /// Waits until everything is there.
+    async fn whole(&mut self, task: &Arc<Task>, said: &Said) -> Result<(), Trouble> {
+        let contents = self.handle.downloads().contents();
+        let (mut progress, most) = (contents.progress(task), AtomicU64::new(0));
+        let follow = async {
+            loop {
+                let bytes = progress.borrow_and_update().bytes;
+                self.watch.bytes.store(bytes, Ordering::Relaxed);
+                most.fetch_max(bytes, Ordering::Relaxed);
+                if progress.changed().await.is_err() {
+                    return std::future::pending::<()>().await;
+                }
+            }
+        };
+        let ended = tokio::select! {
+            biased; // what came last is seen before the end is
+            () = follow => return Err(Trouble::Ending),
+            ended = contents.whole(task) => ended,
+        };
+        let all_came = most.load(Ordering::Relaxed) >= said.size;
+        match ended {
+            Ok(()) => {
+                self.watch.bytes.store(said.size, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(failed) if all_came && said.size > 0 => {
+                // All of it, and not what it must be: a source like that does not get better by itself.
+                self.spoilt += 1;
+                let trouble = if self.spoilt < SPOILT { Trouble::Passing } else { Trouble::Lasting };
+                Err(trouble(failed.why))
+            }
+            Err(failed) => Err(unfetched(failed)),
+        }
+    }
+
+    /// It is over, and well.
+    fn done(&mut self, stamp: Stamp, digests: Digests) {
+        self.watch.bytes.store(digests.size, Ordering::Relaxed);
+        if self.source.publish.is_none() {
+            return self.moved(JobState::Downloaded);
+        }
+        let tag = NewTag {
+            rep: self.job.rep.clone(),
+            item: self.job.item.clone(),
+            tag: self.job.tag.clone(),
+            detail: self.source.file.clone(),
+            comment: "".into(),
+            requires: Requirements::default(),
+            // Of a tag that is pulled anew; and where this was told before.
+            replace: true,
+            read: Some((stamp, digests)),
+            size: digests.size,
+        };
+        self.handle.tell(Event::Pulled(self.job.id, Box::new(tag), Look::There(stamp)));
+    }
+
+    fn moved(&mut self, state: JobState) {
+        if self.state != state {
+            self.state = state.clone();
+            self.handle.tell(Event::JobMoved(self.job.id, state));
+        }
+    }
+
+    fn sized(&mut self, size: u64) {
+        if self.size.replace(size) != Some(size) {
+            self.handle.tell(Event::JobSized(self.job.id, size));
+        }
+    }
+}
+
+/// The cache does not answer.
+fn closed(why: cache::Failed) -> Trouble {
+    match why {
+        cache::Failed::Gone => Trouble::Ending,
+        other => Trouble::Passing(format!("the cache: {other}")),
+    }
+}
+
+/// The cache could not fetch it.
+fn unfetched(failed: FetchFailure) -> Trouble {
+    match failed.answer {
+        Some(said) => source::refused(said.status, said.body.as_deref().unwrap_or_default()),
+        None if failed.forbidden => Trouble::Lasting(failed.why),
+        None => Trouble::Passing(failed.why),
+    }
+}
+
+/// A content that the cache keeps for a job. Dropped, it is kept no longer.
+struct Pin {
+    downloads: cache::Handle,
+    no: TaskNo,
+    owner: PinOwner,
+}
+
+impl Pin {
+    /// What was just opened with a pin; another content that was kept before is let go.
+    fn take(before: Option<Pin>, downloads: &cache::Handle, no: TaskNo, owner: PinOwner) -> Pin {
+        before.filter(|pin| pin.no == no).unwrap_or_else(|| Pin { downloads: downloads.clone(), no, owner })
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        // While the daemon ends nothing more is begun; the job goes on at the next start, and lets go then.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (downloads, ask) = (self.downloads.clone(), Ask::Unpin(self.no, self.owner.clone()));
+        runtime.spawn(async move {
+            if let Err(why) = downloads.ask(ask).await {
+                tracing::debug!(%why, "a content stays pinned");
+            }
+        });
+    }
+}
+
+/// The pauses between attempts that fail.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    /// Since when nothing has come.
+    since: Option<Instant>,
+    pause: Duration,
+    /// What had come before.
+    bytes: u64,
+}
+
+impl Pauses {
+    /// The next pause, when so many bytes are there; none: it has been tried for long enough.
+    pub(super) fn next(&mut self, now: Instant, bytes: u64) -> Option<Duration> {
+        if bytes > self.bytes {
+            (self.since, self.pause) = (None, Duration::ZERO);
+        }
+        self.bytes = bytes;
+        let since = *self.since.get_or_insert(now);
+        self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        (now.saturating_duration_since(since) < GIVES_UP).then_some(self.pause)
+    }
+}
