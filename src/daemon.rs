@@ -14,6 +14,7 @@
 mod degraded;
 mod downloads;
 mod formats;
+mod hosting;
 mod house;
 mod listeners;
 mod log;
@@ -21,13 +22,13 @@ mod opened;
 
 use crate::base::{Now, Secret};
 use crate::config::{Config, Listen, LogFormat};
-use crate::http::{self, Admits, Bound, Health, Listener, Route, Server, Services, State, TlsFiles};
+use crate::http::{self, Admits, Health, Route, Server, Services, State};
 use crate::keeper::{Hello, Link, News, Owner, Stopping, Welcome};
 use crate::store::{self, Batch, Table};
-use crate::{admin, auth, cache, dag, proc, tracker};
+use crate::{admin, auth, cache, dag, hub, proc, tracker};
 use degraded::Degraded;
 use house::{Mansion, Rooms};
-use opened::{Obstacle, Opened};
+use opened::{Obstacle, Opened, Own};
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,7 +94,13 @@ impl Arguments {
 /// All kinds of records, of every room.
 pub fn tables() -> Vec<Table> {
     let known = auth::tokens::TABLES.into_iter().chain(auth::accounts::TABLES);
-    known.chain(proc::TABLES).chain(dag::TABLES).chain(tracker::TABLES).chain(cache::TABLES).collect()
+    known
+        .chain(proc::TABLES)
+        .chain(dag::TABLES)
+        .chain(tracker::TABLES)
+        .chain(cache::TABLES)
+        .chain(hub::TABLES)
+        .collect()
 }
 
 /// How the store of this configuration is opened.
@@ -229,7 +236,7 @@ impl Connected {
     async fn open(&mut self, config: &Config, sockets: &[listeners::Bound]) -> Result<Opened, End> {
         let began = Instant::now();
         let mut degraded: Option<Degraded> = None;
-        let own = downloads::own_addresses(sockets);
+        let own = Own::of(sockets);
         loop {
             let obstacle = match Box::pin(Opened::attempt(config, &self.link, &self.welcome, &own)).await {
                 Ok(opened) => {
@@ -292,6 +299,8 @@ impl Connected {
         tokio::spawn(tokens.clone().follow(accounts.clone()));
         let download_engine = opened.download_engine;
         tokio::spawn(async move { give_up("downloads", download_engine.run().await) });
+        let data_engine = opened.data_engine;
+        tokio::spawn(async move { give_up("published data", data_engine.run().await) });
         tokio::spawn(tracker::keep_bounds(opened.work.clone()));
         tokio::spawn(proc::keep_bounds(rooms.tasks.clone()));
         tokio::spawn(dag::keep_bounds(rooms.runs.clone()));
@@ -310,12 +319,15 @@ impl Connected {
                 Arc::new(house::DagRoom(rooms.runs.clone())),
                 Arc::new(house::TrackerRoom(opened.work.clone())),
                 Arc::new(downloads::CacheRoom(opened.downloads.clone())),
+                Arc::new(hosting::HubRoom(opened.data.clone())),
             ],
         });
         let (work, downloads) = (opened.work.clone(), opened.downloads);
         let mut routes = tracker::routes(opened.work);
         routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
+        let of_hub = hub::Shared { handle: opened.data.clone(), tokens: tokens.clone() };
+        routes.extend(hub::routes(of_hub.clone()));
         let of_cache = cache::routes(cache::Shared { handle: downloads.clone(), tokens });
         routes.extend(downloads::closable(of_cache, &downloads));
         routes.extend(admin::routes(administration));
@@ -326,10 +338,16 @@ impl Connected {
         });
         let proxy = match downloads.settings().proxy.clone() {
             Some(settings) => {
-                let listeners = listeners::for_proxy(&sockets)?;
+                let listeners = listeners::serving(&sockets, listeners::Serves::Proxy)?;
+                let listeners = listeners.into_iter().map(|listener| listener.bound).collect();
                 Some(cache::proxy::Proxy::start(downloads.clone(), settings, gate.clone(), listeners)?)
             }
             None => None,
+        };
+        let data = opened.data;
+        let entry = match listeners::serving(&sockets, listeners::Serves::Entry)? {
+            listeners if listeners.is_empty() => None,
+            listeners => Some(hub::entry::Entry::start(of_hub, gate.clone(), audit.clone(), listeners).await?),
         };
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
         let settings = http::Settings { server_ips: vec![downloads.settings().ip], ..http_settings(&config) };
@@ -341,6 +359,7 @@ impl Connected {
             match socket.serves {
                 listeners::Serves::Api => tracing::info!("listening on {}", socket.address()),
                 listeners::Serves::Proxy => tracing::info!("the cache's proxy listens on {}", socket.address()),
+                listeners::Serves::Entry => tracing::info!("the entry listener listens on {}", socket.address()),
             }
         }
         if !self.welcome.cgroup.remark.is_empty() {
@@ -351,6 +370,10 @@ impl Connected {
         if let Some(proxy) = proxy {
             proxy.drain(DRAIN).await;
         }
+        if let Some(entry) = entry {
+            entry.drain(DRAIN).await;
+        }
+        data.drain().await;
         // Downloads are not waited for: they go on after the next start.
         downloads.drain().await;
         server.drain(DRAIN).await;
@@ -445,19 +468,7 @@ async fn serve_on(
     services: Services,
     settings: http::Settings,
 ) -> Result<Server, End> {
-    let api = sockets.iter().filter(|socket| socket.serves == listeners::Serves::Api);
-    let listeners = api.map(|socket| {
-        let bound = match (&socket.socket, &socket.tls) {
-            (listeners::Socket::Unix(listener), _) => Bound::Unix(listener.try_clone()?),
-            (listeners::Socket::Tcp(listener), None) => Bound::Tcp(listener.try_clone()?),
-            (listeners::Socket::Tcp(listener), Some((certificate, key))) => {
-                let files = TlsFiles { certificate: certificate.clone(), key: key.clone() };
-                Bound::Tls(listener.try_clone()?, files)
-            }
-        };
-        Ok(Listener { name: socket.name.clone(), bound })
-    });
-    let listeners = listeners.collect::<std::io::Result<Vec<_>>>()?;
+    let listeners = listeners::serving(sockets, listeners::Serves::Api)?;
     Ok(Server::start(routes, settings, services, listeners).await?)
 }
 

@@ -6,7 +6,7 @@
 //! ```text
 //!  main ─┬─ serve ──> keeper ══ frames ══ core (daemon)            what runs belongs to the keeper,
 //!        ├─ core ───────────────────────> │                       what is known to the store
-//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag, tracker, cache
+//!        └─ every other verb ──> cli ─HTTP─> http ──> admin, proc, dag, tracker, cache, hub
 //!                                             │         │ routes → handle → engine ─┬─> machine (pure)
 //!                                            auth       │                           ├─> store
 //!                                                       └─ launch ──> keeper::link  └─> logs, bus
@@ -26,6 +26,7 @@
 //! | [`dag`] | runs of directed acyclic graphs of commands | all of the above |
 //! | [`tracker`] | work for workers | `auth`, `http`, `store` |
 //! | [`cache`] | downloads, kept as verified pieces | `auth`, `http`, `store` |
+//! | [`hub`] | who the host works for, where it is reached, whether what it published is well | `auth`, `cache`, `dag`, `http`, `proc`, `store` |
 //! | [`admin`] | hostler's own administration | `auth`, `http`, `store` |
 //! | [`cli`] | the command line, a client of the API | `base`, `config` |
 //! | [`daemon`] | puts the rooms together; nothing imports it | everything |

@@ -8,9 +8,9 @@ use crate::cli::out::Out;
 use crate::cli::place::Place;
 use crate::cli::serve::{Core, Serve};
 use crate::cli::{
-    Session, account, apply, backup, cache, check, compact, completions, dag, doctor, events, export, import, list,
-    logs, man, probe, project, restart, restore, rm, run, scale, signal, start, status, stop, task, token, upgrade,
-    wait, why, worker,
+    Session, account, apply, backup, cache, check, compact, completions, dag, data, doctor, ep, events, export, id,
+    import, list, logs, man, online, probe, project, restart, restore, rm, run, scale, signal, start, status, stop,
+    task, token, upgrade, wait, why, worker,
 };
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -78,6 +78,10 @@ enum Verb {
     Task(task::Task),
     Worker(worker::Worker),
     Cache(cache::Cache),
+    Data(data::Data),
+    Id(id::Id),
+    Ep(ep::Ep),
+    Online(online::Online),
     Import(import::Import),
     Events(events::Events),
     Token(token::Token),
@@ -243,6 +247,10 @@ impl Errand {
             Verb::Task(verb) => verb.run(at).await,
             Verb::Worker(verb) => verb.run(at).await,
             Verb::Cache(verb) => verb.run(at).await,
+            Verb::Data(verb) => verb.run(at).await,
+            Verb::Id(verb) => verb.run(at).await,
+            Verb::Ep(verb) => verb.run(at).await,
+            Verb::Online(verb) => verb.run(at).await,
             Verb::Import(verb) => verb.run(at).await,
             Verb::Events(verb) => verb.run(at).await,
             Verb::Token(verb) => verb.run(at).await,

@@ -50,6 +50,8 @@ pub struct Config {
     pub tracker: Tracker,
     /// The download cache.
     pub cache: Cache,
+    /// The data hub.
+    pub hub: Hub,
 }
 
 /// One TCP address to listen on.
@@ -337,4 +339,29 @@ pub struct ProxyRule {
     pub redirect: Option<String>,
     /// Query parameters that do not count, joined with `&`, instead of the default list.
     pub filter: Option<String>,
+}
+
+/// `[hub]`
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "documented in defaults.toml, key by key")]
+pub struct Hub {
+    pub entry_listen: Vec<Listen>,
+    pub pool_roots: Vec<PathBuf>,
+    #[serde(with = "crate::base::duration")]
+    pub stat_every: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub hash_every: Duration,
+    pub hash_rate: ByteSize,
+    pub inline_hash_max: ByteSize,
+    #[serde(with = "crate::base::duration")]
+    pub beat_every: Duration,
+    #[serde(with = "crate::base::duration")]
+    pub offline_after: Duration,
+    pub trust_daemonid: bool,
+    pub log_ring: usize,
+    pub pulls: usize,
+    pub keep_jobs: usize,
+    #[serde(with = "crate::base::duration")]
+    pub keep_jobs_for: Duration,
+    pub allow_loopback: bool,
 }

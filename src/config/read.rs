@@ -112,8 +112,8 @@ fn lay_over(whole: &mut Table, given: Table, file: &str, prefix: &str) -> Result
             (Some(Value::Table(table)), Value::Table(inner)) => lay_over(table, inner, file, &format!("{key}."))?,
             (Some(Value::Table(_)), _) => return Err(invalid(&key, "expected a table")),
             (Some(place), value) => {
-                if key == "listen" {
-                    check_listen_keys(&value, file)?;
+                if ["listen", "hub.entry_listen"].contains(&key.as_str()) {
+                    check_listen_keys(&key, &value, file)?;
                 }
                 *place = value;
             }
@@ -122,14 +122,14 @@ fn lay_over(whole: &mut Table, given: Table, file: &str, prefix: &str) -> Result
     Ok(())
 }
 
-fn check_listen_keys(value: &Value, file: &str) -> Result<(), ConfigError> {
-    let entries = value.as_array().ok_or_else(|| invalid("listen", "expected a list"))?;
+fn check_listen_keys(key: &str, value: &Value, file: &str) -> Result<(), ConfigError> {
+    let entries = value.as_array().ok_or_else(|| invalid(key, "expected a list"))?;
     for table in entries.iter().filter_map(Value::as_table) {
         if let Some(name) = table.keys().find(|name| !LISTEN_KEYS.contains(&name.as_str())) {
-            return Err(unknown(file, "listen.", name, LISTEN_KEYS.into_iter()));
+            return Err(unknown(file, &format!("{key}."), name, LISTEN_KEYS.into_iter()));
         }
         if table.contains_key("cert") != table.contains_key("key") {
-            return Err(invalid("listen", "`cert` and `key` belong together: expected both or neither"));
+            return Err(invalid(key, "`cert` and `key` belong together: expected both or neither"));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Listening sockets: bound once, or taken from the keeper, which keeps a copy of each for the next core.
 
 use crate::config::Config;
+use crate::http::TlsFiles;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -28,11 +29,15 @@ pub enum Serves {
     Api,
     /// The cache's proxy.
     Proxy,
+    /// The hub's entry listener.
+    Entry,
 }
 
 /// What the name of a socket of the proxy begins with: an address may be that of another listener too, where the kernel
 /// chooses the port.
 const PROXY: &str = "proxy ";
+/// The same of the entry listener.
+const ENTRY: &str = "entry ";
 
 /// The two kinds of listening sockets.
 pub enum Socket {
@@ -112,6 +117,14 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
             }
         }
     }
+    for entry in &config.hub.entry_listen {
+        let name = format!("{ENTRY}{}", entry.address);
+        for address in resolved(&entry.address)? {
+            if let Some(socket) = tcp(&name, address, &mut held)? {
+                bound.push(Bound { name: name.clone(), socket, tls: entry.tls.clone(), serves: Serves::Entry });
+            }
+        }
+    }
     for one in &bound {
         let _ = match &one.socket {
             Socket::Tcp(listener) => listener.set_nonblocking(true),
@@ -142,17 +155,29 @@ fn tcp(name: &str, address: SocketAddr, held: &mut Vec<(String, Socket)>) -> Res
     }
 }
 
-/// The sockets of the cache's proxy, for [`crate::cache::proxy::Proxy::start`].
+/// Copies of the sockets on which this is served, for whoever answers on them.
 ///
 /// # Errors
 /// No more descriptors.
-pub fn for_proxy(sockets: &[Bound]) -> io::Result<Vec<crate::http::Bound>> {
-    let of_proxy = sockets.iter().filter(|bound| bound.serves == Serves::Proxy);
-    let copies = of_proxy.filter_map(|bound| match &bound.socket {
-        Socket::Tcp(listener) => Some(listener.try_clone().map(crate::http::Bound::Tcp)),
-        Socket::Unix(_) => None,
-    });
-    copies.collect()
+pub fn serving(sockets: &[Bound], serves: Serves) -> io::Result<Vec<crate::http::Listener>> {
+    let copy = |bound: &Bound| {
+        let copy = match (&bound.socket, &bound.tls) {
+            (Socket::Unix(listener), _) => crate::http::Bound::Unix(listener.try_clone()?),
+            (Socket::Tcp(listener), None) => crate::http::Bound::Tcp(listener.try_clone()?),
+            (Socket::Tcp(listener), Some((certificate, key))) => {
+                let files = TlsFiles { certificate: certificate.clone(), key: key.clone() };
+                crate::http::Bound::Tls(listener.try_clone()?, files)
+            }
+        };
+        Ok(crate::http::Listener { name: bound.name.clone(), bound: copy })
+    };
+    sockets.iter().filter(|bound| bound.serves == serves).map(copy).collect()
+}
+
+/// The addresses on which this is served.
+pub fn addresses(sockets: &[Bound], serves: Serves) -> Vec<SocketAddr> {
+    let of_it = sockets.iter().filter(|bound| bound.serves == serves);
+    of_it.filter_map(|bound| if let Socket::Tcp(tcp) = &bound.socket { tcp.local_addr().ok() } else { None }).collect()
 }
 
 fn family_is_missing(why: &io::Error) -> bool {
@@ -238,7 +263,7 @@ mod tests {
             before.iter().map(|(serves, _)| *serves).collect::<Vec<_>>(),
             [Serves::Api, Serves::Api, Serves::Proxy]
         );
-        assert_eq!(for_proxy(&sockets).unwrap().len(), 1);
+        assert_eq!(serving(&sockets, Serves::Proxy).unwrap().len(), 1);
         let mut held: Vec<_> = sockets.iter().map(|one| (one.key(), one.fd().try_clone_to_owned().unwrap())).collect();
         drop(sockets);
         held.reverse();

@@ -4,13 +4,15 @@
 //! core after another that dies at its start.
 
 use super::house::Rooms;
-use super::{chain, downloads, formats, house, store_settings, tables};
+use super::listeners::{self, Bound, Serves};
+use super::{chain, downloads, formats, hosting, house, store_settings, tables};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Accounts, Audit, audit};
 use crate::base::Bus;
 use crate::cache;
 use crate::config::{self, Config};
 use crate::dag;
+use crate::hub;
 use crate::keeper::{Link, Owner, Stopping, Welcome};
 use crate::launch::{Base, Helpers, Launcher};
 use crate::logs::{self, Logs};
@@ -38,6 +40,23 @@ pub(super) struct Opened {
     pub(super) work_engine: tracker::Engine,
     pub(super) downloads: cache::Handle,
     pub(super) download_engine: cache::Engine,
+    pub(super) data: hub::Handle,
+    pub(super) data_engine: hub::Engine,
+}
+
+/// The addresses on which this daemon listens.
+pub(super) struct Own {
+    /// All of them.
+    all: Vec<SocketAddr>,
+    /// Those of the entry listener.
+    entry: Vec<SocketAddr>,
+}
+
+impl Own {
+    pub(super) fn of(sockets: &[Bound]) -> Own {
+        let entry = listeners::addresses(sockets, Serves::Entry);
+        Own { all: downloads::own_addresses(sockets), entry }
+    }
 }
 
 /// What is in the way, in words for the operator.
@@ -52,12 +71,12 @@ pub(super) enum Obstacle {
 }
 
 impl Opened {
-    /// Tries once. A failure leaves nothing open. `own` are the addresses on which this daemon listens.
+    /// Tries once. A failure leaves nothing open.
     pub(super) async fn attempt(
         config: &Config,
         link: &Link,
         welcome: &Welcome,
-        own: &[SocketAddr],
+        own: &Own,
     ) -> Result<Opened, Obstacle> {
         let dir = config.data_dir.display();
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
@@ -87,7 +106,7 @@ impl Opened {
         config: &Config,
         link: &Link,
         welcome: &Welcome,
-        own: &[SocketAddr],
+        own: &Own,
         store: Store,
         metrics: Metrics,
     ) -> Result<Opened, Box<dyn Error>> {
@@ -149,9 +168,20 @@ impl Opened {
             metrics: metrics.clone(),
             owners: Arc::new(downloads::Tenants { tasks: tasks.clone(), runs: runs.clone() }),
         };
-        let (configured, own) = (config.clone(), own.to_vec());
-        let settings = tokio::task::spawn_blocking(move || downloads::settings(&configured, own)).await??;
+        let (configured, all) = (config.clone(), own.all.clone());
+        let settings = tokio::task::spawn_blocking(move || downloads::settings(&configured, all)).await??;
         let (downloads, download_engine) = Box::pin(cache::start(tools, settings)).await?;
+        let tools = hub::Tools {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            tasks: tasks.clone(),
+            runs: runs.clone(),
+            downloads: downloads.clone(),
+        };
+        let settings = hosting::settings(config, downloads.settings().origin.clone(), own.entry.clone())?;
+        let (data, data_engine) = Box::pin(hub::start(tools, settings)).await?;
         let rooms = Rooms { tasks, runs };
         Ok(Opened {
             store,
@@ -167,6 +197,8 @@ impl Opened {
             work_engine,
             downloads,
             download_engine,
+            data,
+            data_engine,
         })
     }
 }

@@ -11,6 +11,7 @@
 //!           dag-chain dag-wide dag-post dag-edges dag-fair dag-million (`dag`: all of these)
 //!           tracker-speed tracker-spin tracker-death tracker-million (`tracker`: all of these)
 //!           cache-hot cache-cold cache-crowd cache-jobs cache-many (`cache`: all of these)
+//!           hub-many hub-large (`hub`: all of these)
 //!              └── bare (the loop beside it) · hello, beanstalk, nginx (peers) · client (keep-alive HTTP) · child (this program as a task)
 //!              └── kernel (what /proc knows) · figures (medians) · report (tables)
 //! ```
@@ -34,6 +35,7 @@ mod death;
 mod figures;
 mod hello;
 mod history;
+mod hub;
 mod kernel;
 mod latency;
 mod memory;
@@ -77,7 +79,7 @@ impl Subject {
 }
 
 /// In the order in which they run: what needs a quiet disk first, what fills it last.
-const SUBJECTS: [Subject; 23] = [
+const SUBJECTS: [Subject; 25] = [
     Subject { name: "latency", title: "from POST /proc to exec'd", measure: latency::measure },
     Subject { name: "throughput", title: "once tasks started, run and recorded", measure: throughput::measure },
     Subject { name: "death", title: "from a daemon's death to its next exec", measure: death::measure },
@@ -103,6 +105,8 @@ const SUBJECTS: [Subject; 23] = [
     Subject { name: "cache-crowd", title: "many clients on one cold URL", measure: cache_speed::measure_crowd },
     Subject { name: "cache-jobs", title: "jobs that find and remove", measure: cache_speed::measure_jobs },
     Subject { name: "cache-many", title: "100,000 cached tasks", measure: cache_size::measure },
+    Subject { name: "hub-many", title: "100,000 published files", measure: hub::measure_many },
+    Subject { name: "hub-large", title: "a published file of 1 GiB", measure: hub::measure_large },
     Subject { name: "output", title: "a child that writes a lot", measure: output::measure },
     Subject { name: "history", title: "a start with 1,000,000 finished runs", measure: history::measure },
 ];

@@ -33,7 +33,7 @@ impl How {
 }
 
 /// A file under a name of its own beside its place; removed unless it lands.
-pub(super) struct Landing {
+pub(in crate::cli) struct Landing {
     beside: PathBuf,
     place: PathBuf,
     force: bool,
@@ -45,7 +45,7 @@ impl Landing {
     ///
     /// # Errors
     /// There is something, or that cannot be a file.
-    pub(super) fn at(place: &Path, force: bool) -> Result<Landing, Problem> {
+    pub(in crate::cli) fn at(place: &Path, force: bool) -> Result<Landing, Problem> {
         let not = |why: &str| Problem::Misuse(format!("{} {why}", place.display()));
         let resolved = match fs::symlink_metadata(place) {
             Ok(found) if found.is_dir() => return Err(not("is a directory")),
@@ -64,7 +64,7 @@ impl Landing {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub(super) fn create(&self) -> Result<File, Problem> {
+    pub(in crate::cli) fn create(&self) -> Result<File, Problem> {
         // Whoever died with this number has left it.
         self.clear();
         File::options().write(true).create_new(true).open(&self.beside).map_err(|error| self.failed(&error))
@@ -88,7 +88,7 @@ impl Landing {
     ///
     /// # Errors
     /// Something has come to be there, or the kernel says no.
-    pub(super) fn land(self) -> Result<(), Problem> {
+    pub(in crate::cli) fn land(self) -> Result<(), Problem> {
         let landed = match self.force {
             true => fs::rename(&self.beside, &self.place),
             false => match renameat_with(CWD, &self.beside, CWD, &self.place, RenameFlags::NOREPLACE) {
@@ -106,7 +106,7 @@ impl Landing {
     }
 
     /// What the kernel said, with the file's name.
-    pub(super) fn failed(&self, error: &io::Error) -> Problem {
+    pub(in crate::cli) fn failed(&self, error: &io::Error) -> Problem {
         Problem::Local(format!("cannot write {}: {error}", self.place.display()))
     }
 

@@ -18,6 +18,8 @@ mod upkeep;
 
 #[cfg(test)]
 pub(super) use get::file_name;
+pub(super) use landing::Landing;
+pub(super) use progress::{download_bar, set_length};
 
 use crate::cli::Session;
 use crate::cli::exit::{Exit, Problem};
@@ -77,16 +79,16 @@ impl Cache {
 }
 
 /// A text of an object; nothing where there is none.
-fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A number of an object, where there is one.
-fn number(object: &Value, key: &str) -> Option<u64> {
+pub(super) fn number(object: &Value, key: &str) -> Option<u64> {
     object.get(key).and_then(Value::as_u64)
 }
 
 /// Bytes for people.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).to_string()
 }

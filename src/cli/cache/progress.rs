@@ -87,7 +87,7 @@ pub(super) fn show(bar: &ProgressBar, task: &Value) {
 }
 
 /// From now on it is known how long it will be.
-pub(super) fn set_length(bar: &ProgressBar, length: u64) {
+pub(in crate::cli) fn set_length(bar: &ProgressBar, length: u64) {
     if bar.length() != Some(length) {
         bar.set_length(length);
         bar.set_style(style(BAR));
@@ -95,7 +95,7 @@ pub(super) fn set_length(bar: &ProgressBar, length: u64) {
 }
 
 /// A bar for something of which nobody knows yet how long it is; none where it would be among the bytes themselves.
-pub(super) fn download_bar(at: &Session, to_output: bool) -> ProgressBar {
+pub(in crate::cli) fn download_bar(at: &Session, to_output: bool) -> ProgressBar {
     let target = match at.out.json() || to_output && stdout().is_terminal() {
         true => ProgressDrawTarget::hidden(),
         false => ProgressDrawTarget::stderr(),

@@ -39,8 +39,6 @@ pub struct Settings {
     pub entry_tls: bool,
     /// What may be connected to, for probes and for facts.
     pub origin: cache::origin::Settings,
-    /// How many pulls go on at once.
-    pub pulls: usize,
 }
 
 /// What the room works with.
@@ -164,8 +162,8 @@ impl Handle {
         unimplemented!()
     }
 
-    /// By which id this host is known where no account is meant: 40 small hexadecimal digits, that are no account's.
-    pub fn host(&self) -> &str {
+    /// By which id this host is known: 40 small hexadecimal digits, the same for ever. It proves nothing.
+    pub fn host_id(&self) -> &str {
         unimplemented!()
     }
 

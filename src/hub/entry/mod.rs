@@ -21,12 +21,11 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
-use super::engine::Handle;
 use super::model::{AccountId, JobId};
+use super::routes::Shared;
 use crate::auth::{Audit, Gate};
 use crate::base::{Bus, Now};
-use crate::http::{self, Bound, Family, Health, Listener, Server, Services, State};
-use answers::Shared;
+use crate::http::{self, Family, Health, Listener, Server, Services, State};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +59,8 @@ impl Entry {
     ///
     /// # Errors
     /// The kernel's; a certificate cannot be used.
-    pub async fn start(handle: Handle, gate: Gate, audit: Audit, listeners: Vec<Bound>) -> io::Result<Entry> {
+    pub async fn start(shared: Shared, gate: Gate, audit: Audit, listeners: Vec<Listener>) -> io::Result<Entry> {
+        let Shared { handle, tokens } = shared;
         let runtime = handle.downloads().thread().handle()?;
         let settings = http::Settings { only: Some(Family::Hub), ..http::Settings::default() };
         let services = Services {
@@ -70,10 +70,9 @@ impl Entry {
             metrics: handle.metrics().clone(),
             health: Health::new(State::Ready),
             admits: Arc::new(|_| Ok(())),
-            gate: gate.clone(),
+            gate,
         };
-        let routes = answers::routes(&Shared::new(handle, gate.tokens().clone()));
-        let listeners = listeners.into_iter().map(named).collect();
+        let routes = answers::routes(&answers::Shared::new(handle, tokens));
         let started = runtime.spawn(Server::start(routes, settings, services, listeners)).await;
         let server = started.map_err(io::Error::other)?.map_err(io::Error::other)?;
         Ok(Entry { server })
@@ -91,15 +90,6 @@ impl Entry {
     pub async fn drain(self, limit: Duration) {
         self.server.drain(limit).await;
     }
-}
-
-/// Listeners are called by their addresses.
-fn named(bound: Bound) -> Listener {
-    let name = match &bound {
-        Bound::Tcp(listener) | Bound::Tls(listener, _) => listener.local_addr().map(|address| address.to_string()),
-        Bound::Unix(_) => Ok("a Unix socket".to_owned()),
-    };
-    Listener { name: format!("entry {}", name.unwrap_or_default()), bound }
 }
 
 /// Transfers to other hosts: those that go on, and the last hundred. Newest first.

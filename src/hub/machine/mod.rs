@@ -50,6 +50,8 @@ pub struct Rules {
     pub hash_every: Duration,
     /// Files up to so many bytes are read at publication; of them one at a time is checked, and of larger ones one.
     pub inline_hash_max: u64,
+    /// How many pulls go on at once.
+    pub pulls: usize,
     /// How many jobs that are over are remembered.
     pub keep_jobs: usize,
     /// For how long.
@@ -122,7 +124,10 @@ impl Room {
             },
             Event::Removed(account) => self.removed(account),
             Event::Looked(looks) => looks.into_iter().for_each(|(no, look)| self.looked(no, look)),
-            Event::Passed(pool) => self.passed(&pool),
+            Event::Passed(pool) => {
+                self.passed(&pool);
+                self.pool_was_seen(&pool);
+            }
             Event::Read(no, reading) => self.read(no, reading),
             Event::Answered(answered) => self.answered(answered),
             Event::Fact(fact, holds) => self.fact(fact, holds),

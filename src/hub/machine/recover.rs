@@ -1,9 +1,35 @@
-//! The start.
+//! The start: what was written down becomes the room again, and what was going on is taken up.
 
+use super::catalogue::Catalogue;
+use super::facts::Facts;
+use super::health::Verification;
+use super::jobs::Jobs;
+use super::lines::Lines;
+use super::members::Members;
 use super::{Memory, Plan, Room, Rules};
 use crate::base::Now;
 
 /// See [`Room::recover`].
-pub(super) fn recover(_: Rules, _: Memory, _: Now) -> (Room, Plan) {
-    unimplemented!()
+pub(super) fn recover(rules: Rules, memory: Memory, now: Now) -> (Room, Plan) {
+    let Memory { members, logs, pools, repositories, items, tags, jobs, numbers } = memory;
+    let facts = Facts::load(&members, &tags);
+    let catalogue = Catalogue::load(pools, repositories, items, tags, numbers.item, numbers.tag);
+    let health = Verification::load(&rules, &catalogue, now);
+    let members = Members::load(members, &catalogue, rules.offline_after, now.mono);
+    let mut room = Room {
+        lines: Lines::load(logs, rules.log_ring),
+        jobs: Jobs::load(jobs, numbers.job),
+        members,
+        catalogue,
+        health,
+        facts,
+        last_owed: 0,
+        now,
+        plan: Plan::default(),
+        rules,
+    };
+    room.take_up_jobs();
+    room.resume_readings();
+    let plan = room.finish_step();
+    (room, plan)
 }
