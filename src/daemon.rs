@@ -327,7 +327,7 @@ impl Connected {
         routes.extend(proc::routes(rooms.tasks.clone()));
         routes.extend(dag::routes(rooms.runs.clone()));
         let of_hub = hub::Shared { handle: opened.data.clone(), tokens: tokens.clone() };
-        routes.extend(hub::routes(of_hub));
+        routes.extend(hub::routes(of_hub.clone()));
         let of_cache = cache::routes(cache::Shared { handle: downloads.clone(), tokens });
         routes.extend(downloads::closable(of_cache, &downloads));
         routes.extend(admin::routes(administration));
@@ -347,7 +347,7 @@ impl Connected {
         let data = opened.data;
         let entry = match listeners::serving(&sockets, listeners::Serves::Entry)? {
             listeners if listeners.is_empty() => None,
-            listeners => Some(hub::entry::Entry::start(data.clone(), gate.clone(), audit.clone(), listeners).await?),
+            listeners => Some(hub::entry::Entry::start(of_hub, gate.clone(), audit.clone(), listeners).await?),
         };
         let services = Services { gate, audit: audit.clone(), bus, metrics, health: health.clone(), admits };
         let settings = http::Settings { server_ips: vec![downloads.settings().ip], ..http_settings(&config) };

@@ -188,7 +188,7 @@ impl Handle {
 
     /// By which id this host is known where no account is meant: 40 small hexadecimal digits, the same for ever. It is no
     /// account's, and proves nothing.
-    pub fn host(&self) -> &str {
+    pub fn host_id(&self) -> &str {
         &self.0.host
     }
 

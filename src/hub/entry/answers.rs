@@ -77,7 +77,7 @@ pub(super) fn routes(shared: &Shared) -> Vec<Route> {
 async fn health(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let handle = &shared.handle;
     let (id, admin) = match cx.query.get("daemonid") {
-        None => (handle.host().to_owned(), false),
+        None => (handle.host_id().to_owned(), false),
         Some(asked) => {
             let serving =
                 |daemon: DaemonId| handle.look(|room| room.by_daemon(&daemon).filter(|one| one.serving).cloned());

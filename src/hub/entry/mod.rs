@@ -26,7 +26,6 @@ use super::model::{AccountId, JobId};
 use crate::auth::{Audit, Gate};
 use crate::base::{Bus, Now};
 use crate::http::{self, Family, Health, Listener, Server, Services, State};
-use answers::Shared;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +59,8 @@ impl Entry {
     ///
     /// # Errors
     /// The kernel's; a certificate cannot be used.
-    pub async fn start(handle: Handle, gate: Gate, audit: Audit, listeners: Vec<Listener>) -> io::Result<Entry> {
+    pub async fn start(shared: Shared, gate: Gate, audit: Audit, listeners: Vec<Listener>) -> io::Result<Entry> {
+        let Shared { handle, tokens } = shared;
         let runtime = handle.downloads().thread().handle()?;
         let settings = http::Settings { only: Some(Family::Hub), ..http::Settings::default() };
         let services = Services {
@@ -70,9 +70,9 @@ impl Entry {
             metrics: handle.metrics().clone(),
             health: Health::new(State::Ready),
             admits: Arc::new(|_| Ok(())),
-            gate: gate.clone(),
+            gate,
         };
-        let routes = answers::routes(&Shared::new(handle, gate.tokens().clone()));
+        let routes = answers::routes(&answers::Shared::new(handle, tokens));
         let started = runtime.spawn(Server::start(routes, settings, services, listeners)).await;
         let server = started.map_err(io::Error::other)?.map_err(io::Error::other)?;
         Ok(Entry { server })

@@ -18,7 +18,6 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
@@ -67,16 +66,12 @@ impl Course {
         Ok(Course { handle, job, source, url, proof, watch, state, size, pin: None, spoilt: 0 })
     }
 
-    /// Goes on until it is over. Of those that go on at once each has a turn, which it gives back while it pauses.
-    pub(super) async fn run(mut self, turns: &Semaphore) {
+    /// Goes on until it is over.
+    pub(super) async fn run(mut self) {
         let mut pauses = Pauses::default();
         loop {
-            let attempt = async {
-                let _turn = turns.acquire().await.map_err(|_| Trouble::Ending)?;
-                self.attempt().await
-            };
             // Boxed: a long life, and few of them.
-            let why = match Box::pin(attempt).await {
+            let why = match Box::pin(self.attempt()).await {
                 Ok((stamp, digests)) => return self.done(stamp, digests),
                 Err(Trouble::Ending) => return,
                 Err(Trouble::Lasting(why)) => return self.moved(JobState::Failed(why)),

@@ -27,9 +27,9 @@ use crate::base::Secret;
 use course::Course;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -49,8 +49,6 @@ struct Inner {
     secrets: Mutex<HashMap<JobId, Secret>>,
     /// A secret has come.
     told: Notify,
-    /// How many may go on at once.
-    turns: OnceLock<Arc<Semaphore>>,
 }
 
 struct Live {
@@ -150,10 +148,8 @@ impl Pulls {
                 }
             },
         };
-        let most = handle.settings().pulls.max(1);
-        let turns = self.0.turns.get_or_init(|| Arc::new(Semaphore::new(most))).clone();
         match Course::new(handle.clone(), job.clone(), source, secret, watch) {
-            Ok(course) => course.run(&turns).await,
+            Ok(course) => course.run().await,
             Err(why) => handle.tell(Event::JobMoved(job.id, JobState::Failed(why))),
         }
     }
