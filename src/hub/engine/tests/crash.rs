@@ -52,8 +52,8 @@ impl Told {
 
     async fn tell(&mut self, world: &World, life: &Life) -> Result<(), Dead> {
         life.handle.member(0).await?;
-        ask(life, make_pool(world.pool())).await?;
-        ask(life, make_item()).await?;
+        let _ = ask(life, make_pool(world.pool())).await?;
+        let _ = ask(life, make_item()).await?;
         for name in ["v1", "v2"] {
             world.write(name, &format!("tiles of {name}"));
             let read = measured(world.pool(), name).await;
@@ -70,18 +70,18 @@ impl Told {
         let Verdict::Published(no, Some(job)) = ask(life, publish(new)).await? else { panic!("without a job") };
         self.highest = self.highest.max(Some(no));
         life.until(|room| room.job(job.id).is_some_and(|job| job.state == JobState::Published)).await;
-        ask(life, Ask::Note(vec![(0, "noted".into())])).await?;
+        let _ = ask(life, Ask::Note(vec![(0, "noted".into())])).await?;
         // What came before the note is written with it.
         self.has_note = true;
         self.tags.insert("v3", Known::There(digests));
         self.tags.insert("v1", Known::Unsure);
         let one = Which::One(TagName::new("v1").unwrap());
-        ask(life, Ask::ForgetTags(OPERATOR, rep(), item(), one)).await?;
+        let _ = ask(life, Ask::ForgetTags(OPERATOR, rep(), item(), one)).await?;
         self.tags.insert("v1", Known::Gone);
-        ask(life, Ask::Serve(OPERATOR, 0, false)).await?;
+        let _ = ask(life, Ask::Serve(OPERATOR, 0, false)).await?;
         let all: Vec<_> = self.tags.keys().copied().collect();
         all.iter().filter(|name| **name != "v1").for_each(|name| drop(self.tags.insert(name, Known::Unsure)));
-        ask(life, Ask::ForgetItem(OPERATOR, rep(), item())).await?;
+        let _ = ask(life, Ask::ForgetItem(OPERATOR, rep(), item())).await?;
         all.iter().for_each(|name| drop(self.tags.insert(name, Known::Gone)));
         Ok(())
     }
