@@ -43,7 +43,7 @@ pub(super) struct Pull {
     /// Into which directory of it [default: the item's name]
     #[arg(long, value_name = "DIR")]
     dir: Option<String>,
-    /// What to call the file [default: as at the other host]
+    /// What to call the file [default: the tag's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Publish it here too, under the same name, when it is there

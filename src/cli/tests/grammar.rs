@@ -28,7 +28,7 @@ fn the_grammar_holds_together() {
 fn every_verb_explains_itself_with_examples() {
     let mut whole = grammar();
     whole.build();
-    let families = ["dag", "account", "project", "task", "worker", "cache", "import"]
+    let families = ["dag", "account", "project", "task", "worker", "cache", "data", "import"]
         .map(|verb| whole.find_subcommand(verb).expect("the verb").get_subcommands());
     let verbs = whole.get_subcommands().chain(families.into_iter().flatten());
     for verb in verbs.filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
@@ -66,6 +66,11 @@ fn the_verbs_at_a_glance() {
         worker       Do the tasks of projects: run a command for each, and look after the workers there
                      are
         cache        Downloads, kept: get files, warm and clear the cache, see what it holds
+        data         Data for others: publish files, see whether they are what they were, pull those of
+                     other hosts
+        id           Print the daemon id of an account: with it, another host says for whom it works
+        ep           Show or set where an account's data can be reached
+        online       Tell whether an account is online, and why not; exits 1 when it is not
         import       Take over what another program has kept so far
         events       Show what happens, as it happens
         token        Create, list and revoke tokens
