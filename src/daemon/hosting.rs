@@ -63,6 +63,7 @@ pub fn settings(config: &Config, origin: origin::Settings, entry: Vec<SocketAddr
             keep_jobs: hub.keep_jobs,
             keep_jobs_for: hub.keep_jobs_for,
             pulls: hub.pulls,
+            stat_every: hub.stat_every,
             listens: !entry.is_empty(),
         },
         stat_every: hub.stat_every,
@@ -84,7 +85,7 @@ impl crate::admin::Room for HubRoom {
     }
 
     fn why<'a>(&'a self, caller: &'a Caller, name: &'a str) -> BoxFuture<'a, Option<Why>> {
-        self.0.why(caller, name).boxed()
+        std::future::ready(self.0.why(caller, name)).boxed()
     }
 
     fn rules(&self) -> Vec<Rule> {

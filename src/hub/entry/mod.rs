@@ -21,8 +21,8 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
-use super::engine::Handle;
 use super::model::{AccountId, JobId};
+use super::routes::Shared;
 use crate::auth::{Audit, Gate};
 use crate::base::{Bus, Now};
 use crate::http::{self, Family, Health, Listener, Server, Services, State};

@@ -56,13 +56,13 @@ async fn what_is_published_outlives_a_restart_and_is_told_to_listeners_and_logs(
     assert!(lines.iter().any(|line| line.contains("maps/tiles:v1")), "{lines:?}");
     assert_eq!(life.handle.lines(0, 1, 1).await.unwrap(), lines[1..2]);
     assert_eq!(life.handle.lines(0, 10_000, 1).await.unwrap(), [""; 0]);
-    let (host, daemon) = (life.handle.host().to_owned(), life.handle.member(0).await.unwrap().daemon.clone());
+    let (host, daemon) = (life.handle.host_id().to_owned(), life.handle.member(0).await.unwrap().daemon.clone());
     life.handle.drain().await;
     drop(life);
 
     let life = world.life(&store).await.unwrap();
     assert_eq!(life.tag("v1").unwrap().digests, tag.digests);
-    assert_eq!((life.handle.host(), &life.handle.member(0).await.unwrap().daemon), (&*host, &daemon));
+    assert_eq!((life.handle.host_id(), &life.handle.member(0).await.unwrap().daemon), (&*host, &daemon));
     let _ = life.ask(Ask::Note(vec![(0, "again".into())])).await;
     let all = life.handle.lines(0, 0, 100).await.unwrap();
     assert!(all.len() >= lines.len() + 3, "the host has stopped and started: {all:?}");
