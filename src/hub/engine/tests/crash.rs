@@ -80,9 +80,9 @@ impl Told {
         self.tags.insert("v1", Known::Gone);
         let _ = ask(life, Ask::Serve(OPERATOR, 0, false)).await?;
         let all: Vec<_> = self.tags.keys().copied().collect();
-        all.iter().filter(|name| **name != "v1").for_each(|name| drop(self.tags.insert(name, Known::Unsure)));
+        self.tags.extend(all.iter().filter(|name| **name != "v1").map(|name| (*name, Known::Unsure)));
         let _ = ask(life, Ask::ForgetItem(OPERATOR, rep(), item())).await?;
-        all.iter().for_each(|name| drop(self.tags.insert(name, Known::Gone)));
+        self.tags.extend(all.into_iter().map(|name| (name, Known::Gone)));
         Ok(())
     }
 
