@@ -5,6 +5,7 @@ mod cache;
 mod dag;
 mod fake;
 mod grammar;
+mod hub;
 mod parts;
 mod streams;
 mod tracker;
