@@ -292,12 +292,8 @@ impl Catalogue {
         if let Some(held) = self.pools.get_mut(&item.pool) {
             held.items.insert(item.no);
         }
-        let content = Content {
-            item: item.clone(),
-            names: BTreeMap::new(),
-            numbers: BTreeSet::new(),
-            unwell: BTreeMap::new(),
-        };
+        let content =
+            Content { item: item.clone(), names: BTreeMap::new(), numbers: BTreeSet::new(), unwell: BTreeMap::new() };
         self.items.insert(item.no, content);
         item
     }
@@ -349,11 +345,7 @@ impl Catalogue {
     }
 
     /// Changes a tag: all but its number, its item and its name.
-    pub(in crate::hub::machine) fn change_tag(
-        &mut self,
-        no: TagNo,
-        change: impl FnOnce(&mut Tag),
-    ) -> Option<Arc<Tag>> {
+    pub(in crate::hub::machine) fn change_tag(&mut self, no: TagNo, change: impl FnOnce(&mut Tag)) -> Option<Arc<Tag>> {
         let held = self.tags.get_mut(&no)?;
         let was_well = held.health.state == State::Normal;
         change(Arc::make_mut(held));

@@ -4,9 +4,7 @@ use super::judge::{conclude, judge};
 use super::lanes::{Urgency, Waiter};
 use crate::base::Mono;
 use crate::hub::machine::{Answer, By, Change, Effect, News, ReadOrder, Refusal, Room, Verdict, Which};
-use crate::hub::model::{
-    Digests, Health, Item, ItemName, Look, Reading, Reason, RepName, Stamp, State, Tag, TagNo,
-};
+use crate::hub::model::{Digests, Health, Item, ItemName, Look, Reading, Reason, RepName, Stamp, State, Tag, TagNo};
 use std::sync::Arc;
 
 /// What was found.
