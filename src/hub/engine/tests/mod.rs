@@ -150,7 +150,6 @@ fn settings(root: &Path) -> Settings {
         entry: Vec::new(),
         entry_tls: false,
         origin: origins(),
-        pulls: 1,
     }
 }
 
