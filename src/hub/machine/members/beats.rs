@@ -19,9 +19,9 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// Own beats.
 #[derive(Debug, Default)]
 pub(super) struct Beats {
-    /// For whom, and since when: an older beat was not for them.
-    beating: BTreeMap<AccountId, Mono>,
-    /// Those among them for whom there was no beat yet.
+    /// For whom.
+    beating: BTreeSet<AccountId>,
+    /// Those among them for whom there was no beat yet: the last one was not for them.
     newcomers: BTreeSet<AccountId>,
     /// The last beat that was not withheld.
     last: Option<Mono>,
@@ -44,9 +44,8 @@ pub(super) struct Beats {
 impl Beats {
     /// The last own beat for an account.
     pub(super) fn last(&self, account: AccountId) -> Option<Mono> {
-        let since = self.beating.get(&account);
-        let shared = since.and_then(|since| self.last.filter(|last| last >= since));
-        shared.or_else(|| self.former.get(&account).copied())
+        let is_for_him = self.beating.contains(&account) && !self.newcomers.contains(&account);
+        self.last.filter(|_| is_for_him).or_else(|| self.former.get(&account).copied())
     }
 
     /// The own beat that grows old for this account alone.
@@ -64,7 +63,7 @@ impl Beats {
 
     /// Beats for an account from now on, the first time at once.
     pub(super) fn begin(&mut self, account: AccountId, now: Mono) {
-        self.beating.insert(account, now);
+        self.beating.insert(account);
         self.newcomers.insert(account);
         self.round = Some(now);
     }
@@ -74,7 +73,7 @@ impl Beats {
         let last = self.last(account);
         self.awaiting.remove(&account);
         self.newcomers.remove(&account);
-        if self.beating.remove(&account).is_some()
+        if self.beating.remove(&account)
             && let Some(last) = last
         {
             self.former.insert(account, last);
@@ -106,8 +105,7 @@ impl Beats {
     /// The next one for whom the entry listener is asked: all in turn.
     fn next_turn(&mut self) -> Option<AccountId> {
         let after = self.turn.and_then(|turn| turn.checked_add(1)).unwrap_or_default();
-        let next = self.beating.range(after..).next().or_else(|| self.beating.first_key_value());
-        self.turn = next.map(|(account, _)| *account);
+        self.turn = self.beating.range(after..).next().or_else(|| self.beating.first()).copied();
         self.turn
     }
 
@@ -191,7 +189,7 @@ impl Room {
         let Members { beats, touched, offline_after, .. } = &mut self.members;
         if beats.expires(*offline_after).is_some_and(|at| at <= now) {
             beats.is_fresh = false;
-            touched.extend(beats.beating.keys());
+            touched.extend(&beats.beating);
         }
         self.age_beats();
     }
@@ -217,7 +215,7 @@ impl Room {
         let newcomers = std::mem::take(&mut beats.newcomers);
         match std::mem::replace(&mut beats.is_fresh, true) {
             true => touched.extend(newcomers),
-            false => touched.extend(beats.beating.keys()),
+            false => touched.extend(&beats.beating),
         }
         beats.last = Some(now);
     }
