@@ -1,7 +1,10 @@
 //! Stories and an oracle.
 
+mod catalogue;
 mod facts;
+mod health;
 mod jobs;
 mod lines;
 mod members;
 mod play;
+mod random;
