@@ -58,9 +58,13 @@ impl Handle {
         let handle = self.clone();
         let wanted = name.clone();
         let dir = on_disk(move || {
-            let (there, rest) = Roots::open(&roots).place(&wish)?;
+            let roots = Roots::open(&roots);
+            // By its name alone, before anything is looked at: nobody learns here what lies elsewhere, or in others' pools.
+            roots.name(&wish)?;
+            handle.look(|room| admits_pool(room, by, &wanted, &wish))?;
+            let (there, rest) = roots.place(&wish)?;
             handle.look(|room| admits_pool(room, by, &wanted, &joined(&there, &rest)))?;
-            Roots::open(&roots).make(&there, &rest)
+            roots.make(&there, &rest)
         });
         let verdict = self.ask(Ask::MakePool(by, NewPool { name, dir: dir.await? })).await?;
         self.0.verifier.pools_changed();
@@ -187,12 +191,19 @@ impl<'a> Roots<'a> {
         Roots { given, real: given.iter().filter_map(real).collect() }
     }
 
-    /// Where a pool's directory would lie: what is there of it, without symbolic links, and what would have to be made.
-    fn place(&self, wish: &Path) -> Result<(PathBuf, PathBuf), PublishError> {
+    /// Whether a path reads as if it lay below one of them.
+    fn name(&self, wish: &Path) -> Result<(), PublishError> {
         let is_plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
         if !wish.is_absolute() || !wish.components().all(is_plain) || wish.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(PublishError::Directory("conn: expected an absolute path without \"..\"".to_owned()));
         }
+        let below = self.given.iter().chain(&self.real).any(|root| wish.starts_with(root));
+        if below { Ok(()) } else { Err(self.outside()) }
+    }
+
+    /// Where a pool's directory would lie: what is there of it, without symbolic links, and what would have to be made.
+    fn place(&self, wish: &Path) -> Result<(PathBuf, PathBuf), PublishError> {
+        self.name(wish)?;
         let mut there = wish;
         let real = loop {
             match there.canonicalize() {
