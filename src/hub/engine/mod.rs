@@ -29,7 +29,7 @@ mod starting;
 mod tests;
 
 use super::files::Verifier;
-use super::machine::{Ask, Event, Rules, Verdict};
+use super::machine::{Ask, Event, Newcomer, Rules, Verdict};
 use super::model::{AccountId, DaemonId, Member};
 use super::reach::Reach;
 use super::transfer::Pulls;
@@ -132,6 +132,9 @@ struct Asked {
 /// What kept the room from answering.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
+    /// Who is to be a member is no account: it was removed meanwhile.
+    #[error("there is no such account any more")]
+    NoAccount,
     /// The engine is gone: the daemon is ending.
     #[error("the daemon is ending")]
     Gone,
@@ -160,19 +163,27 @@ impl Handle {
         let _ = self.0.events.send(event); // the driver has ended
     }
 
-    /// An account, as the hub knows it; made one of its members where it was none.
+    /// An account, as the hub knows it; made one of its members where it was none: this host serves for it then.
     ///
     /// # Errors
     /// See [`Failed`].
     pub async fn member(&self, account: AccountId) -> Result<Arc<Member>, Failed> {
-        if let Some(member) = self.look(|room| room.member(account).cloned()) {
-            return Ok(member);
+        match self.look(|room| room.member(account).cloned()) {
+            Some(member) => Ok(member),
+            None => self.welcome(account, true).await,
         }
+    }
+
+    /// The same for an account that was made just now: whether this host is to serve for it is known.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn welcome(&self, account: AccountId, serving: bool) -> Result<Arc<Member>, Failed> {
         let daemon = DaemonId::of(random().map_err(Failed::Write)?);
-        match self.ask(Ask::Join(account, daemon)).await? {
+        match self.ask(Ask::Join(account, Newcomer { daemon, serving })).await? {
             Verdict::Member(member) => Ok(member),
-            // The machine answers a newcomer with nothing else.
-            _ => Err(Failed::Gone),
+            // Nobody else is refused.
+            _ => Err(Failed::NoAccount),
         }
     }
 

@@ -4,7 +4,7 @@ mod beats;
 
 use super::catalogue::Catalogue;
 use super::facts::Dependant;
-use super::{Beat, By, Change, News, Refusal, Room, Standing, Verdict};
+use super::{Beat, By, Change, Newcomer, News, Refusal, Room, Standing, Verdict};
 use crate::base::{Mono, Timers};
 use crate::hub::model::{AccountId, DaemonId, EntryPoint, ItemName, Member, RepName, Requirements, TagName, TagNo};
 use beats::Beats;
@@ -161,15 +161,17 @@ impl Members {
 }
 
 impl Room {
-    pub(super) fn join(&mut self, account: AccountId, daemon: DaemonId) -> Verdict {
+    pub(super) fn join(&mut self, account: AccountId, Newcomer { daemon, serving }: Newcomer) -> Verdict {
         if let Some(member) = self.members.get(account) {
             return Verdict::Member(member.clone());
         }
         let requires = Requirements::default();
-        let member = Arc::new(Member { account, daemon, serving: true, entries: Vec::new(), requires });
+        let member = Arc::new(Member { account, daemon, serving, entries: Vec::new(), requires });
         self.members.by_daemon.insert(member.daemon.clone(), account);
         self.members.all.insert(account, member.clone());
-        self.members.beats.begin(account, self.now.mono);
+        if serving {
+            self.members.beats.begin(account, self.now.mono);
+        }
         self.plan.changes.push(Change::Member(member.clone()));
         Verdict::Member(member)
     }

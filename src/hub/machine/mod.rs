@@ -25,8 +25,8 @@ mod words;
 mod tests;
 
 pub use words::{
-    Ask, Beat, By, Change, Effect, Event, Expected, NewItem, NewPool, NewPull, NewTag, News, Plan, ReadOrder, Refusal,
-    Shown, Standing, Verdict, Which,
+    Ask, Beat, By, Change, Effect, Event, Expected, NewItem, NewPool, NewPull, NewTag, Newcomer, News, Plan, ReadOrder,
+    Refusal, Shown, Standing, Verdict, Which,
 };
 
 use crate::base::{Mono, Now};
@@ -143,7 +143,7 @@ impl Room {
 
     fn asked(&mut self, ask: Ask) -> Answer {
         Answer::Now(match ask {
-            Ask::Join(account, daemon) => self.join(account, daemon),
+            Ask::Join(account, newcomer) => self.join(account, newcomer),
             Ask::Serve(by, account, serving) => self.serve(by, account, serving),
             Ask::SetEntries(account, entries) => self.set_entries(account, entries),
             Ask::RequireOfMember(by, account, requires) => self.require_of_member(by, account, requires),

@@ -120,9 +120,8 @@ pub enum Which {
 /// What somebody may want. Who he is was proven before; what he may is decided here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
-    /// An account has come, or is spoken of: makes it a member with this id, unless it is one. Answers with
-    /// [`Verdict::Member`].
-    Join(AccountId, DaemonId),
+    /// An account has come, or is spoken of: makes it a member, unless it is one. Answers with [`Verdict::Member`].
+    Join(AccountId, Newcomer),
     /// Whether this host serves for it. By itself or an administrator.
     Serve(By, AccountId, bool),
     /// Replaces where it can be reached; none: only what this host listens on.
@@ -161,6 +160,15 @@ pub enum Ask {
     Pull(By, NewPull),
     /// Forgets a job; ends what it does. None: all of one's own.
     ForgetJob(By, Option<JobId>),
+}
+
+/// How an account begins as a member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newcomer {
+    /// See [`Member::daemon`].
+    pub daemon: DaemonId,
+    /// See [`Member::serving`].
+    pub serving: bool,
 }
 
 /// A pull to be.

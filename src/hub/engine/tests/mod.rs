@@ -1,6 +1,7 @@
 //! Stories over a store in memory and files in a directory, and one in which the daemon dies at every commit.
 
 mod crash;
+mod newcomers;
 mod stories;
 
 use super::{Handle, Settings, Tools, start};

@@ -17,7 +17,7 @@ fn joining_is_idempotent() {
     let mut play = Play::new(rules());
     let member = play.join(ALICE);
     assert!(member.serving);
-    let again = play.ask(Ask::Join(ALICE, daemon(9)));
+    let again = play.ask(Ask::Join(ALICE, Newcomer { daemon: daemon(9), serving: true }));
     assert_eq!(again, Verdict::Member(member.clone()), "the first daemon id stays");
     assert_eq!(play.room.by_daemon(&daemon(ALICE)), Some(&member));
     assert_eq!(play.room.by_daemon(&daemon(9)), None);

@@ -271,7 +271,7 @@ impl Play {
     }
 
     pub(super) fn join(&mut self, account: AccountId) -> Arc<Member> {
-        match self.ask(Ask::Join(account, daemon(account))) {
+        match self.ask(Ask::Join(account, Newcomer { daemon: daemon(account), serving: true })) {
             Verdict::Member(member) => member,
             other => panic!("{other:?}"),
         }
