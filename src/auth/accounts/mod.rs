@@ -40,7 +40,7 @@ use crate::base::{Mono, Now, Secret, Wall};
 use crate::store::{Batch, CommitError, ReadError, Store, Ticket};
 use known::{Held, Known};
 use passwords::{Form, Found, HashError, Kept, Passwords, Turn};
-use sessions::{LONGEST, TOKEN_LIFETIME, hash, new_text, new_token};
+use sessions::{LONGEST, TOKEN_LIFETIME, hash, is_cookie, is_token, new_text, new_token};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use throttle::Throttle;
@@ -341,8 +341,18 @@ impl Accounts {
         Ok((text, expires))
     }
 
-    /// Whose session this is, if it is one and not over.
+    /// Whose session this is, if it is one of [`Accounts::open_session`] and not over. What was given to a program of the
+    /// data hub is none: it opens nothing else.
     pub fn session(&self, text: &str, now: Wall) -> Option<Account> {
+        is_cookie(text).then(|| self.found(text, now)).flatten()
+    }
+
+    /// The same for what [`Accounts::open_hub_session`] has given: a browser's cookie is none of these.
+    pub fn hub_session(&self, text: &str, now: Wall) -> Option<Account> {
+        is_token(text).then(|| self.found(text, now)).flatten()
+    }
+
+    fn found(&self, text: &str, now: Wall) -> Option<Account> {
         let hash = hash(text)?;
         let known = self.known();
         let id = known.sessions.account(&hash, now)?;

@@ -55,9 +55,19 @@ pub(super) fn new_token() -> Result<Secret, AccountError> {
     Ok(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
+/// Whether a text has the form of a token of the data hub.
+pub(super) fn is_token(text: &str) -> bool {
+    text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether a text has the form of what stands in a cookie.
+pub(super) fn is_cookie(text: &str) -> bool {
+    text.len() == LETTERS && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
 /// What a session is found by; nothing where the text cannot be one.
 pub(super) fn hash(text: &str) -> Option<Hash> {
-    matches!(text.len(), LETTERS | DIGITS).then(|| Sha256::digest(text.as_bytes()).into())
+    (is_cookie(text) || is_token(text)).then(|| Sha256::digest(text.as_bytes()).into())
 }
 
 /// All sessions.

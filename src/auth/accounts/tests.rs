@@ -286,10 +286,14 @@ async fn a_token_of_the_hub_is_a_session_of_forty_digits() {
     assert_eq!(expires, start().later(HUB_TOKEN_LIFETIME).wall);
     let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     assert!(text.expose().len() == 40 && text.expose().chars().all(is_digit), "{}", text.expose());
-    let found = |accounts: &Accounts, now: Wall| accounts.session(text.expose(), now).map(|account| account.id);
+    let found = |accounts: &Accounts, now: Wall| accounts.hub_session(text.expose(), now).map(|account| account.id);
     assert_eq!(found(&accounts, start().wall), Some(id));
     let again = load(&store.survivors());
     assert_eq!((found(&again, start().wall), found(&again, expires)), (Some(id), None));
+    let (cookie, _) = accounts.open_session(id, HOUR, start()).await.unwrap();
+    assert!(accounts.session(text.expose(), start().wall).is_none(), "it is no cookie");
+    assert!(accounts.hub_session(cookie.expose(), start().wall).is_none(), "a cookie is no token");
+    assert!(accounts.hub_session(&text.expose().to_uppercase(), start().wall).is_none());
     accounts.close_session(text.expose()).await.unwrap();
     assert_eq!(found(&accounts, start().wall), None);
     assert_eq!(found(&load(&store.survivors()), start().wall), None);
@@ -298,10 +302,10 @@ async fn a_token_of_the_hub_is_a_session_of_forty_digits() {
     for _ in 0..SESSIONS_PER_ACCOUNT {
         accounts.open_session(id, HOUR, start()).await.unwrap();
     }
-    assert!(accounts.session(text.expose(), start().wall).is_none(), "the oldest made room");
+    assert!(accounts.hub_session(text.expose(), start().wall).is_none(), "the oldest made room");
     let (text, _) = accounts.open_hub_session(id, start()).await.unwrap();
     accounts.set_password("alice", &secret("new")).await.unwrap();
-    assert!(accounts.session(text.expose(), start().wall).is_none(), "a new password ends it");
+    assert!(accounts.hub_session(text.expose(), start().wall).is_none(), "a new password ends it");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::auth::tokens::Tokens;
 use crate::auth::{Accounts, Caller, Place, Scope, Transport};
 use crate::base::{Now, Secret, Wall};
 use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Head};
+use crate::hub::engine::Failed;
 use crate::hub::machine::By;
 use crate::hub::model::{AccountId, Requirement, Requirements};
 use base64::Engine as _;
@@ -83,7 +84,8 @@ impl Who {
         if self.admin { Ok(()) } else { Err(forbidden("this needs an administrator")) }
     }
 
-    /// Whether something may depend on these facts because he says so.
+    /// Whether something may depend on these facts because he says so. Its owner, who need be no operator, is told their
+    /// names and whether they hold: an operator who says so gives that away, to him and to no other user.
     ///
     /// # Errors
     /// 403: processes and DAGs are for operators.
@@ -129,8 +131,13 @@ pub(super) fn open_draft(shared: &Shared, what: (Method, &'static str), doc: Doc
 fn door(shared: &Shared, head: &Head<'_>, needed: bool) -> Result<(), Failure> {
     let asked = Asked { caller: head.caller, headers: head.headers };
     match shared.ledger().at_the_door(&asked, Now::read().wall) {
-        Ok(false) if needed => Err(no_credentials()),
-        Ok(_) => Ok(()),
+        Ok(Door::Closed) if needed => Err(no_credentials()),
+        // The audit log knows him also where his body is refused.
+        Ok(Door::Known(who)) => {
+            head.acts_as(|| who.audited());
+            Ok(())
+        }
+        Ok(Door::Closed | Door::Password) => Ok(()),
         Err(no) => Err(no.told(|who| head.acts_as(|| who))),
     }
 }
@@ -149,8 +156,12 @@ pub(super) async fn known(shared: &Shared, cx: &Cx) -> Result<Who, Failure> {
 /// See [`known`]: what is shown counts, also where it is wrong.
 pub(super) async fn maybe(shared: &Shared, cx: &Cx) -> Result<Option<Who>, Failure> {
     let Some(who) = proven(shared, cx).await? else { return Ok(None) };
-    shared.handle.member(who.account).await?;
-    Ok(Some(who))
+    match shared.handle.member(who.account).await {
+        Ok(_) => Ok(Some(who)),
+        // What he has shown opens nothing any more.
+        Err(Failed::NoAccount) => Err(rejected()),
+        Err(why) => Err(why.into()),
+    }
 }
 
 /// The same, and nobody becomes a member: for those who open a session at once.
@@ -173,6 +184,25 @@ pub(super) async fn proven(shared: &Shared, cx: &Cx) -> Result<Option<Who>, Fail
 /// 400/6001: there is no name. 400/6002: nobody has it.
 pub(super) fn user(shared: &Shared, name: &str) -> Result<User, Failure> {
     shared.ledger().user(name)
+}
+
+/// The user of this name, who is the caller himself unless he is an administrator. Whether there is one is told to
+/// administrators alone: everybody else hears that it is foreign.
+///
+/// # Errors
+/// See [`user`]; or `foreign`.
+pub(super) fn spoken_of(
+    shared: &Shared,
+    who: &Who,
+    name: &str,
+    foreign: impl Fn() -> Failure,
+) -> Result<User, Failure> {
+    if !name.is_empty() && !who.admin && who.name != name {
+        return Err(foreign());
+    }
+    let user = user(shared, name)?;
+    // His name may have become another account's since he was let in.
+    if who.may_touch(user.account) { Ok(user) } else { Err(foreign()) }
 }
 
 /// What an account is called; its number where it is no more.
@@ -260,6 +290,17 @@ impl From<Failure> for No {
     }
 }
 
+/// What a request shows, as far as can be told at once.
+#[derive(Debug, PartialEq, Eq)]
+enum Door {
+    /// Nothing that may count.
+    Closed,
+    /// A password, which is not looked at yet.
+    Password,
+    /// Who it is.
+    Known(Box<Who>),
+}
+
 /// Who is known.
 pub(super) struct Ledger<'a> {
     pub(super) tokens: &'a Tokens,
@@ -267,13 +308,15 @@ pub(super) struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Whether the request shows anything that may count; a password is not looked at yet.
-    fn at_the_door(&self, asked: &Asked<'_>, now: Wall) -> Result<bool, No> {
-        match asked.shown()? {
-            Some(Shown::Text(text)) => self.by_text(text, now).map(|_| true),
-            Some(Shown::Password(..)) => Ok(true),
-            None => Ok(asked.is_lent()),
-        }
+    /// Who asks, as far as that costs nothing.
+    fn at_the_door(&self, asked: &Asked<'_>, now: Wall) -> Result<Door, No> {
+        let who = match asked.shown()? {
+            Some(Shown::Text(text)) => self.by_text(text, now)?,
+            Some(Shown::Password(..)) => return Ok(Door::Password),
+            None if asked.is_lent() => self.lent(asked)?,
+            None => return Ok(Door::Closed),
+        };
+        Ok(Door::Known(Box::new(who)))
     }
 
     /// Who asks; none where nothing says so.
@@ -290,10 +333,7 @@ impl Ledger<'_> {
     }
 
     fn by_text(&self, text: &str, now: Wall) -> Result<Who, No> {
-        // A browser's session of another family is no token of this one.
-        if is_hub_token(text)
-            && let Some(account) = self.accounts.session(text, now)
-        {
+        if let Some(account) = self.accounts.hub_session(text, now) {
             return allowed(account, Proof::Session(Secret::new(text)));
         }
         let token = self.tokens.shown(text, now).map_err(|_| rejected())?;
@@ -335,11 +375,6 @@ impl Ledger<'_> {
         let account = account.ok_or_else(|| unknown_user(format!("there is no user \"{}\"", name.escape_debug())))?;
         Ok(User { account: account.id, name: account.name, rights: account.rights })
     }
-}
-
-/// Whether a text has the form of what the hub gives out.
-fn is_hub_token(text: &str) -> bool {
-    text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What an account may do here.
