@@ -107,6 +107,36 @@ fn a_log_out_ends_the_token_that_was_shown_and_no_other() {
 }
 
 #[test]
+fn a_peek_at_the_root_makes_no_token() {
+    let cast = Cast::empty(&Settings::default());
+    let first = cast.token("bob");
+    let peek = |password: &str| {
+        let head = Request::new("HEAD", "/api/").header("Authorization", &basic("bob", password));
+        cast.nobody().send(head)
+    };
+    // More than an account may have tokens: the first would be gone.
+    for _ in 0..51 {
+        let answer = peek(&password("bob"));
+        assert_eq!((answer.status, answer.body.len()), (200, 0));
+    }
+    assert_eq!(peek("wrong").status, 401);
+    bare(cast.bearing(&first).get("/daemon/id"));
+    let lines = cast.ring(&cast.bob());
+    assert_eq!(lines.iter().filter(|line| line.contains("signed in")).count(), 2, "{lines:?}");
+}
+
+#[test]
+fn who_is_not_to_be_served_never_was() {
+    let cast = Cast::empty(&Settings { entry: false, ..Settings::default() });
+    for (serving, expected) in [(false, "offline"), (true, "online")] {
+        let name = format!("carol-{serving}");
+        let body = json!({"password": password(&name), "serving": serving});
+        ok(cast.root().post(&format!("/api/users/{name}"), &body));
+        assert_eq!(data(cast.root().get(&format!("/api/users/{name}")))["status"], expected, "{serving}");
+    }
+}
+
+#[test]
 fn somebody_who_has_signed_in_is_told_who_he_is() {
     let cast = Cast::empty(&Settings::default());
     assert_eq!(data(cast.bob().get("/api/users/whoami"))["username"], "bob");

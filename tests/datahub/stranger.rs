@@ -77,9 +77,22 @@ fn wrong_types_and_huge_numbers_are_refused() {
         assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text());
         declined(answer, &[400]);
     }
-    for serving in [json!(1), json!("true"), json!(null), json!([])] {
+    for serving in [json!(1), json!("true"), json!([])] {
         let request = Request::new("PUT", "/api/users/alice/serving").json(&json!({"serving": serving}));
         refused(alice.send(request), 400, 1007);
+    }
+    // What is null is not there, and that has a number of its own.
+    for (method, path, body) in [
+        ("PUT", "/api/users/alice/serving", r#"{"serving":null}"#),
+        ("PUT", "/api/users/alice/requires", "{}"),
+        ("PUT", "/api/repositories/weather/rain/t1/requires", "{}"),
+        ("POST", "/api/ep", "{}"),
+        ("POST", "/api/repositories/weather/hail", r#"{"itemdesc":"x"}"#),
+        ("POST", "/api/repositories/weather/rain/t9", r#"{"comment":"c"}"#),
+        ("POST", "/api/job", r#"{"from":"http://h:1","repname":"r","itemname":"i","tag":"t"}"#),
+    ] {
+        let told = refused(alice.send(Request::new(method, path).body(body)), 400, 1400);
+        assert!(told.ends_with(": it is missing"), "{path}: {told}");
     }
     for n in ["99999999999999999999", "18446744073709551616", "9223372036854775808", "1e9", "٣", "", " 1"] {
         let n = encoded(n);

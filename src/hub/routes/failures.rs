@@ -14,8 +14,8 @@ pub(super) fn parameter(why: impl Into<String>) -> Failure {
 }
 
 /// 400/1400: a parameter is missing.
-pub(super) fn absent(name: &str) -> Failure {
-    Failure::public(ErrorStatus::BAD_REQUEST, "absent", format!("{name}: it is missing")).numbered(1400)
+pub(super) fn absent(why: impl Into<String>) -> Failure {
+    Failure::public(ErrorStatus::BAD_REQUEST, "absent", why).numbered(1400)
 }
 
 /// 401/6101: nothing is shown.
@@ -117,8 +117,13 @@ pub(super) fn no_job(why: impl Into<String>) -> Failure {
 }
 
 impl From<Fault> for Failure {
-    fn from(Fault(why): Fault) -> Failure {
-        parameter(why)
+    fn from(why: Fault) -> Failure {
+        let text = why.to_string();
+        match why {
+            Fault::Wrong(_) => parameter(text),
+            Fault::Absent(_) => absent(text),
+            Fault::NoFile(_) => no_file(text),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::answer::{self, Shape};
-use super::failures::{empty_user, forbidden, no_entrypoint};
+use super::failures::{forbidden, no_entrypoint};
 use super::heartbeat::ask_all;
 use super::who;
 use crate::http::{Cx, Doc, Failure, Reply, Route};
@@ -64,15 +64,8 @@ const ENTRIES: Doc = Doc {
 
 async fn entrypoints(shared: Shared, cx: Cx, shape: Shape) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
-    let name = cx.param("user");
-    if name.is_empty() {
-        return Err(empty_user());
-    }
-    // Before it is known whether there is such a user: nobody learns that from a refusal.
-    if !who.admin && who.name != name {
-        return Err(forbidden("ordinary users see their own entrypoints alone"));
-    }
-    let user = who::user(&shared, name)?;
+    let foreign = || forbidden("ordinary users see their own entrypoints alone");
+    let user = who::spoken_of(&shared, &who, cx.param("user"), foreign)?;
     shared.handle.member(user.account).await?;
     match &shared.handle.entrypoints(user.account)[..] {
         [] => Err(no_entrypoint()),
@@ -134,7 +127,7 @@ const SET_EP: Doc = Doc {
     summary: "Replaces where the caller can be reached, besides the addresses on which this host listens",
     query: &[],
     body: Some("entrypoint: http://HOST:PORT, or a list of up to 8"),
-    answers: &[(200, "it is so"), (400, "1007: one of them is no such address"), UNKNOWN],
+    answers: &[(200, "it is so"), (400, "1007: one of them is no such address; 1400: there is none"), UNKNOWN],
 };
 
 async fn set_entries(shared: Shared, cx: Cx) -> Result<Reply, Failure> {

@@ -34,7 +34,7 @@ const PULL: Doc = Doc {
     ),
     answers: &[
         (202, "the job"),
-        (400, "1007: which field, and what was expected"),
+        (400, "1007: which field, and what was expected; 1400: which is missing"),
         UNKNOWN,
         (403, "1006: somebody else's repository"),
         (404, "4010: no such data pool"),

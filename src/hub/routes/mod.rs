@@ -20,6 +20,7 @@ mod tests;
 
 use super::engine::Handle;
 use super::machine::{Ask, Verdict};
+use super::wire;
 use crate::auth::tokens::Tokens;
 use crate::http::{Failure, Route};
 
@@ -44,6 +45,7 @@ impl Shared {
 
 /// All routes of the hub.
 pub fn routes(shared: Shared) -> Vec<Route> {
+    wire::zone(); // reads files, before anybody waits for it
     let mut routes = identity::routes(&shared);
     routes.extend(heartbeat::routes(&shared));
     routes.extend(signing::routes(&shared));

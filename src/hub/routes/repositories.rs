@@ -20,7 +20,7 @@ const PAGE: (&str, &str) = ("page", "from 1; all where neither page nor size is 
 const SIZE: (&str, &str) = ("size", "1 to 100, 10 by default; -1: all");
 const UNKNOWN: (u16, &str) = (401, "1005, 6101: no credentials, or none that count");
 const MISSING: (u16, &str) = (404, "1009: there is none of that name");
-const INVALID: (u16, &str) = (400, "1007: which field, and what was expected");
+const INVALID: (u16, &str) = (400, "1007: which field, and what was expected; 1400: which is missing");
 const FOREIGN: (u16, &str) = (403, "1006: it is somebody else's");
 const BUSY: (u16, &str) = (503, "1001: the daemon is ending");
 
@@ -93,7 +93,7 @@ const PUBLISH: Doc = doc(
     &[
         (200, "the tag: its file was read"),
         (202, "the tag, and the job that reads its file"),
-        (400, "4008: no such file; 1007"),
+        (400, "4008: no such file; 1007: a field is wrong; 1400: one is missing"),
         UNKNOWN,
         FOREIGN,
         MISSING,
@@ -110,7 +110,10 @@ const FORGET_TAGS: Doc = doc(
 const REQUIRE: Doc = doc(
     "Replaces what must hold for a tag to be well",
     &[],
-    Some("requires: a list of {proc}, {dag, max_age} and {url}; at most 8"),
+    Some(
+        "requires: a list of {proc}, {dag, max_age} and {url}; at most 8. The tag's owner, and no other user, is told their \
+         names and whether they hold",
+    ),
     &[(200, "requires, as it is now"), INVALID, UNKNOWN, (403, "1006: somebody else's, or not an operator"), MISSING],
 );
 const JUDGE_TAG: Doc = doc("Whether there is a tag of this name", &[], None, &[(200, "exists"), UNKNOWN]);

@@ -5,6 +5,7 @@ use super::answer;
 use super::failures::{forbidden, no_credentials, not_made, rejected};
 use super::who::{self, Proof, Who};
 use crate::auth::Place;
+use crate::auth::accounts::AccountError;
 use crate::base::Now;
 use crate::http::{Cx, Doc, Failure, Reply, Route};
 use crate::hub::machine::Ask;
@@ -22,6 +23,8 @@ pub(super) fn routes(shared: &Shared) -> Vec<Route> {
     vec![
         // It begins a session, whatever its method says.
         who::draft(shared, (Method::GET, "/api"), TOKEN).changes(true).with(token),
+        // It would, without telling anybody the token.
+        who::draft(shared, (Method::HEAD, "/api"), PEEK).changes(false).with(peek),
         who::draft(shared, (Method::POST, "/api/users/auth"), AUTH).limit(BODY_LIMIT).with(auth),
         who::draft(shared, (Method::POST, "/api/users/logout"), LOGOUT).limit(BODY_LIMIT).with(logout),
         who::draft(shared, (Method::GET, "/api/users/whoami"), WHOAMI).with(whoami),
@@ -44,10 +47,24 @@ async fn token(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = by_password(&shared, &cx).await?;
     // At once: a password that is changed from now on ends this session, too.
     let opened = shared.handle.accounts().open_hub_session(who.account, Now::read()).await;
-    let (text, _) = opened.map_err(not_made)?;
+    let (text, _) = opened.map_err(|why| match why {
+        AccountError::Unknown(_) => rejected(), // it was removed meanwhile
+        why => not_made(why),
+    })?;
     note(&shared, &who, "signed in", cx.from).await?;
     let reply = answer::data(&Token::from(&text));
     Ok(reply.header(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+}
+
+const PEEK: Doc = Doc {
+    summary: "Whether the name and the password of a Basic header are right; makes no token",
+    query: &[],
+    body: None,
+    answers: TOKEN.answers,
+};
+
+async fn peek(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
+    by_password(&shared, &cx).await.map(|_| answer::ok())
 }
 
 const AUTH: Doc = Doc {

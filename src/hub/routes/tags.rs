@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::answer::Shape;
-use super::failures::{absent, missing, no_credentials};
+use super::failures::{missing, no_credentials};
 use super::repositories::finding::{self, Found, no_item};
 use super::repositories::listing::{aside, page_of};
 use super::who::{Who, draft, known, maybe, open_draft};
@@ -13,6 +13,7 @@ use crate::http::{Cx, Doc, Failure, Reply, Route};
 use crate::hub::engine::Handle;
 use crate::hub::machine::{Ask, Shown, Verdict, Which};
 use crate::hub::model::{Access, Item, ItemName, RepName, TagName};
+use crate::hub::wire::Fault;
 use crate::hub::wire::page::Page;
 use crate::hub::wire::tags::Health;
 use hyper::Method;
@@ -73,7 +74,7 @@ impl<'a> Asked<'a> {
     /// 400/1400: the query names no repository, or no item.
     fn of_query(cx: &'a Cx) -> Result<Asked<'a>, Failure> {
         let given = |name| cx.query.get(name).filter(|value| !value.is_empty());
-        let needed = |name| given(name).ok_or_else(|| absent(name));
+        let needed = |name| given(name).ok_or_else(|| Fault::Absent(name.to_owned()));
         Ok(Asked { rep: needed("repname")?, item: needed("itemname")?, tag: given("tagname") })
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Shared;
 use super::answer;
-use super::failures::{absent, conflict, forbidden, not_made};
+use super::failures::{conflict, forbidden, not_made};
 use super::who::{self, OPERATOR, User, Who};
 use crate::auth::accounts::{Hub, NewAccount, Rights};
 use crate::base::Now;
@@ -48,17 +48,13 @@ const CREATE: Doc = Doc {
 async fn create(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
     let name = wire::name(cx.param("name"))?.to_owned();
-    let new = wire::new(&cx.body)?;
-    let password = new.password.ok_or_else(|| absent("password"))?;
+    let wire::NewUser { password, admin, serving } = answer::read(&cx, wire::new).await?;
     who.require_admin()?;
-    let hub = if new.admin { Hub::Admin } else { Hub::Ordinary };
+    let hub = if admin { Hub::Admin } else { Hub::Ordinary };
     let rights = Rights { hub, ..Rights::default() };
     let account = NewAccount { name, password, rights, admin_if_first: false };
     let account = shared.handle.accounts().create(account, Now::read()).await.map_err(not_made)?;
-    let member = shared.handle.member(account.id).await?;
-    if !new.serving {
-        let _ = shared.ask(Ask::Serve(who.by(), account.id, false)).await?;
-    }
+    let member = shared.handle.welcome(account.id, serving).await?;
     let me = Me { username: &account.name, role: hub.text() };
     Ok(answer::data(&Made::from((me, &*member))))
 }
@@ -93,7 +89,7 @@ const SERVE: Doc = Doc {
 
 async fn serve(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
-    let serving = wire::serving(&cx.body)?.ok_or_else(|| absent("serving"))?;
+    let serving = answer::read(&cx, wire::serving).await?;
     let user = spoken_of(&shared, &who, cx.param("name"))?;
     shared.handle.member(user.account).await?;
     let _ = shared.ask(Ask::Serve(who.by(), user.account, serving)).await?;
@@ -104,9 +100,15 @@ const REQUIRE: Doc = Doc {
     summary: "Replaces what must hold for a user to be online",
     query: &[],
     body: Some(
-        "requires: a list of up to 8, each {proc}, {dag, max_age} or {url}; proc and dag need an operator's rights",
+        "requires: a list of up to 8, each {proc}, {dag, max_age} or {url}; proc and dag need an operator's rights. The \
+         user is told their names and whether they hold",
     ),
-    answers: &[(200, "it is so"), NOBODY, UNKNOWN, NOT_HIS],
+    answers: &[
+        (200, "it is so"),
+        NOBODY,
+        UNKNOWN,
+        (403, "it is another user, and the caller no administrator; or a process or a DAG, and he is no operator"),
+    ],
 };
 
 async fn require(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
@@ -145,13 +147,9 @@ async fn remove(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     Ok(answer::ok())
 }
 
-/// The user of this name, who is the caller himself unless he is an administrator. Whether there is one is told to
-/// administrators alone.
+/// The caller himself, or anybody for an administrator.
 fn spoken_of(shared: &Shared, who: &Who, name: &str) -> Result<User, Failure> {
-    if !who.admin && who.name != name {
-        return Err(forbidden("this needs an administrator, or the user himself"));
-    }
-    who::user(shared, name)
+    who::spoken_of(shared, who, name, || forbidden("this needs an administrator, or the user himself"))
 }
 
 fn may_remove(who: &Who, user: &User) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ impl Fields {
     /// # Errors
     /// It is no object.
     pub fn read(body: &[u8]) -> Result<Fields, Fault> {
-        serde_json::from_slice(body).map_err(|why| Fault(format!("the body: expected a JSON object: {why}")))
+        serde_json::from_slice(body).map_err(|why| Fault::Wrong(format!("the body: expected a JSON object: {why}")))
     }
 
     /// Reads a body where there need not be one.
@@ -36,7 +36,12 @@ impl Fields {
 
     /// A breach of a rule by this field.
     pub fn breach(&self, name: &str, rule: impl fmt::Display) -> Fault {
-        Fault(format!("{}{name}: {rule}", self.path))
+        Fault::Wrong(format!("{}{name}: {rule}", self.path))
+    }
+
+    /// This field is missing.
+    pub fn absent(&self, name: &str) -> Fault {
+        Fault::Absent(format!("{}{name}", self.path))
     }
 
     /// A field as a value of this type; what is said of it when it is none. Its text is not repeated: it may be a secret.
@@ -62,6 +67,14 @@ impl Fields {
         self.value(name, "a text")
     }
 
+    /// A text that has to be there; an empty one is as good as none.
+    ///
+    /// # Errors
+    /// It is missing, or it is none.
+    pub fn needed(&self, name: &str) -> Result<String, Fault> {
+        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| self.absent(name))
+    }
+
     /// `true` or `false`.
     ///
     /// # Errors
@@ -70,22 +83,24 @@ impl Fields {
         self.value(name, "true or false")
     }
 
-    /// A list of texts; a single text is a list of one.
+    /// A list of texts; what is `null` in it does not count.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        let read: Option<Vec<Option<String>>> = self.value(name, "a list of texts")?;
+        Ok(read.map(|texts| texts.into_iter().flatten().collect()))
+    }
+
+    /// The same, or a text alone.
     ///
     /// # Errors
     /// It is neither.
-    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            One(String),
-            Many(Vec<Option<String>>),
+    pub fn text_or_texts(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        match self.values.get(name).map(|raw| raw.get().starts_with('"')) {
+            Some(true) => Ok(self.text(name)?.map(|text| vec![text])),
+            _ => self.texts(name),
         }
-        let read = self.value(name, "a list of texts")?;
-        Ok(read.map(|written| match written {
-            Written::One(text) => vec![text],
-            Written::Many(texts) => texts.into_iter().flatten().collect(),
-        }))
     }
 
     /// A list of objects.

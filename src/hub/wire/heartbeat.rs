@@ -1,12 +1,12 @@
 //! Heartbeats from outside: read, with what is invalid refused and what is superfluous dropped.
 
-use super::Fault;
 use super::fields::Fields;
 use super::identity::distinct;
+use super::{Fault, zone};
 use crate::base::Wall;
 use crate::hub::machine::Beat;
 use crate::hub::model::{ItemName, RepName, TagName};
-use chrono::{Local, NaiveDateTime};
+use chrono::NaiveDateTime;
 
 /// Lines that one beat brings: of more, the newest.
 const MOST_LINES: usize = 500;
@@ -63,7 +63,7 @@ fn line(text: &str, daemonid: &str, now: Wall) -> Option<String> {
         clean = clean.replace(daemonid, &format!("{shown}…"));
     }
     if !is_stamped(&clean) {
-        clean = format!("{} {}", now.with_timezone(&Local).format(STAMP), clean.trim_start());
+        clean = format!("{} {}", zone().local(now).format(STAMP), clean.trim_start());
     }
     let whole = (0..=clean.len().min(LONGEST_LINE)).rev().find(|at| clean.is_char_boundary(*at));
     clean.truncate(whole.unwrap_or_default());

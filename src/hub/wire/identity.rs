@@ -118,7 +118,7 @@ impl Window {
 /// A number from 0, however large.
 fn number(name: &str, text: &str) -> Result<u64, Fault> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault(format!("{name}: expected a whole number from 0, not \"{}\"", text.escape_debug())));
+        return Err(Fault::Wrong(format!("{name}: expected a whole number from 0, not \"{}\"", text.escape_debug())));
     }
     Ok(text.parse().unwrap_or(u64::MAX))
 }
@@ -129,7 +129,7 @@ fn number(name: &str, text: &str) -> Result<u64, Fault> {
 /// It is no object, there are none or too many, or one is none.
 pub fn entries(body: &[u8]) -> Result<Vec<EntryPoint>, Fault> {
     let fields = Fields::read(body)?;
-    let texts = fields.texts("entrypoint")?.unwrap_or_default();
+    let texts = fields.text_or_texts("entrypoint")?.ok_or_else(|| fields.absent("entrypoint"))?;
     if texts.is_empty() || texts.len() > MOST_ENTRIES {
         return Err(fields.breach("entrypoint", format_args!("expected 1 to {MOST_ENTRIES} addresses")));
     }
@@ -140,7 +140,7 @@ pub fn entries(body: &[u8]) -> Result<Vec<EntryPoint>, Fault> {
 pub(super) fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<EntryPoint>, Fault> {
     let mut entries = Vec::new();
     for text in texts {
-        let entry = EntryPoint::new(text).map_err(|why| Fault(why.to_string()))?;
+        let entry = EntryPoint::new(text).map_err(|why| Fault::Wrong(why.to_string()))?;
         // Whoever sends thousands of them is not made to wait for a comparison of each with each.
         if entries.len() < MOST_ENTRIES && !entries.contains(&entry) {
             entries.push(entry);

@@ -24,12 +24,12 @@ pub fn pull(body: &[u8]) -> Result<(NewPull, Option<Secret>), Fault> {
     let text = |name| Ok::<_, Fault>(fields.text(name)?.unwrap_or_default());
     let bad = |name: &'static str| move |why: model::BadName| (name, why.expected);
     let named = |(name, expected): (&str, String)| fields.breach(name, format_args!("expected {expected}"));
-    let from = EntryPoint::new(&text("from")?)
+    let from = EntryPoint::new(&fields.needed("from")?)
         .map_err(|why| fields.breach("from", why.to_string().trim_start_matches("entrypoint: ")))?;
-    let rep = RepName::new(&text("repname")?)?;
-    let item = ItemName::new(&text("itemname")?)?;
-    let tag = TagName::new(&text("tag")?).map_err(bad("tag")).map_err(named)?;
-    let pool = PoolName::new(&text("datapool")?).map_err(bad("datapool")).map_err(named)?;
+    let rep = RepName::new(&fields.needed("repname")?)?;
+    let item = ItemName::new(&fields.needed("itemname")?)?;
+    let tag = TagName::new(&fields.needed("tag")?).map_err(bad("tag")).map_err(named)?;
+    let pool = PoolName::new(&fields.needed("datapool")?).map_err(bad("datapool")).map_err(named)?;
     let file = match text("destname")? {
         given if given.is_empty() => tag.as_str().into(),
         given if given.contains('/') => return Err(fields.breach("destname", "expected a name, without \"/\"")),

@@ -17,7 +17,25 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
+use crate::schedule::Zone;
+use std::sync::LazyLock;
+
 /// Why a request cannot be served as it was written: which field, and what was expected. For people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Fault(pub String);
+pub enum Fault {
+    /// A field is not what it should be.
+    #[error("{0}")]
+    Wrong(String),
+    /// This field is missing.
+    #[error("{0}: it is missing")]
+    Absent(String),
+    /// A field that is to name a file names none.
+    #[error("{0}")]
+    NoFile(String),
+}
+
+/// The zone in which moments are shown. The first call reads files: the routes make it before anybody asks them.
+pub fn zone() -> Zone {
+    static ZONE: LazyLock<Zone> = LazyLock::new(Zone::host);
+    *ZONE
+}

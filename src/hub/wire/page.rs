@@ -78,7 +78,7 @@ fn number(name: &str, text: Option<&str>) -> Result<Option<i64>, Fault> {
         Err(why) => match why.kind() {
             IntErrorKind::PosOverflow => Ok(Some(i64::MAX)),
             IntErrorKind::NegOverflow => Ok(Some(i64::MIN)),
-            _ => Err(Fault(format!("{name}: expected a whole number, not \"{}\"", text.escape_debug()))),
+            _ => Err(Fault::Wrong(format!("{name}: expected a whole number, not \"{}\"", text.escape_debug()))),
         },
     }
 }
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn what_is_no_number_is_named() {
         for wrong in ["", "a", "1.5", " 1", "-", "0x1"] {
-            let Err(Fault(why)) = Page::of_health(Some(wrong), None) else { panic!("{wrong:?}") };
+            let Err(Fault::Wrong(why)) = Page::of_health(Some(wrong), None) else { panic!("{wrong:?}") };
             assert!(why.starts_with("page: expected a whole number"), "{why}");
-            let Err(Fault(why)) = Page::of_list(None, Some(wrong)) else { panic!("{wrong:?}") };
+            let Err(Fault::Wrong(why)) = Page::of_list(None, Some(wrong)) else { panic!("{wrong:?}") };
             assert!(why.starts_with("size: expected a whole number"), "{why}");
         }
     }

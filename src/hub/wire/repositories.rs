@@ -24,7 +24,7 @@ pub fn new_repository(body: &[u8]) -> Result<Arc<str>, Fault> {
 /// A field is missing, or not what it should be.
 pub fn new_item(body: &[u8], rep: RepName, name: ItemName) -> Result<NewItem, Fault> {
     let fields = Fields::read(body)?;
-    let pool = fields.text("datapool")?.unwrap_or_default();
+    let pool = fields.needed("datapool")?;
     let pool =
         PoolName::new(&pool).map_err(|why| fields.breach("datapool", format_args!("expected {}", why.expected)))?;
     let dir = directory(&fields, &name)?;

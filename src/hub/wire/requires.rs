@@ -42,7 +42,7 @@ pub fn read(fields: &Fields, by: AccountId) -> Result<Option<Requirements>, Faul
 /// It is no object, the field is missing, or see [`read`].
 pub fn body(body: &[u8], by: AccountId) -> Result<Requirements, Fault> {
     let fields = Fields::read(body)?;
-    read(&fields, by)?.ok_or_else(|| fields.breach("requires", "expected a list; an empty one for nothing"))
+    read(&fields, by)?.ok_or_else(|| fields.absent("requires"))
 }
 
 fn fact(entry: &Fields) -> Result<Requirement, Fault> {

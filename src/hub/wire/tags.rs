@@ -3,11 +3,11 @@
 //! What a file is called and why it is not well is its owner's to know; of a private item, others see names and health.
 
 use super::fields::Fields;
-use super::{Fault, requires};
+use super::{Fault, requires, zone};
 use crate::base::Wall;
 use crate::hub::machine::{NewTag, Shown};
 use crate::hub::model::{self, Access, AccountId, BadName, Item, ItemName, RepName, Tag, TagName};
-use chrono::{Local, SecondsFormat};
+use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -19,13 +19,13 @@ const ABNORMAL: &str = "ABNORMAL";
 
 impl From<BadName> for Fault {
     fn from(why: BadName) -> Fault {
-        Fault(why.to_string())
+        Fault::Wrong(why.to_string())
     }
 }
 
 /// A moment as the original shows it: local time, without a zone.
 pub fn local(at: Wall) -> String {
-    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+    zone().local(at).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A moment as hostler shows it: RFC 3339, in UTC.
@@ -37,14 +37,14 @@ fn moment(at: Wall) -> String {
 /// because `by` says so.
 ///
 /// # Errors
-/// A field is missing, or not what it should be.
+/// A field is missing, or not what it should be, or `detail` names no file.
 pub fn new(body: &[u8], (rep, item, tag): (RepName, ItemName, TagName), by: AccountId) -> Result<NewTag, Fault> {
     let fields = Fields::read(body)?;
-    let detail = fields.text("detail")?.unwrap_or_default();
+    let detail = fields.needed("detail")?;
     let comment = model::comment(&fields.text("comment")?.unwrap_or_default())?;
     let requires = requires::read(&fields, by)?.unwrap_or_default();
     let replace = fields.flag("replace")?.unwrap_or_default();
-    let detail = model::file_name("detail", &detail)?;
+    let detail = model::file_name("detail", &detail).map_err(|why| Fault::NoFile(why.to_string()))?;
     Ok(NewTag { rep, item, tag, detail, comment, requires, replace, read: None, size: 0 })
 }
 

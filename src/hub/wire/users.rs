@@ -18,8 +18,8 @@ const RESERVED: [&str; 3] = ["auth", "logout", "whoami"];
 /// An account to be.
 #[derive(Debug)]
 pub struct NewUser {
-    /// None: it is missing.
-    pub password: Option<Secret>,
+    /// Never empty.
+    pub password: Secret,
     /// Whether it is an administrator of the hub.
     pub admin: bool,
     /// Whether this host serves for it.
@@ -34,10 +34,10 @@ pub fn name(text: &str) -> Result<&str, Fault> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte));
     if !plain || !(1..=LONGEST_NAME).contains(&text.len()) {
         let rule = "expected 1 to 64 of the letters A-Z and a-z, digits, \".\", \"_\", \"@\" and \"-\"";
-        return Err(Fault(format!("username: {rule}")));
+        return Err(Fault::Wrong(format!("username: {rule}")));
     }
     if RESERVED.contains(&text) {
-        return Err(Fault(format!("username: {text} is reserved")));
+        return Err(Fault::Wrong(format!("username: {text} is reserved")));
     }
     Ok(text)
 }
@@ -45,7 +45,7 @@ pub fn name(text: &str) -> Result<&str, Fault> {
 /// Reads what is said of an account to be.
 ///
 /// # Errors
-/// It is no object, or a field is not what it should be.
+/// It is no object, a field is not what it should be, or there is no password.
 pub fn new(body: &[u8]) -> Result<NewUser, Fault> {
     let fields = Fields::read(body)?;
     let admin = match fields.text("role")?.as_deref() {
@@ -53,16 +53,17 @@ pub fn new(body: &[u8]) -> Result<NewUser, Fault> {
         Some("admin") => true,
         Some(_) => return Err(fields.breach("role", "expected ordinary or admin")),
     };
-    let password = fields.text("password")?.filter(|text| !text.is_empty()).map(Secret::new);
-    Ok(NewUser { password, admin, serving: fields.flag("serving")?.unwrap_or(true) })
+    let serving = fields.flag("serving")?.unwrap_or(true);
+    Ok(NewUser { password: Secret::new(fields.needed("password")?), admin, serving })
 }
 
-/// Whether this host is to serve for an account; none: it is not said.
+/// Whether this host is to serve for an account.
 ///
 /// # Errors
-/// It is no object, or something else is said.
-pub fn serving(body: &[u8]) -> Result<Option<bool>, Fault> {
-    Fields::read(body)?.flag("serving")
+/// It is no object, it is not said, or something else is said.
+pub fn serving(body: &[u8]) -> Result<bool, Fault> {
+    let fields = Fields::read(body)?;
+    fields.flag("serving")?.ok_or_else(|| fields.absent("serving"))
 }
 
 /// Who asks.
