@@ -4,6 +4,7 @@
 //! * `read` a whole file with both digests; `pace` how fast, where nobody waits
 //! * `patience` file work that may never come back, kept apart from everything else; `waited` what somebody waits for
 //! * `house` what all this needs of the room, and no more
+//! * `doubts` files that changed only just, left alone for a moment
 //! * `driver` one task that hears everybody; `passes` one for each pool; `wanted` what it is asked in between
 //! * `readings` the files that are being read; `watch` what the kernel tells
 //!
@@ -16,6 +17,7 @@
 //! **Absent:** what a look or a reading means. **Idle:** with nothing published, no timer runs.
 
 mod directory;
+mod doubts;
 mod driver;
 mod house;
 mod looks;
