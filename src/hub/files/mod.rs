@@ -36,12 +36,12 @@ use super::model::{ItemNo, Look, Reading, Stamp, TagNo};
 use driver::Command;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-pub(in crate::hub) use directory::make_below;
+pub(in crate::hub) use directory::{Held, make_below};
 pub use looks::look_many;
 pub(in crate::hub) use waited::{look_patiently, measure_patiently};
 
@@ -144,12 +144,12 @@ pub fn stamp(file: &File) -> Result<Stamp, Look> {
     Ok(directory::stamp_of_open(file)?)
 }
 
-/// Opens an item's directory, which is made where there is none, never through a symbolic link that leads out of the pool:
-/// its path, to put a file there. Blocks.
+/// Opens an item's directory, which is made where there is none, never through a symbolic link that leads out of the pool,
+/// to put a file there. Blocks.
 ///
 /// # Errors
 /// The kernel's; with the path.
-pub fn directory(pool: &Path, dir: &str) -> io::Result<PathBuf> {
+pub(in crate::hub) fn directory(pool: &Path, dir: &str) -> io::Result<Held> {
     directory::make(pool, dir)
 }
 
