@@ -365,7 +365,7 @@ impl Connected {
         if !self.welcome.cgroup.remark.is_empty() {
             tracing::info!("{}", self.welcome.cgroup.remark);
         }
-        let code = self.live(&server, &rooms, &health, &house).await;
+        let code = self.live((&server, entry.as_ref()), &rooms, &health, &house).await;
         work.drain();
         if let Some(proxy) = proxy {
             proxy.drain(DRAIN).await;
@@ -388,7 +388,13 @@ impl Connected {
     }
 
     /// Serves. The answer is the code to end with when everything was stopped; none when the keeper hung up.
-    async fn live(&mut self, server: &Server, rooms: &Rooms, health: &Health, house: &Mansion) -> Option<i32> {
+    async fn live(
+        &mut self,
+        served: listeners::Served<'_>,
+        rooms: &Rooms,
+        health: &Health,
+        house: &Mansion,
+    ) -> Option<i32> {
         let stopped = watch::Sender::new(false);
         let stop = |now| {
             health.set(State::Stopping);
@@ -431,9 +437,7 @@ impl Connected {
                     Some(News::UpgradeRefused { reason }) => {
                         tracing::warn!("the upgrade was refused, everything goes on: {reason}");
                         house.refused(reason);
-                        if let Err(why) = server.reload().await {
-                            tracing::warn!("certificates: {}", chain(&why));
-                        }
+                        listeners::reload(served).await;
                     }
                     Some(News::Stray { pid, session, command }) => {
                         tracing::warn!(pid, session, command, "a stray process: it left its session and its environment");

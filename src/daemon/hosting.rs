@@ -26,11 +26,14 @@ fn bad(key: &'static str, why: impl Into<String>) -> BadValue {
     BadValue { key, why: why.into() }
 }
 
+/// Addresses of the entry listener, each with whether it speaks TLS there.
+pub type Entries = Vec<(SocketAddr, bool)>;
+
 /// The room's settings: what may be connected to is as with the cache, `entry` is where the entry listener listens.
 ///
 /// # Errors
 /// A value that cannot be used, by its key.
-pub fn settings(config: &Config, origin: origin::Settings, entry: Vec<SocketAddr>) -> Result<hub::Settings, BadValue> {
+pub fn settings(config: &Config, origin: origin::Settings, entry: Entries) -> Result<hub::Settings, BadValue> {
     let hub = &config.hub;
     for (key, pause) in [("stat_every", hub.stat_every), ("hash_every", hub.hash_every), ("beat_every", hub.beat_every)]
     {
@@ -70,7 +73,6 @@ pub fn settings(config: &Config, origin: origin::Settings, entry: Vec<SocketAddr
         hash_rate: hub.hash_rate.as_u64(),
         pool_roots,
         trust_daemonid: hub.trust_daemonid,
-        entry_tls: hub.entry_listen.iter().any(|entry| entry.tls.is_some()),
         entry,
         origin: origin::Settings { allow_loopback: hub.allow_loopback, ..origin },
     })

@@ -1,7 +1,8 @@
 //! Listening sockets: bound once, or taken from the keeper, which keeps a copy of each for the next core.
 
 use crate::config::Config;
-use crate::http::TlsFiles;
+use crate::http::{Server, TlsFiles};
+use crate::hub::entry::Entry;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -174,10 +175,30 @@ pub fn serving(sockets: &[Bound], serves: Serves) -> io::Result<Vec<crate::http:
     sockets.iter().filter(|bound| bound.serves == serves).map(copy).collect()
 }
 
-/// The addresses on which this is served.
-pub fn addresses(sockets: &[Bound], serves: Serves) -> Vec<SocketAddr> {
-    let of_it = sockets.iter().filter(|bound| bound.serves == serves);
-    of_it.filter_map(|bound| if let Socket::Tcp(tcp) = &bound.socket { tcp.local_addr().ok() } else { None }).collect()
+/// The addresses on which this is served, each with whether TLS is spoken there.
+pub fn addresses(sockets: &[Bound], serves: Serves) -> Vec<(SocketAddr, bool)> {
+    let address = |bound: &Bound| match &bound.socket {
+        Socket::Tcp(tcp) => tcp.local_addr().ok().map(|address| (address, bound.tls.is_some())),
+        Socket::Unix(_) => None,
+    };
+    sockets.iter().filter(|bound| bound.serves == serves).filter_map(address).collect()
+}
+
+/// What answers over TLS: the listeners of all families, and the hub's entry listener.
+pub type Served<'a> = (&'a Server, Option<&'a Entry>);
+
+/// Reads certificates and keys again. Those that cannot be used are told, and the old ones stay.
+pub async fn reload((server, entry): Served<'_>) {
+    let reload_entry = async {
+        match entry {
+            Some(entry) => entry.reload().await,
+            None => Ok(()),
+        }
+    };
+    let (all, of_entry) = tokio::join!(server.reload(), reload_entry);
+    for why in [all, of_entry].into_iter().filter_map(Result::err) {
+        tracing::warn!("certificates: {}", super::chain(&why));
+    }
 }
 
 fn family_is_missing(why: &io::Error) -> bool {

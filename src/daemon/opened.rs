@@ -49,7 +49,7 @@ pub(super) struct Own {
     /// All of them.
     all: Vec<SocketAddr>,
     /// Those of the entry listener.
-    entry: Vec<SocketAddr>,
+    entry: hosting::Entries,
 }
 
 impl Own {

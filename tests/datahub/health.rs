@@ -10,6 +10,8 @@ use nix::sys::stat::Mode;
 /// What every file holds.
 const CONTENT: &[u8] = b"sixteen bytes...";
 
+const RAIN_STATUS: &str = "/daemon/tags/status?repname=weather&itemname=rain";
+
 /// A damage, and what it is called.
 struct Damage {
     name: &'static str,
@@ -163,6 +165,36 @@ fn what_is_still_the_same_content_becomes_healthy_again() {
     for name in ["a", "b", "c", "d"] {
         assert_eq!(cast.entry().get(&format!("/pull/weather/rain/{name}")).expect(200).body, CONTENT, "{name}");
     }
+}
+
+#[test]
+fn nobody_sees_a_healthy_file_unwell_while_it_is_put_there_again() {
+    let cast = laid_out(&["a", "b", "c"]);
+    let stopped = std::sync::atomic::AtomicBool::new(false);
+    let (asked, lines) = (cast.nobody(), cast.ring(&cast.alice()));
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut seen = 0;
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(bare(asked.get(RAIN_STATUS)), normal());
+                seen += 1;
+            }
+            seen
+        });
+        for round in 0..20 {
+            mend(&cast.file("a"));
+            replace(&cast.file("b"), CONTENT);
+            if round % 2 == 0 {
+                delete(&cast.file("c"));
+                mend(&cast.file("c"));
+            }
+            // One after the other: all are read before they change again.
+            holds("nothing is seen", millis(150), || true);
+        }
+        stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(watching.join().expect("always healthy") > 20);
+    });
+    assert_eq!(cast.ring(&cast.alice()), lines, "and nothing is told");
 }
 
 #[test]

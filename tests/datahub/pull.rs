@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::relay::Relay;
+use crate::support::chance::{Dice, let_pass};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
@@ -174,6 +175,43 @@ fn a_pull_goes_on_after_either_side_was_killed() {
     sink.daemon.kill_keeper();
     sink.daemon.launch();
     has_come(&sink, &id, &content);
+}
+
+#[test]
+fn kills_at_any_moment_leave_nothing_but_the_file() {
+    const ROUNDS: u64 = 6;
+    let mut dice = Dice(11);
+    let (mut source, mut sink) = (source("public", b"something else"), sink());
+    let relay = Relay::to(source.entry_address(), u64::MAX);
+    for round in 0..ROUNDS {
+        let content = noise(24 << 20, 100 + round);
+        let name = format!("file-{round}");
+        fs::write(source.file(&name), &content).expect("a file");
+        source.publish(&source.alice(), &format!("weather/rain/tag-{round}"), &name);
+        let body = order(&relay.url(), json!({"tag": format!("tag-{round}")}));
+        let job = enveloped(sink.bob().post("/api/job", &body), 202)["data"].take();
+        let_pass(millis(dice.below(400)));
+        match dice.below(4) {
+            0 => {
+                source.daemon.kill_keeper();
+                source.daemon.launch();
+                relay.lead_to(source.entry_address());
+            }
+            1 => {
+                sink.daemon.kill_keeper();
+                sink.daemon.launch();
+            }
+            _ => {
+                sink.daemon.kill_core();
+                sink.daemon.await_ready();
+            }
+        }
+        has_come(&sink, text(&job["id"]), &content);
+        let there = fs::read_dir(placed(&sink).parent().expect("the item")).expect("its directory");
+        let there: Vec<_> = there.map(|entry| entry.expect("a name").file_name()).collect();
+        assert_eq!(there, ["got.bin"], "round {round}");
+        fs::remove_file(placed(&sink)).expect("the file");
+    }
 }
 
 #[test]

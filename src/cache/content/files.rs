@@ -13,8 +13,10 @@
 use crate::cache::model::TaskId;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -181,13 +183,37 @@ fn claim(file: &File, path: &Path, length: Option<u64>) -> io::Result<()> {
 /// A copy under a name that must not exist: a reflink where the file system can.
 pub(super) fn copy(from: &File, to: &Path, mode: u32) -> io::Result<File> {
     let file = create_new(to, mode)?;
-    if rustix::fs::ioctl_ficlone(&file, from).is_err() {
-        let (mut from, mut into) = (from, &file);
+    fill(&file, from, to).inspect_err(|_| drop(fs::remove_file(to)))?;
+    Ok(file)
+}
+
+/// The same, brought to the disk before it gets its name, where the file system can do that: nothing is left of it where
+/// the daemon is killed meanwhile.
+pub(super) fn copy_whole(from: &File, to: &Path, mode: u32) -> io::Result<()> {
+    let Some(file) = nameless(to, mode) else {
+        return copy(from, to, mode).and_then(|copied| copied.sync_all().failing("sync", to));
+    };
+    fill(&file, from, to)?;
+    file.sync_all().failing("sync", to)?;
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, opened, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from).failing("link", to)
+}
+
+/// A file in the same directory that has no name; none, where the file system has no such files.
+fn nameless(beside: &Path, mode: u32) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::open(beside.parent()?, flags, Mode::from_raw_mode(mode)).ok().map(File::from)
+}
+
+/// Copies all of a file into an empty one; `to` is what that is called.
+fn fill(file: &File, from: &File, to: &Path) -> io::Result<()> {
+    if rustix::fs::ioctl_ficlone(file, from).is_err() {
+        let (mut from, mut into) = (from, file);
         // Others may have moved the place where this descriptor reads.
         io::Seek::rewind(&mut from).failing("read", to)?;
-        io::copy(&mut from, &mut into).failing("write", to).inspect_err(|_| drop(fs::remove_file(to)))?;
+        io::copy(&mut from, &mut into).failing("write", to)?;
     }
-    Ok(file)
+    Ok(())
 }
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {

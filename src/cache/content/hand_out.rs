@@ -1,6 +1,6 @@
 //! Files that leave the cache: copies and links for operators, and what belongs to nobody.
 
-use super::files::{Failing, Files, copy, sync_folder};
+use super::files::{Failing, Files, copy_whole, sync_folder};
 use super::{Inner, Placing, check};
 use crate::cache::model::{Task, TaskId};
 use std::fs::{self, File};
@@ -26,8 +26,7 @@ pub(super) async fn place(inner: &Arc<Inner>, task: &Arc<Task>, to: &Path, how: 
         let made = match how {
             Placing::HardLink => fs::hard_link(&from, &beside).failing("link", &to),
             // As the umask lets it; a private content is for nobody else.
-            Placing::Copy => copy(&file, &beside, if private { 0o600 } else { 0o644 })
-                .and_then(|copied| copied.sync_all().failing("sync", &to)),
+            Placing::Copy => copy_whole(&file, &beside, if private { 0o600 } else { 0o644 }),
         };
         let placed = made.and_then(|()| fs::rename(&beside, &to).failing("replace", &to));
         // Where both are names of one file already, the kernel leaves both.

@@ -64,10 +64,8 @@ pub struct Settings {
     pub pool_roots: Vec<PathBuf>,
     /// Whether a heartbeat from another host needs no more than the daemon id.
     pub trust_daemonid: bool,
-    /// The addresses of the entry listener; none: there is none.
-    pub entry: Vec<SocketAddr>,
-    /// Whether entry points are `https`.
-    pub entry_tls: bool,
+    /// The addresses of the entry listener, each with whether TLS is spoken there; none: there is none.
+    pub entry: Vec<(SocketAddr, bool)>,
     /// What may be connected to, for probes and for facts.
     pub origin: cache::origin::Settings,
 }

@@ -45,7 +45,7 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
     let origins = tokio::task::spawn_blocking(move || Origins::new(of_client)).await??;
     let thread = tools.downloads.thread().clone();
     let keep = settings.rules.beat_every;
-    let reach = Reach::new(origins, thread, settings.entry.clone(), settings.entry_tls, keep);
+    let reach = Reach::new(origins, thread, settings.entry.clone(), keep);
     let verifier = Verifier::new(settings.stat_every, settings.hash_rate, settings.rules.inline_hash_max);
     let (asks, mailbox) = unbounded_channel();
     let (sender, events) = unbounded_channel();

@@ -321,7 +321,12 @@ impl Handing {
         let Found { owner, no, name, detail, .. } = &self.found;
         let (to, size) = (shown(self.peer), self.size);
         if sent == size {
-            return self.notes.served(*owner, format!("served {name} ({detail}, {size} bytes) to {to}"));
+            return self.notes.served(
+                *owner,
+                self.peer,
+                *no,
+                format!("served {name} ({detail}, {size} bytes) to {to}"),
+            );
         }
         let part = content_range(&self.range, size);
         let line = match sent == self.range.end - self.range.start {

@@ -1,7 +1,8 @@
 //! What owners read in their logs of those who come for their data.
 //!
 //! Whoever comes is a stranger: what he can do at will and for nothing (be refused, ask for a byte at a time) is written
-//! once a minute for him, so that he does not push everything else out of the log.
+//! once a minute for him, and that he was given one and the same file a few times a minute, so that he does not push
+//! everything else out of the log.
 
 use crate::hub::engine::Handle;
 use crate::hub::machine::Ask;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long the same is not said again.
 const QUIET: Duration = Duration::from_secs(60);
+/// How often it is said until then that somebody was given the same file.
+const MOST_WHOLE: u32 = 20;
 /// How much is remembered of what was said; beyond that nothing new is said until some of it is old.
 const REMEMBERED: usize = 4096;
 
@@ -23,6 +26,18 @@ enum Often {
     Refused,
     /// He reads parts of a file.
     Parts(TagNo),
+    /// He reads a file.
+    Whole(TagNo),
+}
+
+impl Often {
+    /// How often that is said until it was quiet for long enough.
+    fn most(self) -> u32 {
+        match self {
+            Often::Refused | Often::Parts(_) => 1,
+            Often::Whole(_) => MOST_WHOLE,
+        }
+    }
 }
 
 /// Writes lines into logs. Clones are the same.
@@ -38,8 +53,10 @@ impl Notes {
     }
 
     /// Something of this account was handed out, whole.
-    pub(super) fn served(&self, owner: AccountId, line: String) {
-        self.write(owner, line);
+    pub(super) fn served(&self, owner: AccountId, to: Option<IpAddr>, tag: TagNo, line: String) {
+        if self.is_news(to, Often::Whole(tag)) {
+            self.write(owner, line);
+        }
     }
 
     /// A part of a file was.
@@ -73,23 +90,26 @@ impl Notes {
     }
 }
 
-/// What was said lately.
+/// What was said lately: since when, and how often.
 #[derive(Default)]
-struct Lately(HashMap<(Option<IpAddr>, Often), Instant>);
+struct Lately(HashMap<(Option<IpAddr>, Often), (Instant, u32)>);
 
 impl Lately {
     /// Whether this is to be said now.
     fn admits(&mut self, what: (Option<IpAddr>, Often), now: Instant) -> bool {
-        let is_quiet = |said: &Instant| now.saturating_duration_since(*said) < QUIET;
-        if self.0.get(&what).is_some_and(is_quiet) {
-            return false;
+        let is_late = |since: Instant| now.saturating_duration_since(since) < QUIET;
+        if let Some((since, count)) = self.0.get_mut(&what)
+            && is_late(*since)
+        {
+            *count = count.saturating_add(1);
+            return *count <= what.1.most();
         }
         if self.0.len() >= REMEMBERED {
-            self.0.retain(|_, said| is_quiet(said));
+            self.0.retain(|_, (since, _)| is_late(*since));
         }
         let fits = self.0.len() < REMEMBERED;
         if fits {
-            self.0.insert(what, now);
+            self.0.insert(what, (now, 1));
         }
         fits
     }
@@ -109,6 +129,9 @@ mod tests {
         assert!(lately.admits((at(2), Often::Refused), start), "somebody else");
         assert!(lately.admits((at(1), Often::Parts(TagNo(1))), start), "something else");
         assert!(lately.admits((at(1), Often::Refused), start + Duration::from_secs(60)));
+        let whole = (0..100).filter(|_| lately.admits((at(1), Often::Whole(TagNo(1))), start)).count();
+        assert_eq!(whole, 20, "a file that is given to somebody all the time");
+        assert!(lately.admits((at(1), Often::Whole(TagNo(1))), start + QUIET));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 /// A path that is renamed under the kernel's hands is tried again so many times.
@@ -131,16 +131,35 @@ pub(super) fn stamp_of_open(file: &File) -> Result<Stamp, Fault> {
     stamp_of(&fstat(file).map_err(no_file)?)
 }
 
+/// The directory of an item, opened to put files there: wherever it lies by now, and whatever has come in its place.
+#[derive(Debug)]
+pub(in crate::hub) struct Held {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Held {
+    /// A path by which this process finds a file in it, and nobody else; for as long as this lives.
+    pub(in crate::hub) fn file(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()))
+    }
+
+    /// What somebody says who knows such a path alone, with the path that people know.
+    pub(in crate::hub) fn for_people(&self, text: &str) -> String {
+        text.replace(&format!("/proc/self/fd/{}", self.fd.as_raw_fd()), &self.path.to_string_lossy())
+    }
+}
+
 /// Opens the directory of an item, which is made where there is none; see [`super::directory`].
-pub(super) fn make(pool: &Path, dir: &str) -> io::Result<PathBuf> {
+pub(super) fn make(pool: &Path, dir: &str) -> io::Result<Held> {
     let path = pool.join(dir);
     let failed =
         |errno: Errno| io::Error::new(io::Error::from(errno).kind(), format!("{}: {}", path.display(), errno.desc()));
     let how = how(OFlag::O_PATH | OFlag::O_DIRECTORY, ResolveFlag::RESOLVE_NO_SYMLINKS);
     let parent = steadily(|| openat2(AT_FDCWD, pool, how)).map_err(failed)?;
     make_one(&parent, dir).map_err(failed)?;
-    steadily(|| openat2(&parent, dir, beneath(OFlag::O_PATH | OFlag::O_DIRECTORY))).map_err(failed)?;
-    Ok(path)
+    let fd = steadily(|| openat2(&parent, dir, beneath(OFlag::O_PATH | OFlag::O_DIRECTORY))).map_err(failed)?;
+    Ok(Held { fd, path })
 }
 
 /// Makes directories below one that is there and has no links in its path: those of `rest` that are missing, one after the

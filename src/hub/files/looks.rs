@@ -7,6 +7,7 @@ use crate::base::{Now, Wall};
 use crate::hub::machine::Expected;
 use crate::hub::model::{ItemNo, Look, LookedAt, TagNo};
 use std::path::Path;
+use std::sync::Arc;
 
 /// See [`super::look`].
 pub(super) fn look(pool: &Path, dir: &str, file: &str) -> Look {
@@ -19,61 +20,72 @@ pub(super) fn look(pool: &Path, dir: &str, file: &str) -> Look {
 /// Looks at files of one item: those that are not as expected. The directory is opened once, and a file only where its
 /// stamp is another one. What is as expected is marked as looked at. Blocks.
 pub fn look_many(pool: &Path, dir: &str, expected: &[Expected]) -> Vec<(TagNo, Look)> {
-    let mut found = Found::default();
+    let (mut found, item) = (Found::default(), ItemNo(0));
     match Directory::open(pool, dir) {
-        Ok(directory) => found.look_in(&directory, expected.iter(), &|| ()),
-        Err(fault) => found.nowhere(fault, expected.iter()),
+        Ok(directory) => found.look_in(&directory, item, expected.iter(), &|| ()),
+        Err(fault) => found.nowhere(fault, expected.iter().map(|file| (item, file))),
     }
-    found.others
+    found.0.into_iter().map(|other| (other.tag, other.look)).collect()
 }
 
-/// What looks at many files found.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Not as expected.
-    pub others: Vec<(TagNo, Look)>,
-    /// Theirs: to be touched once somebody was told, so that nobody takes what was known before for news.
-    pub theirs: Vec<LookedAt>,
+/// A file that is not as expected.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub tag: TagNo,
+    pub item: ItemNo,
+    pub file: Arc<str>,
+    pub look: Look,
+    /// To be touched once somebody was told, so that nobody takes what was known before for news.
+    pub looked: LookedAt,
+    /// Whether it was looked at before, and something was expected.
+    pub was_known: bool,
 }
+
+/// What looks at many files found: those that are not as expected.
+#[derive(Debug, Default)]
+pub(super) struct Found(pub Vec<Other>);
 
 impl Found {
-    /// Marks what was told as looked at.
-    pub(super) fn told(&self, at: Wall) {
-        self.theirs.iter().for_each(|looked| looked.touch(at));
-    }
-
-    fn look_in<'a>(&mut self, directory: &Directory, files: impl Iterator<Item = &'a Expected>, alive: &dyn Fn()) {
-        let now = Now::read().wall;
+    fn look_in<'a>(
+        &mut self,
+        directory: &Directory,
+        item: ItemNo,
+        files: impl Iterator<Item = &'a Expected>,
+        alive: &dyn Fn(),
+    ) {
+        let (now, mut fault) = (Now::read().wall, None);
         for file in files {
             match directory.look(&file.detail, file.look.as_ref()) {
-                Ok(look) => self.add(file, look, now),
-                Err(fault) => overlooked(&fault),
+                Ok(look) => self.add((item, file), look, now),
+                Err(ours) => fault = Some(ours),
             }
             alive();
         }
+        // Once: what is lacking for one file is lacking for all.
+        fault.iter().for_each(overlooked);
     }
 
     /// There is nothing in which they could be.
-    fn nowhere<'a>(&mut self, fault: Fault, files: impl Iterator<Item = &'a Expected>) {
+    pub(super) fn nowhere<'a>(&mut self, fault: Fault, files: impl Iterator<Item = (ItemNo, &'a Expected)>) {
         let Fault::Seen(look) = fault else { return overlooked(&fault) };
         let now = Now::read().wall;
         files.for_each(|file| self.add(file, look.clone(), now));
     }
 
-    fn add(&mut self, file: &Expected, look: Look, now: Wall) {
+    fn add(&mut self, (item, file): (ItemNo, &Expected), look: Look, now: Wall) {
         if file.look.as_ref() == Some(&look) {
-            file.looked.touch(now);
-        } else {
-            self.others.push((file.no, look));
-            self.theirs.push(file.looked.clone());
+            return file.looked.touch(now);
         }
+        let was_known = file.look.is_some() && file.looked.get().is_some();
+        let (name, looked) = (Arc::clone(&file.detail), file.looked.clone());
+        self.0.push(Other { tag: file.no, item, file: name, look, looked, was_known });
     }
 }
 
-/// This process lacks something: nothing is known of the file, so nothing is said of it. The next pass looks again.
+/// This process lacks something: nothing is known of files, so nothing is said of them. The next pass looks again.
 fn overlooked(fault: &Fault) {
     if let Fault::Ours(errno) = fault {
-        tracing::warn!(why = errno.desc(), "a published file could not be looked at");
+        tracing::warn!(why = errno.desc(), "published files could not be looked at");
     }
 }
 
@@ -83,22 +95,21 @@ pub(super) fn look_at_all(pool: &Path, files: &[(ItemNo, Expected)], watches: &P
     let directory = match PoolDirectory::open(pool) {
         Ok(directory) => directory,
         Err(fault) => {
-            found.nowhere(fault, files.iter().map(|(_, file)| file));
+            found.nowhere(fault, files.iter().map(|(item, file)| (*item, file)));
             return found;
         }
     };
     for group in files.chunk_by(|(one, _), (other, _)| one == other) {
         let Some((item, first)) = group.first() else { continue };
-        let of_item = group.iter().map(|(_, file)| file);
         match directory.item(&first.dir) {
             Ok(directory) => {
                 // Before the look: what changes after it is heard of.
                 watches.keep(*item, &directory);
-                found.look_in(&directory, of_item, &|| sign.give());
+                found.look_in(&directory, *item, group.iter().map(|(_, file)| file), &|| sign.give());
             }
             Err(fault) => {
                 watches.forget(*item);
-                found.nowhere(fault, of_item);
+                found.nowhere(fault, group.iter().map(|(item, file)| (*item, file)));
             }
         }
         sign.give();

@@ -4,6 +4,7 @@
 //! * `read` a whole file with both digests; `pace` how fast, where nobody waits
 //! * `patience` file work that may never come back, kept apart from everything else; `waited` what somebody waits for
 //! * `house` what all this needs of the room, and no more
+//! * `doubts` files that changed only just, left alone for a moment
 //! * `driver` one task that hears everybody; `passes` one for each pool; `wanted` what it is asked in between
 //! * `readings` the files that are being read; `watch` what the kernel tells
 //!
@@ -16,6 +17,7 @@
 //! **Absent:** what a look or a reading means. **Idle:** with nothing published, no timer runs.
 
 mod directory;
+mod doubts;
 mod driver;
 mod house;
 mod looks;
@@ -34,12 +36,12 @@ use super::model::{ItemNo, Look, Reading, Stamp, TagNo};
 use driver::Command;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-pub(in crate::hub) use directory::make_below;
+pub(in crate::hub) use directory::{Held, make_below};
 pub use looks::look_many;
 pub(in crate::hub) use waited::{look_patiently, measure_patiently};
 
@@ -142,12 +144,12 @@ pub fn stamp(file: &File) -> Result<Stamp, Look> {
     Ok(directory::stamp_of_open(file)?)
 }
 
-/// Opens an item's directory, which is made where there is none, never through a symbolic link that leads out of the pool:
-/// its path, to put a file there. Blocks.
+/// Opens an item's directory, which is made where there is none, never through a symbolic link that leads out of the pool,
+/// to put a file there. Blocks.
 ///
 /// # Errors
 /// The kernel's; with the path.
-pub fn directory(pool: &Path, dir: &str) -> io::Result<PathBuf> {
+pub(in crate::hub) fn directory(pool: &Path, dir: &str) -> io::Result<Held> {
     directory::make(pool, dir)
 }
 

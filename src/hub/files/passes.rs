@@ -9,8 +9,10 @@
 //!                                  hanging: all its files are told to be gone ──the thread comes back──> a pass at once
 //! ```
 
+use super::directory::Fault;
+use super::doubts::Doubts;
 use super::house::House;
-use super::looks::{Found, look_at_all};
+use super::looks::{Found, Other, look_at_all};
 use super::patience::{Hanging, Sign, no_answer, patience, patiently};
 use super::wanted::{Wanted, Wants};
 use super::watch::{PoolWatches, Watches};
@@ -38,6 +40,7 @@ pub(super) struct Passes<H> {
     wanted: Arc<Wanted>,
     watches: Arc<PoolWatches>,
     hanging: Hanging,
+    doubts: Doubts,
     /// Where the pool was last.
     dir: Option<Arc<PathBuf>>,
     /// None: the next one has not begun.
@@ -99,8 +102,8 @@ impl<H: House> Passes<H> {
     pub(super) fn new(house: H, name: PoolName, every: Duration, watches: Arc<Watches>, hanging: Hanging) -> Passes<H> {
         let (now, wanted) = (Instant::now(), Arc::new(Wanted::default()));
         let watches = Arc::new(PoolWatches::new(watches, name.clone()));
-        let (pass, patience) = (None, patience(every));
-        Passes { house, name, every, patience, wanted, watches, hanging, dir: None, pass, next: now, heed: now }
+        let (pass, patience, doubts) = (None, patience(every), Doubts::default());
+        Passes { house, name, every, patience, wanted, watches, hanging, doubts, dir: None, pass, next: now, heed: now }
     }
 
     /// Where it hears what is wanted.
@@ -134,12 +137,14 @@ impl<H: House> Passes<H> {
 
     /// The next pass begins now, and does not rest.
     fn start_at_once(&mut self) {
+        self.doubts.clear();
         self.watches.begin();
         self.pass = Some(Pass::begin(Instant::now(), None));
     }
 
     /// Nothing is published: a pass over nothing is over at once, and nothing happens until something is.
     async fn idle(&mut self) {
+        self.doubts.clear();
         self.watches.clear();
         if self.pass.take().is_some() {
             self.house.tell(Event::Passed(self.name.clone()));
@@ -157,7 +162,7 @@ impl<H: House> Passes<H> {
                 self.pass.insert(Pass::begin(began, Some(Spread::over(self.every, files)))).due()
             }
         };
-        let heed = self.heed;
+        let (heed, doubted) = (self.heed, self.doubts.next());
         let some = async {
             sleep_until(heed).await;
             self.wanted.some().await;
@@ -168,6 +173,7 @@ impl<H: House> Passes<H> {
                 let wants = self.wanted.take();
                 if wants.is_empty() { Step::Again } else { Step::Wanted(wants) }
             }
+            () = sleep_until(doubted.unwrap_or(due)), if doubted.is_some() => Step::Wanted(self.doubts.take(Instant::now())),
             () = sleep_until(due) => Step::Slice,
         }
     }
@@ -222,7 +228,9 @@ impl<H: House> Passes<H> {
         let work = tokio::task::spawn_blocking(move || look_at_all(&place, &files, &watches, &lives));
         match patiently(work, &sign, self.patience).await {
             Ok(found) => {
-                self.tell(found.unwrap_or_default());
+                let mut others = found.unwrap_or_default().0;
+                self.doubts.keep_back(&mut others, Instant::now(), Now::read().wall);
+                self.tell(others);
                 true
             }
             Err(work) => {
@@ -232,11 +240,15 @@ impl<H: House> Passes<H> {
         }
     }
 
-    fn tell(&self, mut found: Found) {
-        if !found.others.is_empty() {
-            self.house.tell(Event::Looked(std::mem::take(&mut found.others)));
-            found.told(Now::read().wall);
+    fn tell(&self, others: Vec<Other>) {
+        if others.is_empty() {
+            return;
         }
+        let (news, looked): (_, Vec<_>) =
+            others.into_iter().map(|other| ((other.tag, other.look), other.looked)).unzip();
+        self.house.tell(Event::Looked(news));
+        let now = Now::read().wall;
+        looked.iter().for_each(|looked| looked.touch(now));
     }
 
     /// Leaves a thread alone that does not come back; when it does, everything is looked at anew.
@@ -245,15 +257,16 @@ impl<H: House> Passes<H> {
         let wanted = Arc::clone(&self.wanted);
         self.hanging.add(dir.to_path_buf(), work, move || wanted.want_all());
         self.pass = None;
+        self.doubts.clear();
         let gone = Look::PoolGone(no_answer(dir));
         let mut after = None;
         loop {
             let files = self.house.files(&self.name, after, SLICE);
             let Some((item, file)) = files.last() else { return };
             after = Some((*item, file.no));
-            let news = files.into_iter().map(|(_, file)| file).filter(|file| file.look.as_ref() != Some(&gone));
-            let (others, theirs) = news.map(|file| ((file.no, gone.clone()), file.looked)).unzip();
-            self.tell(Found { others, theirs });
+            let mut found = Found::default();
+            found.nowhere(Fault::Seen(gone.clone()), files.iter().map(|(item, file)| (*item, file)));
+            self.tell(found.0);
             tokio::task::yield_now().await; // it may be many
         }
     }

@@ -187,11 +187,13 @@ impl Room {
         self.beat_for_members();
         self.forget_old_jobs();
         self.hash_what_is_due();
+        self.end_doubts();
     }
 
     /// When a [`Event::Tick`] is owed, should nothing else happen first.
     pub fn deadline(&self) -> Option<Mono> {
-        [self.next_beat(), self.next_job_to_forget(), self.next_hash()].into_iter().flatten().min()
+        let health = [self.next_hash(), self.health.next_doubt()];
+        [self.next_beat(), self.next_job_to_forget()].into_iter().chain(health).flatten().min()
     }
 
     /// A number for somebody who hears later.

@@ -46,10 +46,11 @@ struct Inner {
 }
 
 impl Reach {
-    /// `listens`: the addresses of this host's entry listener; `keep` is how long a good answer counts.
-    pub fn new(origins: Origins, thread: DataThread, listens: Vec<SocketAddr>, tls: bool, keep: Duration) -> Reach {
+    /// `listens`: the addresses of this host's entry listener, each with whether it speaks TLS there; `keep` is how long a
+    /// good answer counts.
+    pub fn new(origins: Origins, thread: DataThread, listens: Vec<(SocketAddr, bool)>, keep: Duration) -> Reach {
         let findings = Mutex::new(Findings::new(keep));
-        Reach(Arc::new(Inner { origins, thread, listens: Listens::new(listens, tls), findings }))
+        Reach(Arc::new(Inner { origins, thread, listens: Listens::new(listens), findings }))
     }
 
     /// The entry points of this host's listener: a wildcard stands for every address of the host that is not loopback, and
@@ -83,8 +84,8 @@ impl Reach {
         if doors.is_empty() {
             return true;
         }
-        for door in doors {
-            if let Ok(true) = timeout(PATIENCE, beat::answers(door, self.0.listens.tls(), daemon)).await {
+        for (door, tls) in doors {
+            if let Ok(true) = timeout(PATIENCE, beat::answers(door, tls, daemon)).await {
                 return true;
             }
         }
@@ -112,7 +113,6 @@ impl Reach {
             return None;
         }
         let url = Url::parse(entry.as_str()).ok()?;
-        let speaks = (url.scheme() == "https") == listens.tls();
         let port = url.port_or_known_default()?;
         // Only who names our port can mean us: names of others are left to the one who connects.
         listens.has_port(port).then_some(())?;
@@ -124,7 +124,8 @@ impl Reach {
                 found.ok()?.ok()?.collect()
             }
         };
-        addresses.into_iter().any(|address| listens.is(address)).then_some(speaks)
+        let tls = addresses.into_iter().find_map(|address| listens.is(address))?;
+        Some((url.scheme() == "https") == tls)
     }
 
     async fn ask(&self, entry: &EntryPoint, daemon: &DaemonId) -> bool {

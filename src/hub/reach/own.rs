@@ -8,55 +8,54 @@ use std::time::{Duration, Instant};
 /// How long the list of this host's addresses is believed.
 const BELIEVED: Duration = Duration::from_secs(10);
 
+/// An address on which the listener is bound, and whether it speaks TLS there.
+pub(super) type Door = (SocketAddr, bool);
+
 /// Where the listener is bound.
 pub(super) struct Listens {
-    bound: Vec<SocketAddr>,
-    tls: bool,
+    bound: Vec<Door>,
     /// This host's addresses, and when they were asked for.
     here: Mutex<Option<(Instant, Arc<[IpAddr]>)>>,
 }
 
 impl Listens {
-    pub(super) fn new(bound: Vec<SocketAddr>, tls: bool) -> Listens {
-        Listens { bound, tls, here: Mutex::default() }
+    pub(super) fn new(bound: Vec<Door>) -> Listens {
+        Listens { bound, here: Mutex::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.bound.is_empty()
     }
 
-    pub(super) fn tls(&self) -> bool {
-        self.tls
-    }
-
     pub(super) fn has_port(&self, port: u16) -> bool {
-        self.bound.iter().any(|bound| bound.port() == port)
+        self.bound.iter().any(|(bound, _)| bound.port() == port)
     }
 
-    /// Whether a connection to this address would be one to the listener.
-    pub(super) fn is(&self, address: SocketAddr) -> bool {
+    /// Whether a connection to this address would be one to the listener; then, whether TLS is spoken there.
+    pub(super) fn is(&self, address: SocketAddr) -> Option<bool> {
         let ip = address.ip().to_canonical();
-        self.bound.iter().filter(|bound| bound.port() == address.port()).any(|bound| {
-            let bound = bound.ip().to_canonical();
-            bound == ip || covers(bound, ip) && (ip.is_loopback() || self.here().contains(&ip))
-        })
+        let of_port = || self.bound.iter().filter(|(bound, _)| bound.port() == address.port());
+        // The kernel, too, prefers who is bound to the very address to who is bound to all.
+        let exact = of_port().find(|(bound, _)| bound.ip().to_canonical() == ip);
+        let wide =
+            || of_port().find(|(bound, _)| covers(bound.ip(), ip) && (ip.is_loopback() || self.here().contains(&ip)));
+        exact.or_else(wide).map(|(_, tls)| *tls)
     }
 
     /// What to connect to, to reach the listener from here.
-    pub(super) fn doors(&self) -> Vec<SocketAddr> {
-        let door = |bound: &SocketAddr| match bound.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), bound.port()),
-            IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), bound.port()),
-            _ => *bound,
+    pub(super) fn doors(&self) -> Vec<Door> {
+        let door = |(bound, tls): &Door| match bound.ip() {
+            ip if ip.is_unspecified() => (SocketAddr::new(loopback(ip), bound.port()), *tls),
+            _ => (*bound, *tls),
         };
         self.bound.iter().map(door).collect()
     }
 
     /// See [`super::Reach::own`].
     pub(super) fn entry_points(&self) -> Vec<EntryPoint> {
-        let wild = self.bound.iter().any(|bound| bound.ip().is_unspecified());
+        let wild = self.bound.iter().any(|(bound, _)| bound.ip().is_unspecified());
         let here = if wild { self.here() } else { Arc::default() };
-        entry_points(&self.bound, &here, self.tls)
+        entry_points(&self.bound, &here)
     }
 
     /// This host's addresses.
@@ -93,6 +92,11 @@ fn covers(wildcard: IpAddr, ip: IpAddr) -> bool {
     }
 }
 
+/// The loopback address of the family of another one.
+fn loopback(ip: IpAddr) -> IpAddr {
+    if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
+}
+
 /// Whether another host can be told this address: link-local ones mean something else there.
 fn is_told(ip: &IpAddr) -> bool {
     !ip.is_loopback()
@@ -103,16 +107,15 @@ fn is_told(ip: &IpAddr) -> bool {
 }
 
 /// Pure: the entry points of what is bound, on a host with these addresses; each once.
-fn entry_points(bound: &[SocketAddr], here: &[IpAddr], tls: bool) -> Vec<EntryPoint> {
-    let scheme = if tls { "https" } else { "http" };
+fn entry_points(bound: &[Door], here: &[IpAddr]) -> Vec<EntryPoint> {
     let mut found: Vec<EntryPoint> = Vec::new();
-    for bound in bound {
+    for (bound, tls) in bound {
+        let scheme = if *tls { "https" } else { "http" };
         let ips: Vec<IpAddr> = match bound.ip() {
             wildcard if wildcard.is_unspecified() => {
                 let told: Vec<IpAddr> =
                     here.iter().copied().filter(|ip| covers(wildcard, *ip) && is_told(ip)).collect();
-                let loopback = if wildcard.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-                if told.is_empty() { vec![loopback] } else { told }
+                if told.is_empty() { vec![loopback(wildcard)] } else { told }
             }
             ip => vec![ip.to_canonical()],
         };
@@ -134,9 +137,9 @@ mod tests {
     use super::*;
 
     fn texts(bound: &[&str], here: &[&str], tls: bool) -> Vec<String> {
-        let bound: Vec<SocketAddr> = bound.iter().map(|text| text.parse().unwrap()).collect();
+        let bound: Vec<Door> = bound.iter().map(|text| (text.parse().unwrap(), tls)).collect();
         let here: Vec<IpAddr> = here.iter().map(|text| text.parse().unwrap()).collect();
-        entry_points(&bound, &here, tls).iter().map(ToString::to_string).collect()
+        entry_points(&bound, &here).iter().map(ToString::to_string).collect()
     }
 
     const HERE: [&str; 6] = ["127.0.0.1", "192.0.2.7", "169.254.3.4", "::1", "2001:db8::7", "fe80::7"];
@@ -161,12 +164,30 @@ mod tests {
         assert_eq!(texts(&["127.0.0.1:80"], &[], false), ["http://127.0.0.1:80"]);
     }
 
+    fn listens(bound: &[(&str, bool)]) -> Listens {
+        Listens::new(bound.iter().map(|(text, tls)| (text.parse().unwrap(), *tls)).collect())
+    }
+
     #[test]
     fn what_leads_to_the_listener_is_known() {
-        let wild = Listens::new(vec!["0.0.0.0:35800".parse().unwrap()], false);
-        assert!(wild.is("127.0.0.1:35800".parse().unwrap()) && wild.is("127.9.9.9:35800".parse().unwrap()));
-        assert!(!wild.is("127.0.0.1:35801".parse().unwrap()) && !wild.is("[::1]:35800".parse().unwrap()));
-        let one = Listens::new(vec!["127.0.0.1:35800".parse().unwrap()], false);
-        assert!(one.is("[::ffff:127.0.0.1]:35800".parse().unwrap()) && !one.is("127.0.0.2:35800".parse().unwrap()));
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let wild = listens(&[("0.0.0.0:35800", false)]);
+        assert!(wild.is(at("127.0.0.1:35800")).is_some() && wild.is(at("127.9.9.9:35800")).is_some());
+        assert!(wild.is(at("127.0.0.1:35801")).is_none() && wild.is(at("[::1]:35800")).is_none());
+        let one = listens(&[("127.0.0.1:35800", false)]);
+        assert!(one.is(at("[::ffff:127.0.0.1]:35800")).is_some() && one.is(at("127.0.0.2:35800")).is_none());
+    }
+
+    #[test]
+    fn each_address_speaks_as_it_does() {
+        let mixed = listens(&[("0.0.0.0:1", true), ("127.0.0.1:1", false), ("127.0.0.1:2", true)]);
+        let is = |text: &str| mixed.is(text.parse().unwrap());
+        assert_eq!([is("127.0.0.1:1"), is("127.0.0.2:1"), is("127.0.0.1:2")], [Some(false), Some(true), Some(true)]);
+        let doors = [("127.0.0.1:1", true), ("127.0.0.1:1", false), ("127.0.0.1:2", true)];
+        assert_eq!(mixed.doors(), doors.map(|(text, tls)| (text.parse().unwrap(), tls)));
+        let points =
+            entry_points(&[("192.0.2.7:1".parse().unwrap(), true), ("192.0.2.7:2".parse().unwrap(), false)], &[]);
+        let points: Vec<String> = points.iter().map(ToString::to_string).collect();
+        assert_eq!(points, ["https://192.0.2.7:1", "http://192.0.2.7:2"]);
     }
 }

@@ -63,7 +63,8 @@ fn reach(own: Vec<SocketAddr>) -> Reach {
         idle_timeout: Duration::from_secs(10),
         registries: Vec::new(),
     });
-    Reach::new(origins.unwrap(), DataThread::default(), own, false, Duration::from_secs(30))
+    let own = own.into_iter().map(|address| (address, false)).collect();
+    Reach::new(origins.unwrap(), DataThread::default(), own, Duration::from_secs(30))
 }
 
 fn id() -> DaemonId {

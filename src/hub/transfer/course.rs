@@ -100,21 +100,27 @@ impl Course {
             return Ok((stamp, digests));
         }
         let target = self.target()?;
-        let path = self
-            .blocking({
-                let target = target.clone();
-                move |_| target.path()
-            })
-            .await?;
-        self.handle.downloads().contents().place(&task, &path, Placing::Copy).await.map_err(|why| {
-            match why.kind() {
-                // Pieces were damaged, and are fetched again.
-                ErrorKind::InvalidData | ErrorKind::Interrupted => Trouble::Passing(why.to_string()),
-                _ => Trouble::Lasting(format!("the file cannot be put in its place: {why}")),
-            }
-        })?;
+        self.place(&task, &target).await?;
         drop(opened);
         self.blocking(move |go_on| target.confirm(&said, go_on)).await
+    }
+
+    /// Puts a content where it is to be.
+    async fn place(&self, task: &Arc<Task>, target: &Target) -> Result<(), Trouble> {
+        let directory = {
+            let target = target.clone();
+            // Held until it is there: a link that is put in its place meanwhile leads nowhere.
+            self.blocking(move |_| target.directory()).await?
+        };
+        let placed = self.handle.downloads().contents().place(task, &directory.file(&target.file), Placing::Copy).await;
+        placed.map_err(|why| match why.kind() {
+            // Pieces were damaged, and are fetched again.
+            ErrorKind::InvalidData | ErrorKind::Interrupted => Trouble::Passing(why.to_string()),
+            _ => {
+                let why = directory.for_people(&why.to_string());
+                Trouble::Lasting(format!("the file cannot be put in its place: {why}"))
+            }
+        })
     }
 
     fn target(&self) -> Result<Target, Trouble> {
@@ -126,7 +132,7 @@ impl Course {
         let (target, holder) = Target::of(&self.handle, &self.job, &self.source)?;
         let said = said.clone();
         let look = move |go_on: &dyn Fn(u64) -> bool| {
-            target.path()?;
+            target.directory()?;
             target.look(&said, &holder, go_on)
         };
         self.blocking(look).await

@@ -48,11 +48,10 @@ impl Target {
         Ok((Target { pool, dir: source.dir.clone(), file: source.file.clone() }, holder))
     }
 
-    /// Where the file is to be; its directory is made. Blocks.
-    pub(super) fn path(&self) -> Result<PathBuf, Trouble> {
-        let dir = files::directory(&self.pool, &self.dir);
+    /// Where the file is to be: its directory, which is made. Blocks.
+    pub(super) fn directory(&self) -> Result<files::Held, Trouble> {
         let failed = |why: io::Error| Trouble::Lasting(format!("the directory cannot be used: {why}"));
-        Ok(dir.map_err(failed)?.join(&*self.file))
+        files::directory(&self.pool, &self.dir).map_err(failed)
     }
 
     /// What lies there; an error, where it is in the way. `go_on` is asked now and then. Blocks.
@@ -95,10 +94,7 @@ impl Target {
             None => Err(Trouble::Ending),
             Some(Reading::Whole(stamp, digests)) if said.is(&digests) => Ok((stamp, digests)),
             Some(Reading::Whole(..)) => {
-                let removed = self.path().map(std::fs::remove_file);
-                if let Ok(Err(why)) | Err(Trouble::Lasting(why)) =
-                    removed.map(|done| done.map_err(|why| why.to_string()))
-                {
+                if let Err(why) = std::fs::remove_file(self.directory()?.file(file)) {
                     tracing::warn!(file = %file, %why, "a wrong file cannot be removed");
                 }
                 Err(Trouble::Lasting("what has come is not what the source says it is: it was removed".to_owned()))

@@ -149,7 +149,6 @@ fn settings(root: &Path) -> Settings {
         pool_roots: vec![root.to_owned()],
         trust_daemonid: false,
         entry: Vec::new(),
-        entry_tls: false,
         origin: origins(),
     }
 }

@@ -177,9 +177,15 @@ fn directories_of_items_are_made_inside_the_pool_alone() {
     let (_temp, dir) = scene();
     let outside = dir.parent().unwrap().join("outside");
     fs::create_dir(&outside).unwrap();
-    assert_eq!(directory(&dir, "new").unwrap(), dir.join("new"));
+    let made = directory(&dir, "new").unwrap();
     assert!(dir.join("new").is_dir());
+    assert_eq!(made.for_people(&made.file("a").display().to_string()), dir.join("new/a").display().to_string());
     directory(&dir, "new").unwrap();
+    // What has come in its place since leads nowhere.
+    fs::rename(dir.join("new"), dir.join("moved")).unwrap();
+    symlink("../outside", dir.join("new")).unwrap();
+    fs::write(made.file("a"), "").unwrap();
+    assert!(dir.join("moved/a").is_file() && !outside.join("a").exists());
     symlink("i", dir.join("same")).unwrap();
     directory(&dir, "same").unwrap();
     symlink("../outside", dir.join("out")).unwrap();

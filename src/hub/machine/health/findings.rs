@@ -1,6 +1,6 @@
 //! What looks and readings lead to; verifications that somebody asked for.
 
-use super::judge::{conclude, judge};
+use super::judge::{conclude, judge, unread};
 use super::lanes::{Urgency, Waiter};
 use crate::base::Mono;
 use crate::hub::machine::{Answer, By, Change, Effect, News, ReadOrder, Refusal, Room, Verdict, Which};
@@ -28,8 +28,30 @@ impl Room {
         if let (None, State::Abnormal(reason)) = (tag.digests, &judgement.state) {
             self.publication_over(no, Err(for_people(reason)));
         }
-        let health = Health { state: judgement.state, ..tag.health.clone() };
+        let state = match judgement.state {
+            State::Pending if self.is_read_soon(&tag) => tag.health.state.clone(),
+            state => state,
+        };
+        let health = Health { state, ..tag.health.clone() };
         self.stand_so(&tag, health, tag.digests);
+    }
+
+    /// Whether how a tag stands may wait for its bytes: those of a small file are compared in a moment, and most often it
+    /// is what it was. Not at a start, when nobody knows for how long it has been something else.
+    fn is_read_soon(&mut self, tag: &Tag) -> bool {
+        let item = self.catalogue.item_by_no(tag.item);
+        let was_looked_at = item.is_some_and(|item| self.health.passes.contains_key(&item.pool));
+        was_looked_at && tag.digests.is_some() && self.health.doubt(tag.no, self.now.mono)
+    }
+
+    /// What was not read soon enough is no longer known to be what it was.
+    pub(in crate::hub::machine) fn end_doubts(&mut self) {
+        for no in self.health.end_doubts(self.now.mono) {
+            if let Some(tag) = self.catalogue.tag_by_no(no).cloned() {
+                let health = Health { state: unread(&tag.health.state), ..tag.health.clone() };
+                self.stand_so(&tag, health, tag.digests);
+            }
+        }
     }
 
     /// A reading is over. What was read before it was stopped is true as well.
@@ -37,10 +59,14 @@ impl Room {
         let Some(tag) = self.catalogue.tag_by_no(no).cloned() else { return };
         let wanted = self.health.finish(no);
         self.health.list(&tag);
-        let (again, waiters) = wanted.map(|wanted| (wanted.again, wanted.waiters)).unwrap_or_default();
+        let (again, doubted, waiters) =
+            wanted.map(|wanted| (wanted.again, wanted.doubted, wanted.waiters)).unwrap_or_default();
         let seen = self.catalogue.seen(no);
         match again && is_superseded(&reading, seen) {
-            true => self.want_now(no),
+            true => {
+                self.want_now(no);
+                self.health.doubt_still(no, doubted);
+            }
             false => self.take_in(&tag, seen, &reading),
         }
         let read = usize::from(matches!(reading, Reading::Whole(..)));

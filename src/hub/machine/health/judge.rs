@@ -30,7 +30,12 @@ pub(in crate::hub::machine) fn judge(digests: Option<&Digests>, health: &Health,
     }
     // A new name, owner or mode moves nothing but ctime; so does whoever writes and then sets the time back.
     let only_ctime = health.right.is_some_and(|right| Stamp { ctime: stamp.ctime, ..right } == *stamp);
-    let state = if only_ctime && health.state == State::Normal { State::Normal } else { State::Pending };
+    let state = match &health.state {
+        State::Normal if only_ctime => State::Normal,
+        // As far as is known; after a start, of what nobody has seen change.
+        State::Abnormal(Reason::ContentChanged) => State::Abnormal(Reason::ContentChanged),
+        _ => State::Pending,
+    };
     Judgement { state, read: true }
 }
 
@@ -73,6 +78,14 @@ pub(in crate::hub::machine) fn conclude(
             Conclusion { state: unsteady(&health.state), right, seen }
         }
         Reading::Nothing(look) => Conclusion { state: judge(digests, health, look).state, right, seen: None },
+    }
+}
+
+/// What is not read when it should have been.
+pub(in crate::hub::machine) fn unread(state: &State) -> State {
+    match state {
+        State::Abnormal(Reason::ContentChanged) => state.clone(),
+        _ => State::Pending,
     }
 }
 

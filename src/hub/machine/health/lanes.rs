@@ -4,11 +4,14 @@ use crate::base::{Mono, Now, Wall};
 use crate::hub::machine::Rules;
 use crate::hub::machine::catalogue::Catalogue;
 use crate::hub::model::{PoolName, Reason, State, Tag, TagNo};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// The longest pause after which a file that could not be read, or was being changed, is read again.
 const RETRY: Duration = Duration::from_secs(600);
+
+/// How long the state of a tag waits for its bytes to be compared, where they are few.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Why something is read; what comes first is read first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,8 @@ pub(super) struct Wanted {
     reading: Option<bool>,
     /// Its file changed while it was read.
     pub again: bool,
+    /// Until when its state waits for this reading.
+    pub doubted: Option<Mono>,
     /// The verifications that wait for it.
     pub waiters: Vec<u64>,
 }
@@ -65,6 +70,8 @@ pub(in crate::hub::machine) struct Verification {
     wanted: BTreeMap<TagNo, Wanted>,
     last_ticket: u64,
     pub(super) waiters: BTreeMap<u64, Waiter>,
+    /// Tags whose state waits for their reading, or did, in the order in which it is waited no longer.
+    doubts: VecDeque<(Mono, TagNo)>,
     /// When all files of a pool were last looked at once in this life of the daemon.
     pub(super) passes: BTreeMap<PoolName, Mono>,
 }
@@ -126,7 +133,8 @@ impl Verification {
             self.last_ticket += 1;
             let (ticket, lane, is_first) = (self.last_ticket, self.lane(tag), tag.digests.is_none());
             let waiters = waiter.into_iter().collect();
-            let wanted = Wanted { urgency, ticket, lane, is_first, reading: None, again: false, waiters };
+            let wanted =
+                Wanted { urgency, ticket, lane, is_first, reading: None, again: false, doubted: None, waiters };
             self.lanes[lane].queue.insert((urgency, ticket, no));
             self.wanted.insert(no, wanted);
             return false;
@@ -146,6 +154,37 @@ impl Verification {
             (wanted.reading, wanted.again, lane.reading) = (None, false, None);
         }
         is_disturbed
+    }
+
+    /// Whether the state of a tag in line may still wait for its bytes: those of small files, for a moment.
+    pub(super) fn doubt(&mut self, no: TagNo, now: Mono) -> bool {
+        let Some(wanted) = self.wanted.get_mut(&no).filter(|wanted| wanted.lane == SMALL) else { return false };
+        let until = *wanted.doubted.get_or_insert_with(|| {
+            self.doubts.push_back((now + SOON, no));
+            now + SOON
+        });
+        now < until
+    }
+
+    /// It is read once more; its state waits no longer than it would have.
+    pub(super) fn doubt_still(&mut self, no: TagNo, until: Option<Mono>) {
+        if let Some(wanted) = self.wanted.get_mut(&no) {
+            wanted.doubted = until;
+        }
+    }
+
+    /// Tags whose state has waited for long enough.
+    pub(super) fn end_doubts(&mut self, now: Mono) -> Vec<TagNo> {
+        let over = self.doubts.partition_point(|(until, _)| *until <= now);
+        let over = self.doubts.drain(..over);
+        over.filter(|(until, no)| self.wanted.get(no).is_some_and(|wanted| wanted.doubted == Some(*until)))
+            .map(|(_, no)| no)
+            .collect()
+    }
+
+    /// When that is to be asked next.
+    pub(in crate::hub::machine) fn next_doubt(&self) -> Option<Mono> {
+        self.doubts.front().map(|(until, _)| *until)
     }
 
     /// Takes a tag out of line: what was wanted, and whether it is being read.

@@ -24,13 +24,16 @@ fn a_look_is_judged_by_what_is_known() {
     let states = [State::Normal, State::Pending, State::Abnormal(Missing), State::Abnormal(ContentChanged)];
     for state in states {
         let is_normal = state == State::Normal;
-        let ctime = if is_normal { (State::Normal, true) } else { pending() };
+        // Nobody has found out yet that its bytes are any better.
+        let pending_or_worse =
+            || if state == State::Abnormal(ContentChanged) { (state.clone(), true) } else { pending() };
+        let ctime = if is_normal { (State::Normal, true) } else { pending_or_worse() };
         let table = [
             (Look::There(RIGHT), (State::Normal, false)),
             (Look::There(Stamp { ctime: 2, ..RIGHT }), ctime),
-            (Look::There(Stamp { mtime: 2, ..RIGHT }), pending()),
-            (Look::There(Stamp { ino: 8, ..RIGHT }), pending()),
-            (Look::There(Stamp { dev: 2, ..RIGHT }), pending()),
+            (Look::There(Stamp { mtime: 2, ..RIGHT }), pending_or_worse()),
+            (Look::There(Stamp { ino: 8, ..RIGHT }), pending_or_worse()),
+            (Look::There(Stamp { dev: 2, ..RIGHT }), pending_or_worse()),
             (Look::There(Stamp { size: 11, ..RIGHT }), gone(SizeChanged)),
             (Look::Missing, gone(Missing)),
             (Look::NotAFile, gone(NotAFile)),
@@ -119,7 +122,7 @@ fn a_changed_file_is_read_and_judged_by_its_bytes() {
     let (no, _) = play.publish(ALICE, new_tag("t1", 10));
     let changed = Stamp { mtime: 5, ctime: 5, ..RIGHT };
     look(&mut play, no, Look::There(changed));
-    assert_eq!(unwell(&play), [("t1".to_owned(), "unverified")]);
+    assert_eq!(unwell(&play), [], "it will be known in a moment");
     assert_eq!(orders(&mut play), [(no, false)]);
     play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
     assert_eq!(unwell(&play), [("t1".to_owned(), "content_changed")]);
@@ -141,9 +144,61 @@ fn what_changes_while_it_is_read_is_read_again() {
     look(&mut play, no, Look::There(second));
     assert_eq!(orders(&mut play).len(), 1);
     play.tell(Event::Read(no, Reading::Whole(first, digests(10))));
-    assert_eq!((state(&play, no), orders(&mut play).len()), (State::Pending, 1));
+    assert_eq!((state(&play, no), orders(&mut play).len()), (State::Normal, 1));
     play.tell(Event::Read(no, Reading::Whole(second, digests(10))));
     assert_eq!((state(&play, no), orders(&mut play).len()), (State::Normal, 0));
+}
+
+#[test]
+fn a_state_waits_for_few_bytes_but_not_for_long() {
+    let mut play = begin();
+    let (no, _) = play.publish(ALICE, new_tag("t1", 10));
+    let lines = play.log(ALICE).len();
+    for number in 5..9 {
+        let other = Stamp { ino: number, ..RIGHT };
+        look(&mut play, no, Look::There(other));
+        play.tell(Event::Read(no, Reading::Whole(other, digests(10))));
+    }
+    assert_eq!((state(&play, no), play.log(ALICE).len()), (State::Normal, lines), "always the same bytes");
+    // Changed again and again while it is read.
+    for mtime in 5..9 {
+        look(&mut play, no, Look::There(Stamp { mtime, ..RIGHT }));
+        play.tell(Event::Read(no, Reading::Unsteady));
+        look(&mut play, no, Look::There(Stamp { mtime: mtime + 10, ..RIGHT }));
+        assert_ne!(state(&play, no), State::Abnormal(Reason::ContentChanged));
+    }
+    assert_eq!(state(&play, no), State::Pending, "unsteady is not well");
+    // Away and back: it waits for its bytes, and they do not come.
+    look(&mut play, no, Look::Missing);
+    look(&mut play, no, Look::There(Stamp { mtime: 50, ..RIGHT }));
+    assert_eq!(state(&play, no), State::Abnormal(Reason::Missing));
+    play.pass(secs(1));
+    assert_eq!((state(&play, no), unwell(&play)), (State::Pending, vec![("t1".to_owned(), "unverified")]));
+    assert_eq!(play.room.health.next_doubt(), None);
+}
+
+#[test]
+fn what_had_other_bytes_has_them_after_a_restart() {
+    let mut play = begin();
+    let (no, _) = play.publish(ALICE, new_tag("t1", 10));
+    let changed = Stamp { mtime: 5, ..RIGHT };
+    look(&mut play, no, Look::There(changed));
+    play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
+    play = play.restart();
+    let lines = play.log(ALICE).len();
+    look(&mut play, no, Look::There(changed));
+    play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
+    assert_eq!(state(&play, no), State::Abnormal(Reason::ContentChanged));
+    assert_eq!(play.log(ALICE).len(), lines, "nothing new, nothing written");
+}
+
+#[test]
+fn nothing_waits_for_bytes_before_the_first_pass_after_a_start() {
+    let mut play = begin();
+    let (no, _) = play.publish(ALICE, new_tag("t1", 10));
+    play = play.restart();
+    look(&mut play, no, Look::There(Stamp { mtime: 5, ..RIGHT }));
+    assert_eq!(state(&play, no), State::Pending);
 }
 
 #[test]
