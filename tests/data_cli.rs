@@ -42,7 +42,12 @@ impl Stage {
 
     /// A path in the pool, which lies where pools lie by default.
     fn pool(&self, path: &str) -> PathBuf {
-        self.daemon.data_dir().join("pools/weather").join(path)
+        self.root("weather").join(path)
+    }
+
+    /// Where another pool may lie.
+    fn root(&self, pool: &str) -> PathBuf {
+        self.daemon.data_dir().join("pools").join(pool)
     }
 
     /// A file of ours; its path.
@@ -247,6 +252,7 @@ fn what_happens_to_a_file_is_noticed_said_and_over_when_it_is_back() {
     assert_eq!(stage.told(&["data", "verify", "weather/rain:t1"]), "weather/rain:t1 is well\n");
     fs::write(&file, "longer than it was before").expect("a disk");
     stage.unwell("weather/rain:t1", "size_changed");
+    assert!(told(&stage.daemon, &["doctor"], 1).contains("LOOK  data     1 of 1 published are not well"));
     let verdict = json_of(&stage.daemon, &["data", "verify", "weather/rain"], 1);
     assert_eq!(verdict, json!({ "status": "ABNORMAL", "total": 1, "results": ["weather/rain:t1"] }));
     let said = told(&stage.daemon, &["data", "verify", "weather/rain"], 1);
@@ -263,6 +269,7 @@ fn what_happens_to_a_file_is_noticed_said_and_over_when_it_is_back() {
     stage.unwell("weather/rain:t1", "content_changed");
     stage.told(&["data", "publish", "weather/rain:t1", "rain.csv", "--replace"]);
     stage.all_well();
+    assert!(stage.told(&["doctor"]).contains("data     1 published, all well"));
     stage.fails(&["data", "verify", "weather/rain:t2"], 100);
     stage.fails(&["data", "verify", "weather"], 100);
 }
@@ -283,6 +290,7 @@ fn what_is_not_published_any_more_is_gone_but_for_its_files() {
     assert_eq!(stage.told(&["data", "rm", "weather/rain", "weather"]), "removed weather/rain\nremoved weather\n");
     assert_eq!(stage.json(&["data", "list"]), json!([]));
     stage.fails(&["data", "list", "weather"], 100);
+    stage.fails(&["data", "list", "--unwell", "weather/rain:t1"], 100);
     assert!(stage.fails(&["why", "data/weather/rain:t1"], 100).contains("expected data/REPO/ITEM:TAG"));
     assert_eq!(fs::read(stage.pool("rain/rain.csv")).expect("the file"), RAIN);
 }
@@ -306,7 +314,7 @@ fn what_must_hold_is_looked_at_and_named() {
     let said = ended(&stage.daemon, &["--as", "operator", "data", "verify", "weather/rain"], 1);
     assert!(String::from_utf8_lossy(&said.stdout).contains("requires"), "{said:?}");
     stage.account("alice");
-    let pool = stage.pool("../alice").to_string_lossy().into_owned();
+    let pool = stage.root("alice").to_string_lossy().into_owned();
     stage.told(&["--as", "alice", "data", "pool", "create", "alice", &pool]);
     let theirs = ["--as", "alice", "data", "publish", "alice/x:1", &file, "--copy", "--replace", "--pool", "alice"];
     let refused = stage.fails(&[&theirs[..], &["--requires", "proc=web"]].concat(), 100);
@@ -395,6 +403,9 @@ fn ids_entry_points_and_who_is_online() {
     until("alice is offline", SOON, || stage.online("alice").starts_with("alice is offline: ").then_some(()));
     assert!(stage.told(&["why", "hub/alice"]).contains("alice is offline"));
     assert!(stage.fails(&["online", "nobody"], 100).contains("nobody"));
+    for nobody in [&["id", ""][..], &["ep", ""], &["online", ""], &["data", "jobs", ""], &["data", "pool", "rm", ""]] {
+        assert!(stage.fails(nobody, 100).contains("a value is required"), "{nobody:?}");
+    }
     assert!(stage.fails(&["why", "hub/nobody"], 100).contains("no account \"nobody\""));
 }
 
@@ -427,7 +438,7 @@ fn without_a_daemon_everything_says_try_again() {
 fn the_examples_run_as_they_are() {
     let stage = Stage::set();
     stage.account("alice");
-    let (pool, url) = (stage.pool("../alice"), format!("http://{}", stage.daemon.address()));
+    let (pool, url) = (stage.root("alice"), format!("http://{}", stage.daemon.address()));
     stage.told(&["--as", "alice", "data", "pool", "create", "alice", &pool.to_string_lossy()]);
     let here = stage.daemon.path("here");
     let shell = |script: &str, args: &[&str]| {
@@ -458,12 +469,14 @@ fn the_examples_run_as_they_are() {
     fs::write(here.join(format!("again.tif.{map}.part")), "something else").expect("what was broken off");
     assert!(!shell("pull.sh", &[&entry, "sky/rain", "map.tif", "again.tif"]).0, "it is not what it should be");
     assert!(shell("pull.sh", &[&entry, "sky/rain", "map.tif", "again.tif"]).0, "it begins anew");
+    fs::write(here.join(format!("whole.tif.{map}.part")), large()).expect("what was not put in place");
+    assert!(shell("pull.sh", &[&entry, "sky/rain", "map.tif", "whole.tif"]).0, "nothing is missing");
     assert!(!shell("pull.sh", &[&entry, "sky/rain", "missing", "missing"]).0);
 
     stage.told(&["apply", &example("nightly.json").to_string_lossy()]);
     let nightly: Value = serde_json::from_slice(&fs::read(example("nightly.json")).expect("the file")).expect("JSON");
     let argv: Vec<_> = nightly["argv"].as_array().expect("a command").iter().filter_map(Value::as_str).collect();
-    let host = stage.pool("../host");
+    let host = stage.root("host");
     stage.told(&["data", "pool", "create", "host", &host.to_string_lossy()]);
     let nights = stage.daemon.path("nights");
     fs::create_dir(&nights).expect("a directory");

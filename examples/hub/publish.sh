@@ -1,7 +1,7 @@
 #!/bin/sh
-# publish.sh URL TOKEN POOL REPO/ITEM FILE…: publishes files that lie in the item's directory, each as the tag of its own name,
-# and says of each what came of it. The item is made, for everybody, where there is none. TOKEN is a file with a token of the
-# account, or of scope `hub`. Needs curl and jq.
+# publish.sh URL TOKEN POOL REPO/ITEM FILE…: publishes files that lie in the item's directory, each as the tag of its own
+# name, and says of each what came of it. The item is made, for everybody, where there is none. TOKEN is a file with a token
+# of the account, or of scope `hub`. Needs curl and jq.
 #
 #   curl -su alice http://127.1:8606/api/ | jq -r .data.token > alice.token
 #   sh publish.sh http://127.1:8606 alice.token weather weather/rain rain-01.csv rain-02.csv
@@ -13,7 +13,7 @@ ask() {
 }
 # The answer's data, or its message and an end.
 data() {
-    jq -e 'if .code == 0 then .data else (.msg | halt_error(1)) end'
+    jq -e 'if .code == 0 then .data else ("\(.msg)\n" | halt_error(1)) end'
 }
 
 if [ "$(ask -o /dev/null -w '%{http_code}' "$api/repositories/$item")" = 404 ]; then

@@ -52,15 +52,17 @@ impl Why {
     }
 }
 
-/// The problem of a name nobody has, in the words of the room it would be in.
+/// The problem of a name nobody has, in the words of the room it would be in; those who are no operators are told no
+/// more than that.
 fn unknown(name: &str) -> Problem {
     match name.split_once('/') {
         Some(("data", of)) => Problem::Misuse(format!(
-            "there is no tag \"{of}\": expected data/REPO/ITEM:TAG; `hostler data list REPO/ITEM` shows those of an item"
+            "there is no tag \"{of}\" that you may ask about: expected data/REPO/ITEM:TAG; `hostler data list REPO/ITEM` shows \
+             those of an item"
         )),
-        Some(("hub", of)) => {
-            Problem::Misuse(format!("there is no account \"{of}\" in the hub: `hostler account list` shows all"))
-        }
+        Some(("hub", of)) => Problem::Misuse(format!(
+            "there is no account \"{of}\" in the hub that you may ask about: `hostler account list` shows all"
+        )),
         _ => tasks::unknown(name),
     }
 }

@@ -88,10 +88,13 @@ async fn meant(at: &mut Session, what: Option<&Name>) -> Result<Vec<Name>, Probl
 /// # Errors
 /// The daemon's.
 pub(super) async fn unwell(at: &mut Session, name: &Name) -> Result<Vec<Value>, Problem> {
-    let item = name.item();
-    let answer = at.client.data(Call::get(&item.path()).query("unwell", true)).await?;
-    let meant = |tag: &Value| name.tag.as_ref().is_none_or(|wanted| wanted == text(tag, "tag"));
-    Ok(named(&item, &answer["taglist"]).into_iter().filter(meant).collect())
+    if name.tag.is_some() {
+        let tag = at.client.data(Call::get(&name.path())).await?;
+        let tags = if text(&tag, "status") == "NORMAL" { Vec::new() } else { vec![tag] };
+        return Ok(named(&name.item(), &Value::Array(tags)));
+    }
+    let answer = at.client.data(Call::get(&name.path()).query("unwell", true)).await?;
+    Ok(named(name, &answer["taglist"]))
 }
 
 /// Tags of an item, each with its whole name as `name`.
