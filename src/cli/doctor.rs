@@ -1,7 +1,8 @@
 //! `doctor`: looks for what is not as it should be, and says what to do.
 
 use crate::cli::Session;
-use crate::cli::client::Call;
+use crate::cli::cache::{number, text};
+use crate::cli::client::{Call, CallError, segment};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::offline::{Offline, Work};
 use crate::cli::out::{fields, plain};
@@ -46,7 +47,7 @@ impl Doctor {
         let ready = at.client.ask(Call::get("/healthz")).await;
         // Plain text means that it answers; anything but a good status is a refusal before that.
         let answers = match ready {
-            Ok(_) | Err(crate::cli::client::CallError::Strange { .. }) => Ok(format!("answers on {place}")),
+            Ok(_) | Err(CallError::Strange { .. }) => Ok(format!("answers on {place}")),
             Err(error) => Err(error),
         };
         let answers = match answers {
@@ -61,6 +62,7 @@ impl Doctor {
         let status = at.client.ask(Call::get("/hostler/v1/status")).await?;
         looks.push(version(&status));
         looks.push(supervised(at).await?);
+        looks.extend(published(at).await?);
         let exit = if looks.iter().all(|look| look.well) { Exit::Done } else { Exit::Unhealthy };
         tell(at, &looks, &status, exit)
     }
@@ -98,6 +100,36 @@ async fn supervised(at: &mut Session) -> Result<Look, Problem> {
         }
     };
     Ok(Look { what: "tasks", well: down.is_empty(), told })
+}
+
+/// The published data, where there is any for the caller to see.
+async fn published(at: &mut Session) -> Result<Option<Look>, Problem> {
+    let reps = match at.client.data(Call::get("/api/repositories")).await {
+        Ok(reps) => reps,
+        Err(CallError::Refused { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let listed = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (mut all, mut unwell) = (0, 0);
+    for rep in listed(&reps) {
+        let path = format!("/api/repositories/{}", segment(text(&rep, "repname")));
+        match at.client.data(Call::get(&path).query("details", true)).await {
+            Ok(rep) => {
+                for item in listed(&rep["items"]) {
+                    all += number(&item, "tags").unwrap_or_default();
+                    unwell += number(&item, "abnormal").unwrap_or_default();
+                }
+            }
+            // It is not there any more.
+            Err(CallError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let told = match unwell {
+        0 => format!("{all} published, all well"),
+        _ => format!("{unwell} of {all} published are not well: see `hostler data list --unwell`"),
+    };
+    Ok((all > 0).then_some(Look { what: "data", well: unwell == 0, told }))
 }
 
 fn tell(at: &Session, looks: &[Look], status: &Value, exit: Exit) -> Result<Exit, Problem> {

@@ -5,6 +5,7 @@ use crate::cli::client::{Call, segment};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::id::acting;
 use crate::cli::out::{plain, word};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ Listed are the addresses that were set, then those that this host listens on, th
 account's other hosts have reported lately. For an account that is called like a verb: --as NAME.")]
 pub(super) struct Ep {
     /// Whose [default: your own]
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -6,6 +6,7 @@ use crate::cli::client::{Call, Client};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::place::Place;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use hyper::header::HeaderValue;
 
 /// Print the daemon id of an account: with it, another host says for whom it works
@@ -19,7 +20,7 @@ It stays the same for ever, and is a secret: whoever has it can say that the acc
 Another account's is for operators, over the Unix socket.")]
 pub(super) struct Id {
     /// Whose [default: your own]
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use crate::cli::client::{Call, CallError, segment};
 use crate::cli::exit::{Exit, Problem};
 use crate::cli::out::plain;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use hyper::StatusCode;
 
 /// Tell whether an account is online, and why not; exits 1 when it is not
@@ -24,7 +25,7 @@ Exit codes:
   111  try again: the daemon is absent, starting or busy")]
 pub(super) struct Online {
     /// Who [default: yourself]
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
 }
 

@@ -14,9 +14,11 @@ use serde_json::Value;
 Examples:
   hostler why web
   hostler why 'worker-*'
-  hostler why cache/https://example.com/big.iso")]
+  hostler why cache/https://example.com/big.iso
+  hostler why data/weather/rain:2024-01 hub/alice")]
 pub(super) struct Why {
-    /// Names or globs; cache/ID, cache/URL and cache/job/NUMBER are of the cache
+    /// Names or globs; cache/ID, cache/URL and cache/job/NUMBER are of the cache; data/REPO/ITEM:TAG is
+    /// a published file, hub/USER an account that publishes
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 }
@@ -29,7 +31,7 @@ impl Why {
         for name in names {
             let call = Call::get(&format!("/hostler/v1/why/{}", segment(&name)));
             let answer = at.client.ask(call).await.map_err(|error| match tasks::is_unknown(&error) {
-                true => tasks::unknown(&name),
+                true => unknown(&name),
                 false => error.into(),
             })?;
             if at.out.json() {
@@ -47,6 +49,21 @@ impl Why {
             at.out.value(&Value::Array(answers))?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// The problem of a name nobody has, in the words of the room it would be in; those who are no operators are told no
+/// more than that.
+fn unknown(name: &str) -> Problem {
+    match name.split_once('/') {
+        Some(("data", of)) => Problem::Misuse(format!(
+            "there is no tag \"{of}\" that you may ask about: expected data/REPO/ITEM:TAG; `hostler data list REPO/ITEM` shows \
+             those of an item"
+        )),
+        Some(("hub", of)) => Problem::Misuse(format!(
+            "there is no account \"{of}\" in the hub that you may ask about: `hostler account list` shows all"
+        )),
+        _ => tasks::unknown(name),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::cli::cache::{number, size, text};
 use crate::cli::client::{Call, segment};
 use crate::cli::exit::{Exit, Problem};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 /// List pulls, publications of large files, and what is handed out to other hosts
@@ -18,7 +19,7 @@ Examples:
 Jobs that are over are listed for a while. --rm ends what a job does, and forgets it.")]
 pub(super) struct Jobs {
     /// Only this one
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
     /// End it and forget it
     #[arg(long, requires = "id")]
@@ -59,6 +60,8 @@ fn row(job: &Value) -> Vec<String> {
     let bytes = match (number(job, "size"), number(job, "srcsize")) {
         (Some(done), Some(all)) if done == all => size(all),
         (Some(done), Some(all)) => format!("{} of {}", size(done), size(all)),
+        // Nobody knows yet.
+        (Some(0), None) => String::new(),
         (Some(done), None) => size(done),
         (None, all) => all.map(size).unwrap_or_default(),
     };

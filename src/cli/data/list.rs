@@ -8,7 +8,7 @@ use crate::cli::exit::{Exit, Problem};
 use clap::Args;
 use serde_json::{Value, json};
 
-/// List repositories, the items of one, or the tags of an item
+/// List repositories, the items of one, the tags of an item, or one tag
 #[derive(Debug, Args)]
 #[command(
     visible_alias = "ls",
@@ -17,13 +17,14 @@ Examples:
   hostler data list
   hostler data list weather
   hostler data list weather/rain
+  hostler data list weather/rain:2024-01 --json
   hostler data list --unwell
 
 `hostler data verify` reads the files anew; `hostler why data/REPO/ITEM:TAG` tells more of one."
 )]
 pub(super) struct List {
     /// Which
-    #[arg(value_name = "REPO[/ITEM]", value_parser = Name::collection)]
+    #[arg(value_name = "REPO[/ITEM[:TAG]]", value_parser = Name::any)]
     what: Option<Name>,
     /// Only tags that are not well, with the reason
     #[arg(short, long)]
@@ -34,8 +35,8 @@ impl List {
     pub(super) async fn run(self, at: &mut Session) -> Result<Exit, Problem> {
         if self.unwell {
             let mut tags = Vec::new();
-            for item in items(at, self.what.as_ref()).await? {
-                tags.extend(unwell(at, &item).await?);
+            for name in meant(at, self.what.as_ref()).await? {
+                tags.extend(unwell(at, &name).await?);
             }
             match at.out.json() {
                 true => at.out.value(&Value::Array(tags))?,
@@ -55,14 +56,15 @@ impl List {
         match &self.what {
             None => repositories(at, &answer)?,
             Some(name) if name.item.is_none() => items_table(at, &answer)?,
-            Some(name) => table(at, &named(name, &answer))?,
+            Some(name) if name.tag.is_none() => table(at, &named(name, &answer["taglist"]))?,
+            Some(name) => table(at, &named(&name.item(), &Value::Array(vec![answer])))?,
         }
         Ok(Exit::Done)
     }
 }
 
-/// The items meant: this one, those of this repository, or all.
-async fn items(at: &mut Session, what: Option<&Name>) -> Result<Vec<Name>, Problem> {
+/// The items meant: that which is named, whole or for one tag of it, those of this repository, or all.
+async fn meant(at: &mut Session, what: Option<&Name>) -> Result<Vec<Name>, Problem> {
     let reps = match what {
         Some(name) if name.item.is_some() => return Ok(vec![name.clone()]),
         Some(name) => vec![name.rep.clone()],
@@ -86,14 +88,17 @@ async fn items(at: &mut Session, what: Option<&Name>) -> Result<Vec<Name>, Probl
 /// # Errors
 /// The daemon's.
 pub(super) async fn unwell(at: &mut Session, name: &Name) -> Result<Vec<Value>, Problem> {
-    let item = name.item();
-    let answer = at.client.data(Call::get(&item.path()).query("unwell", true)).await?;
-    let meant = |tag: &Value| name.tag.as_ref().is_none_or(|wanted| wanted == text(tag, "tag"));
-    Ok(named(&item, &answer).into_iter().filter(meant).collect())
+    if name.tag.is_some() {
+        let tag = at.client.data(Call::get(&name.path())).await?;
+        let tags = if text(&tag, "status") == "NORMAL" { Vec::new() } else { vec![tag] };
+        return Ok(named(&name.item(), &Value::Array(tags)));
+    }
+    let answer = at.client.data(Call::get(&name.path()).query("unwell", true)).await?;
+    Ok(named(name, &answer["taglist"]))
 }
 
-/// The tags of an item, each with its whole name as `name`.
-fn named(item: &Name, answer: &Value) -> Vec<Value> {
+/// Tags of an item, each with its whole name as `name`.
+fn named(item: &Name, tags: &Value) -> Vec<Value> {
     let whole = |tag: &Value| {
         let mut tag = tag.clone();
         let name = Name { tag: Some(text(&tag, "tag").to_owned()), ..item.clone() };
@@ -102,7 +107,7 @@ fn named(item: &Name, answer: &Value) -> Vec<Value> {
         }
         tag
     };
-    listed(&answer["taglist"]).iter().map(whole).collect()
+    listed(tags).iter().map(whole).collect()
 }
 
 fn listed(value: &Value) -> &[Value] {

@@ -25,7 +25,7 @@ use clap::{Args, Subcommand, ValueEnum};
     after_help = "\
 Examples:
   hostler data pool create weather /var/lib/hostler/pools/weather
-  hostler data publish weather/rain:2024-01 rain.csv --pool weather --public
+  hostler data publish weather/rain:2024-01 rain.csv --copy --pool weather --public
   hostler data list weather/rain
   hostler data verify weather/rain
   hostler data pull http://198.51.100.7:35800 weather/rain:2024-01 --pool weather --wait

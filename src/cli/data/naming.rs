@@ -36,15 +36,6 @@ impl Name {
         Ok(Name { rep: rep.to_owned(), item: item.map(str::to_owned), tag: tag.map(str::to_owned) })
     }
 
-    /// `REPO` or `REPO/ITEM`.
-    ///
-    /// # Errors
-    /// It is neither.
-    pub(super) fn collection(text: &str) -> Result<Name, String> {
-        let name = Name::any(text).ok().filter(|name| name.tag.is_none());
-        name.ok_or_else(|| "expected REPO or REPO/ITEM".to_owned())
-    }
-
     /// `REPO/ITEM` or `REPO/ITEM:TAG`.
     ///
     /// # Errors
@@ -110,6 +101,6 @@ mod tests {
         for wrong in ["", "/", "a/", "a/b:", "/b", "a/:t", "a/b/c", "a/b:c/d"] {
             assert!(Name::any(wrong).is_err(), "{wrong}");
         }
-        assert!(Name::collection("a/b:c").is_err() && Name::item_or_tag("a").is_err() && Name::one_tag("a/b").is_err());
+        assert!(Name::item_or_tag("a").is_err() && Name::one_tag("a/b").is_err());
     }
 }

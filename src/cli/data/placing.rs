@@ -34,15 +34,25 @@ impl Place<'_> {
             true => dir.is_dir() && !dir.join(&name).exists() && file.exists() && !lies_in(file, dir),
             false => !lies_in(file, dir),
         };
-        match elsewhere {
-            false => Ok(name),
-            true => Err(Problem::Misuse(format!(
-                "{}: the files of {} lie in {}: put it there, or say --copy",
-                file.display(),
-                self.item,
-                dir.display()
-            ))),
+        if elsewhere { Err(self.elsewhere(file, dir)) } else { Ok(name) }
+    }
+
+    /// Whether `file` stands for one that is in the item's directory, which need not be there yet.
+    ///
+    /// # Errors
+    /// It does not: where the file should lie.
+    pub(super) fn has(&self, file: &Path) -> Result<(), Problem> {
+        let name = self.name_of(file)?;
+        match &self.dir {
+            // A link that leads nowhere is the daemon's to refuse.
+            Some(dir) if fs::symlink_metadata(dir.join(name)).is_err() => Err(self.elsewhere(file, dir)),
+            _ => Ok(()),
         }
+    }
+
+    fn elsewhere(&self, file: &Path, dir: &Path) -> Problem {
+        let (file, item, dir) = (file.display(), self.item, dir.display());
+        Problem::Misuse(format!("{file}: the files of {item} lie in {dir}: put it there, or say --copy"))
     }
 
     /// Puts `file` into the item's directory unless it is there already; its name. Both share their blocks where the file
@@ -57,11 +67,7 @@ impl Place<'_> {
         if file.exists() && lies_in(file, dir) {
             return Ok(name);
         }
-        let cannot = |error: io::Error| Problem::Local(format!("cannot read {}: {error}", file.display()));
-        let mut from = File::open(file).map_err(cannot)?;
-        if !from.metadata().map_err(cannot)?.is_file() {
-            return Err(Problem::Misuse(format!("{} is no file", file.display())));
-        }
+        let mut from = readable(file)?;
         let place = dir.join(&name);
         if !self.replace && fs::symlink_metadata(&place).is_ok() {
             return Err(Problem::Misuse(format!("{} exists: --replace replaces it", place.display())));
@@ -74,6 +80,19 @@ impl Place<'_> {
         landing.land()?;
         Ok(name)
     }
+}
+
+/// A file of this host, open.
+///
+/// # Errors
+/// It cannot be read, or is no file.
+pub(super) fn readable(file: &Path) -> Result<File, Problem> {
+    let cannot = |error: io::Error| Problem::Local(format!("cannot read {}: {error}", file.display()));
+    // A FIFO nobody writes into would hold up the opening.
+    if !fs::metadata(file).map_err(cannot)?.is_file() {
+        return Err(Problem::Misuse(format!("{} is no file", file.display())));
+    }
+    File::open(file).map_err(cannot)
 }
 
 /// The last part of a path.

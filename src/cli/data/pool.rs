@@ -4,6 +4,7 @@ use crate::cli::Session;
 use crate::cli::cache::text;
 use crate::cli::client::{Call, segment};
 use crate::cli::exit::{Exit, Problem};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ somebody else's pool.")]
     #[command(after_help = "Example:\n  hostler data pool rm weather")]
     Rm {
         /// Its name
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
 }

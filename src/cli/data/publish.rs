@@ -3,11 +3,11 @@
 use super::Access;
 use super::following::until_over;
 use super::naming::Name;
-use super::placing::Place;
+use super::placing::{self, Place};
 use crate::base::duration;
 use crate::cli::Session;
 use crate::cli::cache::{number, size, text};
-use crate::cli::client::{Call, CallError};
+use crate::cli::client::{Call, CallError, segment};
 use crate::cli::exit::{Exit, Problem};
 use clap::Args;
 use hyper::StatusCode;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hostler data publish weather/rain:2024-01 rain.csv --pool weather --public
+  hostler data publish weather/rain:2024-01 rain.csv --copy --pool weather --public
   hostler data publish weather/rain:2024-02 ~/rain-02.csv --copy
   hostler data publish weather/rain:latest rain.csv --replace --requires dag=rain,26h
   hostler data publish weather/map:v3 map.tif --wait
@@ -88,10 +88,12 @@ impl Publish {
             at.out.value(&tag)?;
             return Ok(Exit::Done);
         }
-        let bytes = number(&tag, "size").map(size).unwrap_or_default();
         match reads && !self.wait {
-            true => at.out.line(&format!("{} ({bytes}) is being read: job {job}", self.what))?,
-            false => at.out.line(&format!("{} ({bytes}, sha256:{})", self.what, text(&tag, "sha256")))?,
+            true => at.out.line(&format!("{} is being read: job {job}", self.what))?,
+            false => {
+                let bytes = number(&tag, "size").map(size).unwrap_or_default();
+                at.out.line(&format!("{} ({bytes}, sha256:{})", self.what, text(&tag, "sha256")))?;
+            }
         }
         Ok(Exit::Done)
     }
@@ -107,6 +109,7 @@ impl Publish {
                 Ok(item)
             }
             (Err(CallError::Refused { status: StatusCode::NOT_FOUND, .. }), Some(pool)) => {
+                self.is_at_hand(at, pool).await?;
                 let access = if self.public { Access::Public } else { Access::Private };
                 let mut body = json!({ "datapool": pool, "itemaccesstype": access.word() });
                 if let Some(dir) = &self.dir {
@@ -119,6 +122,20 @@ impl Publish {
             }
             (Err(error), _) => Err(error.into()),
         }
+    }
+
+    /// No item is made for a file that is not there, as far as can be seen from here.
+    async fn is_at_hand(&self, at: &mut Session, pool: &str) -> Result<(), Problem> {
+        let pool = at.client.data(Call::get(&format!("/api/datapools/{}", segment(pool)))).await?;
+        let within = self.dir.as_ref().or(self.what.item.as_ref()).map(String::as_str).unwrap_or_default();
+        let root = Some(text(&pool, "conn")).filter(|conn| !conn.is_empty()).map(PathBuf::from);
+        let dir = root.filter(|root| root.is_dir()).map(|root| root.join(within));
+        let (copy, file, item) = (self.copy, self.file.clone(), self.what.item().to_string());
+        let seen = move || {
+            let place = Place { item: &item, dir, replace: false };
+            if copy { placing::readable(&file).map(drop) } else { place.has(&file) }
+        };
+        placed(tokio::task::spawn_blocking(seen).await)
     }
 
     /// What is said of an item that is to be made must be so of one that there is.
@@ -144,9 +161,13 @@ impl Publish {
             let place = Place { item: &item, dir, replace };
             if copy { place.copy(&file) } else { place.name_of(&file) }
         };
-        let placed = tokio::task::spawn_blocking(place).await;
-        placed.unwrap_or_else(|error| Err(Problem::Local(format!("the file was not placed: {error}"))))
+        placed(tokio::task::spawn_blocking(place).await)
     }
+}
+
+/// What has come of work on files.
+fn placed<T>(work: Result<Result<T, Problem>, tokio::task::JoinError>) -> Result<T, Problem> {
+    work.unwrap_or_else(|error| Err(Problem::Local(format!("the file was not placed: {error}"))))
 }
 
 /// `proc=NAME`, `dag=NAME[,MAX-AGE]` or `url=URL`, as the API takes it.

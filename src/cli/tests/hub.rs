@@ -96,6 +96,7 @@ async fn an_item_is_made_where_a_pool_is_named() {
     let daemon = Fake::start(|asked| match asked.what.as_str() {
         what if what == format!("POST {ITEM}") => Answer::data(item(Path::new("/nowhere/at/all"))),
         what if what == format!("POST {ITEM}/t1") => Answer::data(tag("t1", "")),
+        "GET /api/datapools/p1" => Answer::data(json!({ "name": "p1", "conn": "/nowhere/at/all" })),
         _ => Answer::refused(404, "there is no item weather/rain"),
     });
     let line = ["data", "publish", "weather/rain:t1", "a.bin"];
@@ -133,7 +134,7 @@ async fn a_large_file_is_waited_for_where_that_is_said() {
     });
     let line = ["data", "publish", "weather/rain:t1", "a.bin"];
     let told = daemon.told(&line).await.expect(Exit::Done);
-    assert_eq!(told, "weather/rain:t1 (12 B) is being read: job 0000001f\n");
+    assert_eq!(told, "weather/rain:t1 is being read: job 0000001f\n");
     let told = daemon.told(&[&line[..], &["--wait"]].concat()).await.expect(Exit::Done);
     assert_eq!(told, "weather/rain:t1 (12 B, sha256:ab)\n");
     assert_eq!(daemon.heard().iter().filter(|what| what.contains("/api/job/")).count(), 2);
@@ -152,6 +153,7 @@ fn catalogue() -> Fake {
         what if what == format!("GET {ITEM}") => {
             Answer::data(json!({ "taglist": [tag("t1", ""), tag("t2", "missing")] }))
         }
+        what if what == format!("GET {ITEM}/t2") => Answer::data(tag("t2", "missing")),
         what if what == format!("GET {ITEM}?unwell=true") => Answer::data(json!({ "taglist": [tag("t2", "missing")] })),
         "POST /api/daemon/verify?repname=weather&itemname=rain&tagname=t1" => {
             Answer::data(json!({ "status": "NORMAL", "total": 0, "results": null }))
@@ -183,6 +185,10 @@ async fn what_is_published_is_listed_from_the_top_down() {
         weather/rain:t2  ABNORMAL  12 B  2026-01-02T03:04:05.000Z  missing
     "#]]
     .assert_eq(&daemon.told(&["data", "ls", "weather/rain"]).await.expect(Exit::Done));
+    let one = daemon.told(&["data", "list", "weather/rain:t2"]).await.expect(Exit::Done);
+    assert!(one.lines().count() == 2 && one.contains("weather/rain:t2  ABNORMAL"), "{one}");
+    let one = daemon.told(&["data", "list", "weather/rain:t2", "--json"]).await.expect(Exit::Done);
+    assert_eq!(serde_json::from_str::<Value>(&one).unwrap(), tag("t2", "missing"), "as the API has it");
     for what in [&["data", "list", "--unwell"][..], &["data", "list", "weather", "--unwell", "--json"]] {
         let told = daemon.told(what).await.expect(Exit::Done);
         assert!(told.contains("weather/rain:t2") && !told.contains("weather/rain:t1"), "{told}");
