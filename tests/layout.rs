@@ -42,7 +42,7 @@ const FILES: &[(&str, &[&str], &[&str])] = &[
     ("machine", &["base", "schedule"], &["model"]),
     // What is stored and shown is said in the machine's words.
     ("records", &["base", "store"], &["machine", "model"]),
-    ("wire", &["base"], &["machine", "model"]),
+    ("wire", &["base", "schedule"], &["machine", "model"]),
     ("routes", &["auth", "base", "http"], &["engine", "machine", "model", "wire"]),
     (
         "engine",

@@ -164,7 +164,7 @@ fn what_opens_one_family_opens_no_other() {
     let login = cast.nobody().post("/login", &json!({"username": "alice", "password": password("alice")}));
     let cookie = login.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
     let (name, text) = cookie.split_once('=').expect("a pair");
-    let manager = |cookie: &str| cast.nobody().with("Cookie", cookie).get("/manager").status;
+    let manager = |cookie: &str| cast.nobody().with("Cookie", cookie).get("/manager/list").status;
     assert_eq!(manager(&cookie), 200);
     assert_ne!(manager(&format!("{name}={}", cast.tokens[1])), 200, "a token of the hub is no cookie");
     refused(cast.bearing(text).get("/daemon/id"), 401, 1005);

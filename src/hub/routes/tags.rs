@@ -21,6 +21,8 @@ use hyper::Method;
 const REPNAME: (&str, &str) = ("repname", "the repository");
 const ITEMNAME: (&str, &str) = ("itemname", "the item");
 const TAGNAME: (&str, &str) = ("tagname", "one tag; empty or absent: all");
+const PAGE: (&str, &str) = ("page", "from 1; all where neither page nor size is said");
+const SIZE: (&str, &str) = ("size", "1 to 100, 10 by default; -1: all");
 const HEALTHY: (u16, &str) =
     (200, "status NORMAL, total 0, results null; or ABNORMAL, how many, rep/item:tag of those");
 const UNKNOWN: (u16, &str) = (401, "1005, 6101: no credentials, and the item is not public; or none that count");
@@ -28,18 +30,16 @@ const MISSING: (u16, &str) = (404, "1009: there is no such item or tag");
 
 const STATUS: Doc = Doc {
     summary: "Which tags of an item are not well",
-    query: &[
-        REPNAME,
-        ITEMNAME,
-        TAGNAME,
-        ("page", "from 1; all where neither page nor size is said"),
-        ("size", "1 to 100, 10 by default; -1: all"),
-    ],
+    query: &[REPNAME, ITEMNAME, TAGNAME, PAGE, SIZE],
     body: None,
     answers: &[HEALTHY, (400, "1400: no repname or no itemname; 1007: page or size is no number"), UNKNOWN, MISSING],
 };
-const OF_PATH: Doc =
-    Doc { summary: "The same by path", query: &[], body: None, answers: &[HEALTHY, (400, "1007"), UNKNOWN, MISSING] };
+const OF_PATH: Doc = Doc {
+    summary: "The same by path",
+    query: &[PAGE, SIZE],
+    body: None,
+    answers: &[HEALTHY, (400, "1007"), UNKNOWN, MISSING],
+};
 const VERIFY: Doc = Doc {
     summary: "Reads the files of an item's tags, or of one, and compares them; answers when that is done",
     query: &[REPNAME, ITEMNAME, TAGNAME],

@@ -12,6 +12,10 @@ use chrono::NaiveDateTime;
 const MOST_LINES: usize = 500;
 /// The longest line, in bytes.
 const LONGEST_LINE: usize = 2 << 10;
+/// Digits of a daemon id and of a token of the hub.
+const SECRET: usize = 40;
+/// How many of them people see.
+const SHOWN: usize = 6;
 /// How a line begins.
 const STAMP: &str = "%Y/%m/%d %H:%M:%S";
 /// How a stamp looks, with 0 for any digit.
@@ -44,8 +48,7 @@ pub fn read(body: &[u8], now: Wall) -> Result<Posted, Fault> {
     Ok(Posted { daemonid, beat: Beat { entries, lines, abnormal } })
 }
 
-/// A line as it is kept: one line, of printable text, stamped, without the id that proves whose it is. None where nothing is
-/// left of it.
+/// A line as it is kept: one line, of printable text, stamped, and without secrets. None where nothing is left of it.
 fn line(text: &str, daemonid: &str, now: Wall) -> Option<String> {
     let mut clean = String::with_capacity(text.len().min(LONGEST_LINE));
     for c in text.trim_end().chars().take(LONGEST_LINE) {
@@ -58,16 +61,36 @@ fn line(text: &str, daemonid: &str, now: Wall) -> Option<String> {
     if clean.trim().is_empty() {
         return None;
     }
-    if daemonid.len() >= 8 && clean.contains(daemonid) {
-        let shown: String = daemonid.chars().take(6).collect();
-        clean = clean.replace(daemonid, &format!("{shown}…"));
+    if daemonid.len() == SECRET {
+        // Also where it stands beside other digits.
+        clean = clean.replace(daemonid, &format!("{}…", daemonid.chars().take(SHOWN).collect::<String>()));
     }
+    clean = masked(&clean);
     if !is_stamped(&clean) {
         clean = format!("{} {}", zone().local(now).format(STAMP), clean.trim_start());
     }
     let whole = (0..=clean.len().min(LONGEST_LINE)).rev().find(|at| clean.is_char_boundary(*at));
     clean.truncate(whole.unwrap_or_default());
     Some(clean)
+}
+
+/// A line in which of everything that may be a daemon id or a token of the hub only the beginning stands: of as many
+/// hexadecimal digits, neither more nor fewer.
+fn masked(line: &str) -> String {
+    let is_digit = |c: char| c.is_ascii_hexdigit();
+    let mut masked = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(is_digit) {
+        let (before, from) = rest.split_at(start);
+        let (digits, after) = from.split_at(from.find(|c| !is_digit(c)).unwrap_or(from.len()));
+        masked.push_str(before);
+        match digits.len() {
+            SECRET => masked.extend([&digits[..SHOWN], "…"]),
+            _ => masked.push_str(digits),
+        }
+        rest = after;
+    }
+    masked + rest
 }
 
 /// Whether a line begins with a moment that there is in a calendar, and goes on.

@@ -112,9 +112,16 @@ fn of_many_lines_the_newest_count_and_long_ones_are_cut() {
 }
 
 #[test]
-fn a_line_does_not_tell_the_id_that_proves_whose_it_is() {
-    let line = lines(&[&format!("2024/03/05 09:10:41 started with {DAEMON}, {DAEMON}")]).remove(0);
-    assert_eq!(line, "2024/03/05 09:10:41 started with 7be1d0…, 7be1d0…");
+fn a_line_tells_no_secret() {
+    let line = lines(&[&format!("2024/03/05 09:10:41 started with id{DAEMON}, {DAEMON}")]).remove(0);
+    assert_eq!(line, "2024/03/05 09:10:41 started with id7be1d0…, 7be1d0…");
+    let text = format!("2024/03/05 09:10:41 {}, token={}é", DAEMON.to_uppercase(), "0f".repeat(20));
+    assert_eq!(lines(&[&text]), ["2024/03/05 09:10:41 7BE1D0…, token=0f0f0f…é"]);
+    let (front, back) = DAEMON.split_at(20);
+    assert_eq!(lines(&[&format!("2024/03/05 09:10:41 {front}\u{1}{back}")]), ["2024/03/05 09:10:41 7be1d0…"]);
+    // Sums of files are none.
+    let sum = format!("2024/03/05 09:10:41 sha256 {} md5 {}", "ab".repeat(32), "cd".repeat(16));
+    assert_eq!(lines(&[&sum]), [sum]);
 }
 
 #[test]
