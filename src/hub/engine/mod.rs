@@ -132,6 +132,9 @@ struct Asked {
 /// What kept the room from answering.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
+    /// Who is to be a member is no account: it was removed meanwhile.
+    #[error("there is no such account any more")]
+    NoAccount,
     /// The engine is gone: the daemon is ending.
     #[error("the daemon is ending")]
     Gone,
@@ -171,8 +174,8 @@ impl Handle {
         let daemon = DaemonId::of(random().map_err(Failed::Write)?);
         match self.ask(Ask::Join(account, daemon)).await? {
             Verdict::Member(member) => Ok(member),
-            // The machine answers a newcomer with nothing else.
-            _ => Err(Failed::Gone),
+            // Nobody else is refused.
+            _ => Err(Failed::NoAccount),
         }
     }
 

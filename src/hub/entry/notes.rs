@@ -37,6 +37,11 @@ impl Notes {
         Notes { handle, lately: Arc::default() }
     }
 
+    /// So many bytes more went.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.handle.metrics().hub_sent(bytes);
+    }
+
     /// Something of this account was handed out, whole.
     pub(super) fn served(&self, owner: AccountId, line: String) {
         self.write(owner, line);

@@ -6,7 +6,7 @@
 //!   (nothing) ────────────────────> a pass ──────────────────────────────────────> over ───────────────> the next pass
 //!                                     │  no sign of life                             tell: Passed
 //!                                     v
-//!                                  hanging: all its files are told to be gone ──the thread comes back──> a pass at once
+//!                                  hanging: all its files are told to be gone, then Hangs ──the thread comes back──> a pass at once
 //! ```
 
 use super::house::House;
@@ -249,13 +249,19 @@ impl<H: House> Passes<H> {
         let mut after = None;
         loop {
             let files = self.house.files(&self.name, after, SLICE);
-            let Some((item, file)) = files.last() else { return };
+            let Some((item, file)) = files.last() else { break };
             after = Some((*item, file.no));
+            let now = Now::read().wall;
+            files
+                .iter()
+                .filter(|(_, file)| file.look.as_ref() == Some(&gone))
+                .for_each(|(_, file)| file.looked.touch(now));
             let news = files.into_iter().map(|(_, file)| file).filter(|file| file.look.as_ref() != Some(&gone));
             let (others, theirs) = news.map(|file| ((file.no, gone.clone()), file.looked)).unzip();
             self.tell(Found { others, theirs });
             tokio::task::yield_now().await; // it may be many
         }
+        self.house.tell(Event::Hangs(self.name.clone()));
     }
 }
 

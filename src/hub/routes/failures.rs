@@ -159,6 +159,7 @@ impl From<Failed> for Failure {
     fn from(why: Failed) -> Failure {
         match why {
             Failed::Gone => Failure::unavailable(why.to_string()),
+            Failed::NoAccount => unknown_user(why.to_string()),
             Failed::Read(_) | Failed::Write(_) => storage(why),
         }
     }
