@@ -2,7 +2,7 @@
 //! number of the job.
 
 use super::machine::{self, Room, Shown};
-use super::model::{AccountId, Job, JobKind, JobState, Tag, TagNo};
+use super::model::{AccountId, Job, JobState, Tag, TagNo};
 use crate::auth::Accounts;
 use crate::base::{Bus, Now, Wall};
 use serde_json::{Value, json};
@@ -92,12 +92,8 @@ fn tag(room: &Room, tag: &Tag, is_new: bool, now: Now) -> Option<News> {
 }
 
 fn job(job: &Job) -> News {
-    let does = match job.kind {
-        JobKind::Pull(_) => "pull",
-        JobKind::Publish(_) => "publish",
-    };
     let tag = format!("{}/{}:{}", job.rep, job.item, job.tag);
-    let mut data = json!({ "job": job.id.to_string(), "type": does, "tag": tag, "stat": job.state.word() });
+    let mut data = json!({ "job": job.id.to_string(), "type": job.kind.word(), "tag": tag, "stat": job.state.word() });
     let kind = match &job.state {
         JobState::Queued => "hub.job.queued",
         JobState::Downloading => "hub.job.downloading",
@@ -115,7 +111,7 @@ fn job(job: &Job) -> News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::model::{ItemName, JobId, RepName, TagName};
+    use crate::hub::model::{ItemName, JobId, JobKind, RepName, TagName};
     use crate::store::Store;
 
     fn made(state: JobState) -> Job {

@@ -8,6 +8,7 @@
 //! registry without bound.
 
 mod cache;
+mod hub;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -71,6 +72,7 @@ struct All {
     runs_ended: Family<Ended, Counter>,
     runs_live: Family<Room, Gauge>,
     cache: cache::Cache,
+    hub: hub::Hub,
 }
 
 impl Metrics {
@@ -90,6 +92,7 @@ impl Metrics {
             runs_ended: Family::default(),
             runs_live: Family::default(),
             cache: cache::Cache::register(&mut registry),
+            hub: hub::Hub::register(&mut registry),
             registry: Registry::default(),
         };
         let build = Info::new(vec![("version".to_owned(), version.to_owned())]);

@@ -29,6 +29,11 @@ fn what_happened_is_in_the_text() {
     metrics.cache_damaged(3);
     metrics.cache_job("preheat", "success");
     metrics.cache_holds(5, 6000);
+    metrics.hub_tags(7, 2);
+    metrics.hub_accounts(3, 1);
+    metrics.hub_job("pull", "failed");
+    metrics.hub_sent(20);
+    metrics.hub_pulled(30);
     let text = metrics.clone().text();
     let value = |start| line(&text, start);
     assert_eq!(value("hostler_build_info{version=\"1.2.3\"}"), Some("1"));
@@ -51,5 +56,11 @@ fn what_happened_is_in_the_text() {
     assert_eq!(value("hostler_cache_jobs_total{type=\"preheat\",state=\"success\"}"), Some("1"));
     assert_eq!(value("hostler_cache_tasks "), Some("5"));
     assert_eq!(value("hostler_cache_bytes "), Some("6000"));
+    assert_eq!(value("hostler_hub_tags{status=\"normal\"}"), Some("7"));
+    assert_eq!(value("hostler_hub_tags{status=\"abnormal\"}"), Some("2"));
+    assert_eq!(value("hostler_hub_accounts{status=\"online\"}"), Some("3"));
+    assert_eq!(value("hostler_hub_jobs_total{type=\"pull\",state=\"failed\"}"), Some("1"));
+    assert_eq!(value("hostler_hub_sent_bytes_total"), Some("20"));
+    assert_eq!(value("hostler_hub_pulled_bytes_total"), Some("30"));
     assert!(text.ends_with("# EOF\n"), "an exposition ends with its mark");
 }

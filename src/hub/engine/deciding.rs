@@ -9,8 +9,8 @@ use crate::store::Batch;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// A decision that goes through more tags than this is made aside: so many take some ten milliseconds.
-pub(super) const LONG: usize = 2_000;
+/// A decision that goes through more than this is made aside: so many take some milliseconds, and one step.
+pub(super) const LONG: usize = machine::SLICE;
 
 /// The room, which only the driver changes. Anybody looks at it between two decisions, from any thread; nobody keeps it
 /// across an await.
@@ -34,6 +34,27 @@ pub(super) struct Decided {
     pub(super) news: Vec<News>,
     /// Whether something may depend on other facts than before.
     pub(super) new_facts: bool,
+    /// How the jobs ended that are over with it: what each did, and its state.
+    pub(super) ended: Vec<(&'static str, &'static str)>,
+    /// How many tags there are, and how many are not well; how many accounts are online, and how many are not.
+    pub(super) counts: [(usize, usize); 2],
+}
+
+impl Decided {
+    fn tell(&mut self, tell: &impl Fn(News, Wall)) {
+        let at = self.at;
+        self.news.drain(..).for_each(|news| tell(news, at));
+    }
+
+    /// Another step of the same decision.
+    fn add(&mut self, more: Decided) {
+        self.batch.append(more.batch);
+        self.late.extend(more.late);
+        self.effects.extend(more.effects);
+        self.new_facts |= more.new_facts;
+        self.ended.extend(more.ended);
+        self.counts = more.counts;
+    }
 }
 
 impl SharedRoom {
@@ -69,6 +90,7 @@ impl SharedRoom {
         let published: HashSet<TagNo> = published.collect();
         let told = |news: &machine::News| events::event(&room, news, &published, now);
         let news = plan.news.iter().filter_map(told).collect();
+        let counts = [room.counts(), room.presence()];
         drop(room);
         let mut batch = Batch::new();
         records::write(&plan.changes, &mut numbers, &mut batch);
@@ -81,12 +103,19 @@ impl SharedRoom {
             effects: plan.effects,
             news,
             new_facts: plan.changes.iter().any(requires),
+            ended: plan.changes.iter().filter_map(ended).collect(),
+            counts,
         }
     }
 
     /// How many tags an ask goes through, about.
     pub(super) fn effort(&self, ask: &Ask) -> usize {
         let (rep, item) = match ask {
+            Ask::Started | Ask::Stopping => {
+                let (online, offline) = self.get().presence();
+                return online + offline;
+            }
+            Ask::ForgetJob(_, None) => return self.get().jobs().count(),
             Ask::ForgetItem(_, rep, item) => (rep, item),
             Ask::ForgetTags(_, rep, item, which) | Ask::Verify(_, rep, item, which) => match which {
                 Which::One(_) => return 1,
@@ -98,14 +127,38 @@ impl SharedRoom {
         room.item(rep, item).map_or(0, |item| room.tag_count(item.no))
     }
 
-    /// As [`SharedRoom::decide`], on a thread that may take long. None: the daemon is ending.
-    pub(super) async fn decide_aside(&self, event: Event) -> Option<Decided> {
+    /// As [`SharedRoom::decide`], on a thread that may take long, step by step: others may look in between. News are told
+    /// with each step. None: the daemon is ending.
+    pub(super) async fn decide_aside(
+        &self,
+        event: Event,
+        tell: impl Fn(News, Wall) + Send + 'static,
+    ) -> Option<Decided> {
         let room = self.clone();
-        match tokio::task::spawn_blocking(move || room.decide(event)).await {
+        let decide = move || {
+            let mut whole = room.decide(event);
+            whole.tell(&tell);
+            while room.get().is_busy() {
+                std::thread::yield_now(); // whoever waits for the room
+                let mut more = room.decide(Event::Tick);
+                more.tell(&tell);
+                whole.add(more);
+            }
+            whole
+        };
+        match tokio::task::spawn_blocking(decide).await {
             Ok(decided) => Some(decided),
             Err(why) if why.is_panic() => std::panic::resume_unwind(why.into_panic()),
             Err(_) => None,
         }
+    }
+}
+
+/// How a job ended, where that is the change.
+fn ended(change: &Change) -> Option<(&'static str, &'static str)> {
+    match change {
+        Change::Job(job) if job.state.is_over() => Some((job.kind.word(), job.state.word())),
+        _ => None,
     }
 }
 

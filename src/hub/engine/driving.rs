@@ -4,6 +4,7 @@ use super::closing::{Answer, Closing};
 use super::deciding::{Decided, LONG, SharedRoom};
 use super::{Asked, Handle, Message, facts};
 use crate::base::{Mono, Now, Wall};
+use crate::hub::events::News;
 use crate::hub::machine::{Ask, Event, Plan, Refusal, Verdict};
 use crate::hub::model::AccountId;
 use crate::schedule::Clock;
@@ -43,6 +44,8 @@ pub struct Engine {
     pub(super) group: Group,
     /// Who hears later.
     pub(super) owed: HashMap<u64, oneshot::Sender<Verdict>>,
+    /// What was counted last: see [`Decided::counts`].
+    pub(super) counted: [(usize, usize); 2],
     /// What is to be done first.
     pub(super) first: Option<(Plan, Now)>,
     /// What goes on beside the driver, and ends with it.
@@ -71,7 +74,7 @@ impl Engine {
     /// # Errors
     /// The kernel refuses a timer.
     pub async fn run(mut self) -> io::Result<()> {
-        self.begin();
+        self.begin().await;
         let (mut asked, mut heard) = (Vec::with_capacity(HEARD_AT_ONCE), Vec::with_capacity(HEARD_AT_ONCE));
         loop {
             let deadline = self.tick_if_due().await;
@@ -102,7 +105,7 @@ impl Engine {
     }
 
     /// Takes up what was going on, says that the host starts, and begins to look.
-    fn begin(&mut self) {
+    async fn begin(&mut self) {
         if let Some((plan, now)) = self.first.take() {
             let decided = self.room().prepared(plan, now);
             self.carry_out(decided, None, Weight::Binding);
@@ -110,7 +113,15 @@ impl Engine {
         for account in std::mem::take(&mut self.strangers) {
             self.step(Event::Removed(account));
         }
-        self.step(Event::Asked(Ask::Started));
+        let started = Event::Asked(Ask::Started);
+        match self.room().effort(&Ask::Started) > LONG {
+            true => {
+                if let Some(decided) = decide_aside(self.handle.clone(), started).await {
+                    self.carry_out(decided, None, Weight::Binding);
+                }
+            }
+            false => self.step(started),
+        }
         self.beside.spawn(self.handle.0.verifier.clone().run(self.handle.clone()));
         self.beside.spawn(facts::watch(self.handle.clone()));
     }
@@ -149,11 +160,18 @@ impl Engine {
         match message {
             Message::Ask(asked) => {
                 let Asked { ask, answer } = *asked;
+                if let Ask::Join(account, _) = &ask
+                    && !is_account(&self.handle, *account)
+                {
+                    // Removed since he signed in: nobody would ever take him for gone again.
+                    let unknown = Refusal::Unknown { what: "user", name: account.to_string() };
+                    return drop(answer.send(Verdict::Refused(unknown)));
+                }
                 let weight = if matches!(ask, Ask::Beat(..)) { Weight::Light } else { Weight::Binding };
                 let effort = self.room().effort(&ask);
                 let event = Event::Asked(ask);
                 let decided = match effort > LONG {
-                    true => self.room().decide_aside(event).await,
+                    true => decide_aside(self.handle.clone(), event).await,
                     false => Some(self.room().decide(event)),
                 };
                 let Some(decided) = decided else { return };
@@ -171,7 +189,7 @@ impl Engine {
     }
 
     fn step(&mut self, event: Event) {
-        let is_about_looks = matches!(event, Event::Looked(_) | Event::Passed(_) | Event::Read(..));
+        let is_about_looks = matches!(event, Event::Looked(_) | Event::Passed(_) | Event::Hangs(_) | Event::Read(..));
         let decided = self.room().decide(event);
         self.carry_out(decided, None, Weight::Binding);
         if is_about_looks {
@@ -211,6 +229,14 @@ impl Engine {
         if decided.new_facts {
             self.handle.0.facts.notify_one();
         }
+        let metrics = &self.handle.0.tools.metrics;
+        decided.ended.into_iter().for_each(|(kind, state)| metrics.hub_job(kind, state));
+        if self.counted != decided.counts {
+            self.counted = decided.counts;
+            let [(tags, unwell), (online, offline)] = decided.counts;
+            metrics.hub_tags(tags - unwell, unwell);
+            metrics.hub_accounts(online, offline);
+        }
     }
 
     /// Tells somebody: now, where nothing that it tells of is on its way to the disk, else when it is there.
@@ -233,6 +259,21 @@ impl Engine {
         self.open.fetch_add(1, Ordering::AcqRel);
         let _ = self.closing.send(Closing { ticket, answers }); // the runtime is ending
     }
+}
+
+/// What takes long, where it keeps nobody else from working.
+async fn decide_aside(handle: Handle, event: Event) -> Option<Decided> {
+    let teller = handle.clone();
+    let tell = move |news: News, at| news.publish(&teller.0.tools.bus, &teller.0.tools.accounts, at);
+    let decided = handle.0.room.decide_aside(event, tell).await;
+    // Its news were told on the way.
+    handle.0.news.send_modify(|generation| *generation += 1);
+    decided
+}
+
+/// Whether this may be a member. The operator never was an account.
+pub(super) fn is_account(handle: &Handle, account: AccountId) -> bool {
+    account == 0 || handle.accounts().get(account).is_some()
 }
 
 impl Group {

@@ -3,7 +3,7 @@
 use super::{Failed, Handle};
 use crate::base::{Now, Wall};
 use crate::hub::machine::{Room, Standing};
-use crate::hub::model::{AccountId, EntryPoint, ItemNo, TagNo};
+use crate::hub::model::{AccountId, EntryPoint, ItemNo, Job, JobKind, TagNo};
 use crate::hub::records::{self, Line};
 use crate::schedule::Zone;
 use crate::store::{Batch, Rule};
@@ -59,6 +59,14 @@ impl Handle {
         let own = if listens { self.0.reach.own() } else { Vec::new() };
         let mut seen = HashSet::new();
         set.into_iter().chain(own).chain(reported).filter(|entry| seen.insert(entry.clone())).collect()
+    }
+
+    /// How many bytes of a job that goes on are there, or were read; none: nothing is going on.
+    pub fn bytes_of(&self, job: &Job) -> Option<u64> {
+        match &job.kind {
+            JobKind::Pull(_) => self.0.pulls.bytes(job.id),
+            JobKind::Publish(tag) => self.0.verifier.bytes(*tag),
+        }
     }
 
     /// Whether an account is online, and why not.

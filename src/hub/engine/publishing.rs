@@ -137,6 +137,10 @@ impl Handle {
             let verdict = handle.ask(Ask::Pull(by, new)).await?;
             if let (Verdict::Job(job), Some(secret)) = (&verdict, secret) {
                 handle.0.pulls.keep_secret(job.id, secret);
+                // It may be over already: nobody tells of that a second time.
+                if handle.look(|room| room.job(job.id).is_none_or(|job| job.state.is_over())) {
+                    handle.0.pulls.stop(job.id);
+                }
             }
             Ok(verdict)
         });

@@ -1,7 +1,7 @@
 //! From what was stored to a room that can be asked.
 
 use super::deciding::SharedRoom;
-use super::driving::Group;
+use super::driving::{Group, is_account};
 use super::{Engine, Failed, Handle, Inner, Settings, Tools, closing, random};
 use crate::base::Now;
 use crate::cache::origin::Origins;
@@ -80,6 +80,7 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
         open,
         group: Group::default(),
         owed: HashMap::new(),
+        counted: Default::default(),
         first: Some((found.plan, found.now)),
         beside: JoinSet::new(),
     };
@@ -105,9 +106,8 @@ async fn name_host(store: &Store) -> Result<String, Failed> {
     Ok(id)
 }
 
-/// Members that are no accounts any more. The operator never was one.
+/// Members that are no accounts any more.
 fn strangers(handle: &Handle) -> Vec<AccountId> {
     let members: Vec<AccountId> = handle.look(|room| room.members().map(|member| member.account).collect());
-    let is_known = |account: AccountId| account == 0 || handle.accounts().get(account).is_some();
-    members.into_iter().filter(|account| !is_known(*account)).collect()
+    members.into_iter().filter(|account| !is_account(handle, *account)).collect()
 }

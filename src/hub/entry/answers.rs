@@ -312,6 +312,7 @@ impl Listens for Handing {
             board().begin(Sent { owner: self.found.owner, tag, file, size: self.size })
         };
         self.transfer.get_or_insert_with(begin).count(bytes);
+        self.notes.sent(bytes);
     }
 }
 

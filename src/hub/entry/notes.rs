@@ -52,6 +52,11 @@ impl Notes {
         Notes { handle, lately: Arc::default() }
     }
 
+    /// So many bytes more went.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.handle.metrics().hub_sent(bytes);
+    }
+
     /// Something of this account was handed out, whole.
     pub(super) fn served(&self, owner: AccountId, to: Option<IpAddr>, tag: TagNo, line: String) {
         if self.is_news(to, Often::Whole(tag)) {

@@ -4,7 +4,7 @@ use super::Settings;
 use super::house::House;
 use super::passes::Passes;
 use super::patience::Hanging;
-use super::readings::Readings;
+use super::readings::{GoingOn, Readings};
 use super::wanted::{Names, Wanted};
 use super::watch::Watches;
 use crate::hub::machine::ReadOrder;
@@ -43,10 +43,15 @@ struct Driver<H> {
 }
 
 /// Looks and reads until the last command is heard.
-pub(super) async fn drive<H: House>(house: H, mut commands: UnboundedReceiver<Command>, settings: Settings) {
+pub(super) async fn drive<H: House>(
+    house: H,
+    mut commands: UnboundedReceiver<Command>,
+    settings: Settings,
+    going_on: Arc<GoingOn>,
+) {
     let (watches, hanging) = (Arc::new(Watches::new()), Hanging::default());
     let ears = watches.ears();
-    let readings = Readings::new(house.clone(), settings, hanging.clone());
+    let readings = Readings::new(house.clone(), settings, hanging.clone()).seen_through(going_on);
     let (pools, tasks) = (HashMap::new(), JoinSet::new());
     let mut driver = Driver { house, settings, watches, hanging, readings, pools, tasks, hear_at: None };
     driver.compare_pools();

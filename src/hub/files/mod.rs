@@ -34,6 +34,7 @@ use super::engine::Handle;
 use super::machine::ReadOrder;
 use super::model::{ItemNo, Look, Reading, Stamp, TagNo};
 use driver::Command;
+use readings::GoingOn;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -51,6 +52,7 @@ pub struct Verifier {
     commands: UnboundedSender<Command>,
     /// Until it runs.
     asked: Arc<Mutex<Option<UnboundedReceiver<Command>>>>,
+    going_on: Arc<GoingOn>,
     settings: Settings,
 }
 
@@ -74,6 +76,7 @@ impl Verifier {
         Verifier {
             commands,
             asked: Arc::new(Mutex::new(Some(asked))),
+            going_on: Arc::default(),
             settings: Settings { stat_every, hash_rate, small },
         }
     }
@@ -86,7 +89,7 @@ impl Verifier {
     async fn run_in<H: house::House>(self, house: H) {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(asked) = asked {
-            Box::pin(driver::drive(house, asked, self.settings)).await;
+            Box::pin(driver::drive(house, asked, self.settings, self.going_on)).await;
         }
     }
 
@@ -103,6 +106,11 @@ impl Verifier {
     /// See [`Effect::LookAt`](super::machine::Effect::LookAt).
     pub fn look_at(&self, item: ItemNo) {
         self.ask(Command::LookAt(item));
+    }
+
+    /// How many bytes of a tag's file were read so far; none: it is not being read.
+    pub fn bytes(&self, tag: TagNo) -> Option<u64> {
+        self.going_on.bytes(tag)
     }
 
     /// There is a pool more, or less.

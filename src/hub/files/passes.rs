@@ -6,7 +6,7 @@
 //!   (nothing) ────────────────────> a pass ──────────────────────────────────────> over ───────────────> the next pass
 //!                                     │  no sign of life                             tell: Passed
 //!                                     v
-//!                                  hanging: all its files are told to be gone ──the thread comes back──> a pass at once
+//!                                  hanging: all its files are told to be gone, then Hangs ──the thread comes back──> a pass at once
 //! ```
 
 use super::directory::Fault;
@@ -262,13 +262,14 @@ impl<H: House> Passes<H> {
         let mut after = None;
         loop {
             let files = self.house.files(&self.name, after, SLICE);
-            let Some((item, file)) = files.last() else { return };
+            let Some((item, file)) = files.last() else { break };
             after = Some((*item, file.no));
             let mut found = Found::default();
             found.nowhere(Fault::Seen(gone.clone()), files.iter().map(|(item, file)| (*item, file)));
             self.tell(found.0);
             tokio::task::yield_now().await; // it may be many
         }
+        self.house.tell(Event::Hangs(self.name.clone()));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::hub::machine::{Event, ReadOrder};
 use crate::hub::model::{Look, Reading, TagNo};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,17 +32,24 @@ pub(super) struct Readings<H> {
 
 /// By their tags.
 #[derive(Default)]
-struct GoingOn(Mutex<HashMap<TagNo, Arc<Going>>>);
+pub(super) struct GoingOn(Mutex<HashMap<TagNo, Arc<Going>>>);
 
 impl GoingOn {
     fn lock(&self) -> MutexGuard<'_, HashMap<TagNo, Arc<Going>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes of a tag's file were read so far; none: it is not being read.
+    pub(super) fn bytes(&self, tag: TagNo) -> Option<u64> {
+        self.lock().get(&tag).map(|going| going.bytes.load(Ordering::Relaxed))
     }
 }
 
 /// One of them.
 struct Going {
     sign: Arc<Sign>,
+    /// How many were read.
+    bytes: AtomicU64,
     stopped: Mutex<bool>,
     bell: Condvar,
 }
@@ -70,6 +78,11 @@ impl<H: House> Readings<H> {
         Readings { house, pace, kept: settings.small, going_on, hanging, dead }
     }
 
+    /// What goes on is seen through this.
+    pub(super) fn seen_through(self, going_on: Arc<GoingOn>) -> Readings<H> {
+        Readings { going_on, ..self }
+    }
+
     /// Reads a file; the room is told once, unless it is stopped. One that is being read for this tag goes on.
     pub(super) fn begin(&self, order: ReadOrder) {
         let going = {
@@ -77,14 +90,15 @@ impl<H: House> Readings<H> {
             if all.contains_key(&order.tag) {
                 return;
             }
-            let going = Going { sign: Sign::new(), stopped: Mutex::new(false), bell: Condvar::new() };
+            let (sign, bytes, stopped) = (Sign::new(), AtomicU64::new(0), Mutex::new(false));
+            let going = Going { sign, bytes, stopped, bell: Condvar::new() };
             Arc::clone(all.entry(order.tag).or_insert(Arc::new(going)))
         };
         let all = self.clone();
         tokio::spawn(async move {
-            let tag = order.tag;
+            let which = (order.tag, order.number);
             let reading = all.read(order, &going).await;
-            all.over(tag, &going, reading);
+            all.over(which, &going, reading);
         });
     }
 
@@ -104,6 +118,7 @@ impl<H: House> Readings<H> {
         let (pace, kept, reader) = (Arc::clone(&self.pace), self.kept, Arc::clone(going));
         let work = tokio::task::spawn_blocking(move || {
             let go_on = |bytes| {
+                reader.bytes.fetch_add(bytes, Ordering::Relaxed);
                 let pause = if order.gently { pace.took(bytes, Instant::now()) } else { Duration::ZERO };
                 reader.rest(pause)
             };
@@ -120,7 +135,7 @@ impl<H: House> Readings<H> {
         }
     }
 
-    fn over(&self, tag: TagNo, going: &Arc<Going>, reading: Option<Reading>) {
+    fn over(&self, (tag, number): (TagNo, u64), going: &Arc<Going>, reading: Option<Reading>) {
         let mut all = self.going_on.lock();
         // Another one may go on for this tag, begun after this one was stopped.
         if !all.get(&tag).is_some_and(|known| Arc::ptr_eq(known, going)) {
@@ -128,7 +143,7 @@ impl<H: House> Readings<H> {
         }
         all.remove(&tag);
         drop(all);
-        self.house.tell(Event::Read(tag, reading.unwrap_or(Reading::Unsteady)));
+        self.house.tell(Event::Read(tag, number, reading.unwrap_or(Reading::Unsteady)));
     }
 }
 

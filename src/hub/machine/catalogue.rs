@@ -36,10 +36,14 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// What was done to something of somebody's, for his log: and whether it was not he who did it.
+fn deed(by: By, owner: AccountId, text: String) -> String {
+    if by.account == owner { text } else { format!("{text} (by an administrator)") }
+}
+
 impl Room {
-    /// Writes into its owner's log what was done to something of his, and whether it was not he who did it.
+    /// Writes that into its owner's log.
     fn log_deed(&mut self, by: By, owner: AccountId, text: String) {
-        let text = if by.account == owner { text } else { format!("{text} (by an administrator)") };
-        self.line(owner, text);
+        self.line(owner, deed(by, owner, text));
     }
 }

@@ -3,7 +3,7 @@
 //! A pull waits in line, goes on, and is over. A publication goes on from the beginning: it follows the reading of its tag.
 //! Jobs that are over are remembered for a while.
 
-use super::{By, Change, Effect, NewItem, NewPull, NewTag, News, Refusal, Room, Rules, Verdict, Which};
+use super::{By, Change, Effect, NewItem, NewPull, NewTag, News, Refusal, Room, Rules, Verdict};
 use crate::base::{Mono, Wall};
 use crate::hub::model::{
     AccountId, BadName, ItemName, Job, JobId, JobKind, JobState, Look, PullSource, RepName, TagName, TagNo,
@@ -176,7 +176,8 @@ impl Room {
         if self.catalogue.item(rep, item).is_none() {
             return Ok(());
         }
-        let (pool, there) = self.admits_publication(by, rep, item, tag, false)?;
+        // A tag that is there is pulled anew.
+        let (pool, there) = self.admits_publication(by, rep, item, tag, true)?;
         match pool.name == source.pool && there.dir == source.dir {
             true => Ok(()),
             false => Err(Refusal::Taken { what: "item", name: format!("{rep}/{item}, in another directory,") }),
@@ -229,35 +230,37 @@ impl Room {
 
     /// Forgets a job, and ends what it does.
     fn drop_job(&mut self, by: By, id: JobId) {
-        let is_going = self.jobs.going.contains(&id);
         let Some(job) = self.jobs.remove(id) else { return };
         self.plan.changes.push(Change::JobGone(id));
         self.plan.news.push(News::Job(id));
-        if is_going {
-            self.plan.effects.push(Effect::StopPulling(id));
-        }
         if job.state.is_over() {
             return;
         }
+        self.stop_pulling(&job);
         self.line(job.owner, format!("{} is cancelled", about(&job)));
         if let JobKind::Publish(no) = &job.kind
             && let Some(tag) = self.catalogue.tag_by_no(*no).filter(|tag| tag.digests.is_none())
         {
             // Nobody ever learned what it is: without its job it would never be published.
-            let which = Which::One(tag.name.clone());
-            let _ = self.forget_tags(by, &job.rep, &job.item, &which);
+            self.forget_tag(by, &tag.clone());
+        }
+    }
+
+    /// Ends a pull, also one in line: there may be a secret that is kept for it.
+    fn stop_pulling(&mut self, job: &Job) {
+        if matches!(job.kind, JobKind::Pull(_)) {
+            self.plan.effects.push(Effect::StopPulling(job.id));
         }
     }
 
     /// Pulls of an account that is no more.
     pub(super) fn end_pulls_of(&mut self, account: AccountId) {
         for id in self.jobs.owned_by(account) {
-            let is_going = self.jobs.going.contains(&id);
-            if is_going || self.jobs.line.contains(&id) {
+            if let Some(job) = self.jobs.get(id).filter(|job| !job.state.is_over()).cloned()
+                && matches!(job.kind, JobKind::Pull(_))
+            {
                 self.end_job(id, JobState::Failed("the account is removed".to_owned()));
-            }
-            if is_going {
-                self.plan.effects.push(Effect::StopPulling(id));
+                self.stop_pulling(&job);
             }
         }
     }
@@ -311,7 +314,14 @@ impl Room {
             }
         }
         let (rep, name, tag_name) = (job.rep.clone(), job.item.clone(), job.tag.clone());
-        match self.publish(by, NewTag { rep, item: name, tag: tag_name, detail: source.file.clone(), ..tag }) {
+        let there = self.catalogue.item(&rep, &name).and_then(|item| self.catalogue.tag(item.no, &tag_name));
+        // What its owner has said of it holds for what is pulled anew as well.
+        let (comment, requires) = match there {
+            Some(there) => (there.comment.clone(), there.requires.clone()),
+            None => (tag.comment, tag.requires),
+        };
+        let detail = source.file.clone();
+        match self.publish(by, NewTag { rep, item: name, tag: tag_name, detail, comment, requires, ..tag }) {
             Verdict::Published(no, _) => Ok(no),
             Verdict::Refused(why) => Err(why),
             _ => Err(Refusal::Unknown { what: "tag", name: job.tag.to_string() }),
@@ -319,7 +329,7 @@ impl Room {
     }
 
     /// A job for a tag that has to be read: called by the catalogue, which has taken in the tag.
-    pub(super) fn job_of_publication(&mut self, by: By, no: TagNo) -> Arc<Job> {
+    pub(super) fn job_of_publication(&mut self, by: By, no: TagNo, size: u64) -> Arc<Job> {
         let id = self.jobs.next_id();
         let tag = self.catalogue.tag_by_no(no).expect("the tag is made before its job");
         let item = self.catalogue.item_by_no(tag.item).expect("a tag is of an item");
@@ -331,7 +341,7 @@ impl Room {
             item: item.name.clone(),
             tag: tag.name.clone(),
             state: JobState::Verifying,
-            size: tag.health.right.map(|stamp| stamp.size),
+            size: Some(size),
             made: self.now.wall,
             over: None,
         });

@@ -24,16 +24,23 @@ struct Ring {
 }
 
 impl Lines {
-    /// What was stored: each log's account, the number of its oldest line, and that of its newest.
-    pub(super) fn load(logs: Vec<(AccountId, u64, u64)>, most: usize) -> Lines {
-        let rings = logs.into_iter().map(|(account, oldest, newest)| (account, Ring { oldest, newest })).collect();
-        Lines { rings, most: most.max(1) as u64 }
+    /// What was stored: each log's account, the number of its oldest line, and that of its newest. With what falls out of
+    /// logs that were written when rings were longer.
+    pub(super) fn load(logs: Vec<(AccountId, u64, u64)>, most: usize) -> (Lines, Vec<Change>) {
+        let most = most.max(1) as u64;
+        let (mut rings, mut dropped) = (HashMap::new(), Vec::new());
+        for (account, first, newest) in logs {
+            let oldest = first.max((newest + 1).saturating_sub(most));
+            if oldest > first {
+                dropped.push(Change::LinesGone(account, oldest - 1));
+            }
+            rings.insert(account, Ring { oldest, newest });
+        }
+        (Lines { rings, most }, dropped)
     }
 
-    /// A log that was written when rings were longer keeps its lines, but shows no more than a ring has now.
     pub(super) fn bounds(&self, account: AccountId) -> Option<(u64, u64)> {
-        let ring = self.rings.get(&account)?;
-        Some((ring.oldest.max((ring.newest + 1).saturating_sub(self.most)), ring.newest))
+        self.rings.get(&account).map(|ring| (ring.oldest, ring.newest))
     }
 
     pub(super) fn forget(&mut self, account: AccountId) {

@@ -2,9 +2,8 @@
 
 mod beats;
 
-use super::catalogue::Catalogue;
 use super::facts::Dependant;
-use super::{Beat, By, Change, Newcomer, News, Refusal, Room, Standing, Verdict};
+use super::{Beat, By, Change, Newcomer, News, Refusal, Room, Rules, Standing, Verdict};
 use crate::base::{Mono, Timers};
 use crate::hub::model::{AccountId, DaemonId, EntryPoint, ItemName, Member, RepName, Requirements, TagName, TagNo};
 use beats::Beats;
@@ -50,15 +49,9 @@ fn expires(beat: Mono, offline_after: Duration) -> Mono {
 
 impl Members {
     /// What was stored. Everybody is offline; those who are served beat when their pools were looked at.
-    pub(super) fn load(all: Vec<Member>, catalogue: &Catalogue, offline_after: Duration, now: Mono) -> Members {
-        let mut unseen = beats::unseen_pools(catalogue);
-        let mut beats = Beats::default();
-        for member in all.iter().filter(|member| member.serving) {
-            match unseen.remove(&member.account) {
-                Some(pools) => beats.wait_for(member.account, pools),
-                None => beats.begin(member.account, now),
-            }
-        }
+    pub(super) fn load(all: Vec<Member>, rules: &Rules) -> Members {
+        let mut beats = Beats::new(rules);
+        all.iter().for_each(|member| beats.sort(member.account));
         Members {
             by_daemon: all.iter().map(|member| (member.daemon.clone(), member.account)).collect(),
             all: all.into_iter().map(|member| (member.account, Arc::new(member))).collect(),
@@ -67,7 +60,7 @@ impl Members {
             ageing: Timers::default(),
             touched: BTreeSet::new(),
             online: BTreeSet::new(),
-            offline_after,
+            offline_after: rules.offline_after,
         }
     }
 
@@ -128,8 +121,18 @@ impl Members {
     }
 
     /// The newest beat, of either kind.
-    fn last_beat(&self, account: AccountId) -> Option<Mono> {
-        self.beats.last(account).max(self.outside.get(&account).map(|beat| beat.at))
+    fn last_beat(&self, account: AccountId, now: Mono) -> Option<Mono> {
+        self.beats.last(account, now).max(self.outside.get(&account).map(|beat| beat.at))
+    }
+
+    /// A pool of this account was looked at, or is not: its beats may begin, or end.
+    pub(super) fn sort(&mut self, account: AccountId) {
+        self.beats.sort(account);
+    }
+
+    /// How many are online, as far as was told, and how many are not.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.online.len(), self.all.len().saturating_sub(self.online.len()))
     }
 
     /// Whether it is online may have changed: told at the end of the step.
@@ -169,9 +172,7 @@ impl Room {
         let member = Arc::new(Member { account, daemon, serving, entries: Vec::new(), requires });
         self.members.by_daemon.insert(member.daemon.clone(), account);
         self.members.all.insert(account, member.clone());
-        if serving {
-            self.members.beats.begin(account, self.now.mono);
-        }
+        self.members.beats.sort(account);
         self.plan.changes.push(Change::Member(member.clone()));
         Verdict::Member(member)
     }
@@ -203,14 +204,8 @@ impl Room {
         if member.serving == serving {
             return Verdict::Done;
         }
-        let now = self.now.mono;
         self.change_member(account, |member| member.serving = serving);
-        match serving {
-            true => self.members.beats.begin(account, now),
-            false => self.members.beats.end(account),
-        }
-        self.members.age(account, now);
-        self.members.touch(account);
+        self.members.beats.sort(account);
         self.line(account, format!("serving is switched {}", if serving { "on" } else { "off" }));
         Verdict::Done
     }
@@ -302,7 +297,7 @@ impl Room {
         self.facts.exchange(Dependant::Member(account), &member.requires, &Requirements::default());
         self.members.by_daemon.remove(&member.daemon);
         self.members.outside.remove(&account);
-        self.members.beats.forget(account);
+        self.members.beats.forget(account, self.now.mono);
         self.members.ageing.clear(account);
         self.members.touch(account);
         self.lines.forget(account);
@@ -326,7 +321,7 @@ impl Room {
     }
 
     fn is_online(&self, member: &Member, now: Mono) -> bool {
-        let beat = self.members.last_beat(member.account);
+        let beat = self.members.last_beat(member.account, now);
         beat.is_some_and(|beat| self.members.is_fresh(beat, now)) && self.facts.broken(&member.requires).is_none()
     }
 
@@ -335,7 +330,7 @@ impl Room {
         let Some(member) = self.members.get(account) else {
             return offline(None, "the hub has not heard of it".to_owned());
         };
-        let last_beat = self.members.last_beat(account);
+        let last_beat = self.members.last_beat(account, now);
         match last_beat.filter(|beat| self.members.is_fresh(*beat, now)) {
             None => offline(last_beat, self.why_no_beat(member, last_beat, now)),
             Some(_) => match self.facts.broken(&member.requires) {
@@ -351,7 +346,7 @@ impl Room {
             None => "there was no heartbeat since hostler started".to_owned(),
         };
         let own = match member.serving {
-            true => self.members.beats.why_not(member.account),
+            true => self.why_withheld(member.account, now),
             false => "this host does not serve for it".to_owned(),
         };
         format!("{last}; {own}")

@@ -8,7 +8,7 @@
 //! * `catalogue` pools, repositories, items, tags: what there is, and who may change it
 //! * `health` what looks and readings mean; whose bytes are to be read next
 //! * `jobs` publications of large files, and pulls; `facts` what depends on other facts of this host
-//! * `recover` the start
+//! * `long` wishes that go through very many tags; `recover` the start
 //!
 //! **Absent:** files, the network, clocks. Effects are safe to repeat; recovery repeats those that matter.
 
@@ -17,6 +17,7 @@ mod facts;
 mod health;
 mod jobs;
 mod lines;
+mod long;
 mod members;
 mod recover;
 mod words;
@@ -24,6 +25,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use long::SLICE;
 pub use words::{
     Ask, Beat, By, Change, Effect, Event, Expected, NewItem, NewPool, NewPull, NewTag, Newcomer, News, Plan, ReadOrder,
     Refusal, Shown, Standing, Verdict, Which,
@@ -104,6 +106,7 @@ pub struct Room {
     health: health::Verification,
     jobs: jobs::Jobs,
     facts: facts::Facts,
+    long: Option<long::Long>,
     last_owed: u64,
     now: Now,
     plan: Plan,
@@ -119,6 +122,9 @@ impl Room {
     /// Decides.
     pub fn step(&mut self, event: Event, now: Now) -> Plan {
         self.now = now;
+        while self.is_busy() && event != Event::Tick {
+            self.go_on(); // nothing else is decided before its end
+        }
         match event {
             Event::Asked(ask) => match self.asked(ask) {
                 Answer::Now(verdict) => self.plan.verdict = Some(verdict),
@@ -126,11 +132,9 @@ impl Room {
             },
             Event::Removed(account) => self.removed(account),
             Event::Looked(looks) => looks.into_iter().for_each(|(no, look)| self.looked(no, look)),
-            Event::Passed(pool) => {
-                self.passed(&pool);
-                self.pool_was_seen(&pool);
-            }
-            Event::Read(no, reading) => self.read(no, reading),
+            Event::Passed(pool) => self.passed(pool),
+            Event::Hangs(pool) => self.hangs(pool),
+            Event::Read(no, number, reading) => self.read(no, number, reading),
             Event::Answered(answered) => self.answered(answered),
             Event::Fact(fact, holds) => self.fact(fact, holds),
             Event::JobMoved(id, state) => self.job_moved(id, state),
@@ -156,9 +160,9 @@ impl Room {
             Ask::MakeRepository(by, name, comment) => self.make_repository(by, name, comment),
             Ask::ForgetRepository(by, name) => self.forget_repository(by, &name),
             Ask::MakeItem(by, new) => self.make_item(by, new),
-            Ask::ForgetItem(by, rep, item) => self.forget_item(by, &rep, &item),
+            Ask::ForgetItem(by, rep, item) => return self.forget_item(by, &rep, &item),
             Ask::Publish(by, new) => self.publish(by, *new),
-            Ask::ForgetTags(by, rep, item, which) => self.forget_tags(by, &rep, &item, &which),
+            Ask::ForgetTags(by, rep, item, which) => return self.forget_tags(by, &rep, &item, &which),
             Ask::RequireOfTag(by, rep, item, tag, requires) => self.require_of_tag(by, &rep, &item, &tag, requires),
             Ask::Verify(by, rep, item, which) => return self.verify(by, &rep, &item, &which),
             Ask::Pull(by, new) => self.pull(by, new),
@@ -168,6 +172,7 @@ impl Room {
 
     /// Whatever is in line.
     fn finish_step(&mut self) -> Plan {
+        self.go_on();
         self.pass_time();
         self.hand_out_readings();
         self.run_jobs();
@@ -192,8 +197,9 @@ impl Room {
 
     /// When a [`Event::Tick`] is owed, should nothing else happen first.
     pub fn deadline(&self) -> Option<Mono> {
+        let at_once = self.long.as_ref().map(|_| self.now.mono);
         let health = [self.next_hash(), self.health.next_doubt()];
-        [self.next_beat(), self.next_job_to_forget()].into_iter().chain(health).flatten().min()
+        [at_once, self.next_beat(), self.next_job_to_forget()].into_iter().chain(health).flatten().min()
     }
 
     /// A number for somebody who hears later.
@@ -290,7 +296,7 @@ impl Room {
 
     /// The same from the one after this name on.
     pub fn tags_after<'a>(&'a self, item: ItemNo, after: Option<&'a TagName>) -> impl Iterator<Item = &'a Arc<Tag>> {
-        self.catalogue.tags(item).skip_while(move |tag| after.is_some_and(|after| tag.name <= *after))
+        self.catalogue.tags_after(item, after)
     }
 
     /// How many tags an item has.
@@ -347,6 +353,11 @@ impl Room {
     /// A job.
     pub fn job(&self, id: JobId) -> Option<&Arc<Job>> {
         self.jobs.get(id)
+    }
+
+    /// How many members are online, and how many are not.
+    pub fn presence(&self) -> (usize, usize) {
+        self.members.counts()
     }
 
     /// How many tags there are, and how many of them are not well.

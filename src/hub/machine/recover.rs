@@ -15,17 +15,19 @@ pub(super) fn recover(rules: Rules, memory: Memory, now: Now) -> (Room, Plan) {
     let facts = Facts::load(&members, &tags);
     let catalogue = Catalogue::load(pools, repositories, items, tags, numbers.item, numbers.tag);
     let health = Verification::load(&rules, &catalogue, now);
-    let members = Members::load(members, &catalogue, rules.offline_after, now.mono);
+    let members = Members::load(members, &rules);
+    let (lines, dropped) = Lines::load(logs, rules.log_ring);
     let mut room = Room {
-        lines: Lines::load(logs, rules.log_ring),
+        lines,
         jobs: Jobs::load(jobs, numbers.job),
         members,
         catalogue,
         health,
         facts,
+        long: None,
         last_owed: 0,
         now,
-        plan: Plan::default(),
+        plan: Plan { changes: dropped, ..Plan::default() },
         rules,
     };
     room.take_up_jobs();

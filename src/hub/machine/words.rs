@@ -20,8 +20,11 @@ pub enum Event {
     Looked(Vec<(TagNo, Look)>),
     /// All files of a pool were looked at once.
     Passed(PoolName),
-    /// A reading that [`Effect::Read`] began is over. Exactly one for each, save where [`Effect::StopReading`] came before.
-    Read(TagNo, Reading),
+    /// A pool does not answer: nothing is looked at there until it does. What is told of its files was told before.
+    Hangs(PoolName),
+    /// A reading that [`Effect::Read`] began is over: which tag's, and the order's number. Exactly one for each, save where
+    /// [`Effect::StopReading`] came before.
+    Read(TagNo, u64, Reading),
     /// Whether the entry listener answered its own question ([`Effect::Beat`]).
     Answered(bool),
     /// How a fact of this host stands, asked for with somebody's rights; why it does not hold.
@@ -286,7 +289,7 @@ pub enum Effect {
     LookAt(ItemNo),
     /// Go on with a job: pull.
     Pull(Arc<Job>),
-    /// End it; nothing needs to follow.
+    /// End a pull, or forget one that has not begun; nothing needs to follow.
     StopPulling(JobId),
 }
 
@@ -295,6 +298,8 @@ pub enum Effect {
 pub struct ReadOrder {
     /// Which tag.
     pub tag: TagNo,
+    /// Which reading: one that was stopped may have ended before it heard of that.
+    pub number: u64,
     /// The pool's directory.
     pub pool: Arc<PathBuf>,
     /// The item's directory in it.
@@ -325,6 +330,8 @@ pub enum Change {
         /// The line that falls out of the ring, where one does.
         drops: Option<u64>,
     },
+    /// The lines of a log up to this number are gone.
+    LinesGone(AccountId, u64),
     /// A pool.
     Pool(Arc<Pool>),
     /// It is gone.

@@ -51,6 +51,16 @@ pub enum JobKind {
     Publish(TagNo),
 }
 
+impl JobKind {
+    /// For events and counters.
+    pub fn word(&self) -> &'static str {
+        match self {
+            JobKind::Pull(_) => "pull",
+            JobKind::Publish(_) => "publish",
+        }
+    }
+}
+
 /// How a job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobState {

@@ -92,6 +92,7 @@ pub fn write(changes: &[Change], numbers: &mut Numbers, batch: &mut Batch) {
                     batch.delete::<shapes::Line>(&(*account, *oldest));
                 }
             }
+            Change::LinesGone(account, last) => batch.delete_range::<shapes::Line>((*account, 0)..=(*account, *last)),
             Change::Pool(pool) => batch.put(&pool.name.to_string(), &shapes::Pool::from(&**pool)),
             Change::PoolGone(name) => batch.delete::<shapes::Pool>(&name.to_string()),
             Change::Repository(it) => batch.put(&it.name.to_string(), &shapes::Repository::from(&**it)),

@@ -7,8 +7,8 @@ use crate::base::Secret;
 use crate::cache;
 use crate::cache::content::{FetchFailure, Placing};
 use crate::cache::engine::Opened;
-use crate::cache::machine::{Ask, Refusal, Wanted};
-use crate::cache::model::{Digest, Identity, PinOwner, Task, TaskNo};
+use crate::cache::machine::{Refusal, Wanted};
+use crate::cache::model::{Digest, Identity, Task};
 use crate::cache::registry::Credentials;
 use crate::hub::engine::Handle;
 use crate::hub::machine::{Event, NewTag};
@@ -45,8 +45,6 @@ pub(super) struct Course {
     /// What was told last.
     state: JobState,
     size: Option<u64>,
-    /// What has come stays while this lives.
-    pin: Option<Pin>,
     spoilt: u32,
 }
 
@@ -63,7 +61,7 @@ impl Course {
         let url = source::url(&source.from, &job).ok_or_else(|| format!("{} is no entry point", source.from))?;
         let proof = source::proof(secret.as_ref().map(Secret::expose)).ok_or("the token cannot be one")?;
         let (state, size) = (job.state.clone(), job.size);
-        Ok(Course { handle, job, source, url, proof, watch, state, size, pin: None, spoilt: 0 })
+        Ok(Course { handle, job, source, url, proof, watch, state, size, spoilt: 0 })
     }
 
     /// Goes on until it is over.
@@ -157,15 +155,14 @@ impl Course {
         // Another version at the same address is another content.
         let (tag, application) = (said.version(), "hub".to_owned());
         let identity = Identity { tag, application, ..Identity::of_url(self.url.as_str()) };
-        // Without its secret nobody goes on after a restart: then nothing is kept for it.
-        let pin = (!self.source.secret).then(|| PinOwner::Name(format!("hub/job/{}", self.job.id)));
         let wanted = Wanted {
             ids: identity.ids(),
             identity,
             digest: said.sha256.map(Digest::Sha256),
             private: self.source.secret,
             ttl: None,
-            pin: pin.clone(),
+            // Whoever reads keeps it. What has come stays in between as well, as long as there is room.
+            pin: None,
             revalidate: false,
             peer: Uuid::new_v4(),
         };
@@ -176,7 +173,6 @@ impl Course {
             other => Trouble::Passing(other.to_string()),
         })?;
         let no = opened.task.no;
-        self.pin = pin.map(|owner| Pin::take(self.pin.take(), &downloads, no, owner));
         self.whole(&opened.task, said).await?;
         let settled = downloads.task_settled(no, SETTLES, std::future::pending()).await;
         let task = settled.filter(|task| task.is_complete());
@@ -221,6 +217,7 @@ impl Course {
     /// It is over, and well.
     fn done(&mut self, stamp: Stamp, digests: Digests) {
         self.watch.bytes.store(digests.size, Ordering::Relaxed);
+        self.handle.metrics().hub_pulled(digests.size);
         if self.source.publish.is_none() {
             return self.moved(JobState::Downloaded);
         }
@@ -267,33 +264,6 @@ fn unfetched(failed: FetchFailure) -> Trouble {
         Some(said) => source::refused(said.status, said.body.as_deref().unwrap_or_default()),
         None if failed.forbidden => Trouble::Lasting(failed.why),
         None => Trouble::Passing(failed.why),
-    }
-}
-
-/// A content that the cache keeps for a job. Dropped, it is kept no longer.
-struct Pin {
-    downloads: cache::Handle,
-    no: TaskNo,
-    owner: PinOwner,
-}
-
-impl Pin {
-    /// What was just opened with a pin; another content that was kept before is let go.
-    fn take(before: Option<Pin>, downloads: &cache::Handle, no: TaskNo, owner: PinOwner) -> Pin {
-        before.filter(|pin| pin.no == no).unwrap_or_else(|| Pin { downloads: downloads.clone(), no, owner })
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        // While the daemon ends nothing more is begun; the job goes on at the next start, and lets go then.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (downloads, ask) = (self.downloads.clone(), Ask::Unpin(self.no, self.owner.clone()));
-        runtime.spawn(async move {
-            if let Err(why) = downloads.ask(ask).await {
-                tracing::debug!(%why, "a content stays pinned");
-            }
-        });
     }
 }
 

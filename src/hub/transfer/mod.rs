@@ -36,9 +36,6 @@ use tokio::time::timeout;
 /// How long the secret of a job may be on its way: whoever asked for the job hears its number first.
 const SECRET_COMES_WITHIN: Duration = Duration::from_secs(10);
 
-/// From so many secrets on, those of jobs that are no more are looked for.
-const OLD_SECRETS: usize = 100;
-
 /// The pulls that go on. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Pulls(Arc<Inner>);
@@ -92,7 +89,6 @@ impl Pulls {
                 return handle.tell(Event::JobMoved(job.id, JobState::Failed(why)));
             }
         };
-        self.forget_old_secrets(&handle);
         let mut live = lock(&self.0.live);
         if live.contains_key(&job.id) {
             return;
@@ -117,19 +113,6 @@ impl Pulls {
     /// How many bytes of a job are there.
     pub fn bytes(&self, job: JobId) -> Option<u64> {
         lock(&self.0.live).get(&job).map(|live| live.watch.bytes.load(Ordering::Relaxed))
-    }
-
-    /// Of jobs that were forgotten before they began nobody tells; once there are some, they are looked for.
-    fn forget_old_secrets(&self, handle: &Handle) {
-        let known: Vec<JobId> = lock(&self.0.secrets).keys().copied().collect();
-        if known.len() < OLD_SECRETS {
-            return;
-        }
-        let old = handle.look(|room| {
-            let is_old = |id: &JobId| room.job(*id).is_none_or(|job| job.state.is_over());
-            known.into_iter().filter(is_old).collect::<Vec<_>>()
-        });
-        lock(&self.0.secrets).retain(|id, _| !old.contains(id));
     }
 
     fn forget(&self, job: JobId) -> Option<Live> {

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::hub::engine::Failed;
-use crate::hub::machine::Which;
-use crate::hub::model::{JobState, State, TagNo};
+use crate::hub::machine::{NewPull, Which};
+use crate::hub::model::{EntryPoint, Job, JobId, JobKind, JobState, PullSource, Requirement, State, TagNo};
 use std::collections::BTreeMap;
 
 /// What a tag must be in every later life.
@@ -24,6 +24,11 @@ struct Told {
     tags: BTreeMap<&'static str, Known>,
     highest: Option<TagNo>,
     has_note: bool,
+    /// Pulls, and whether they are still there; none: not answered for.
+    pulls: BTreeMap<JobId, Option<bool>>,
+    /// What the member must have.
+    serving: Option<bool>,
+    requires: Option<Requirements>,
 }
 
 /// Why a story broke off: the daemon is dead.
@@ -78,7 +83,11 @@ impl Told {
         let one = Which::One(TagName::new("v1").unwrap());
         let _ = ask(life, Ask::ForgetTags(OPERATOR, rep(), item(), one)).await?;
         self.tags.insert("v1", Known::Gone);
+        self.pull(life).await?;
+        self.require(life).await?;
+        self.serving = None;
         let _ = ask(life, Ask::Serve(OPERATOR, 0, false)).await?;
+        self.serving = Some(false);
         let all: Vec<_> = self.tags.keys().copied().collect();
         self.tags.extend(all.iter().filter(|name| **name != "v1").map(|name| (*name, Known::Unsure)));
         let _ = ask(life, Ask::ForgetItem(OPERATOR, rep(), item())).await?;
@@ -86,8 +95,59 @@ impl Told {
         Ok(())
     }
 
+    /// Two pulls from where nobody answers, of which one is forgotten.
+    async fn pull(&mut self, life: &Life) -> Result<(), Dead> {
+        for name in ["p1", "p2"] {
+            let source = PullSource {
+                from: EntryPoint::new("http://127.0.0.1:9").unwrap(),
+                username: None,
+                secret: false,
+                pool: PoolName::new("a").unwrap(),
+                dir: "pulled".into(),
+                file: name.into(),
+                publish: None,
+            };
+            let new = NewPull { rep: rep(), item: item(), tag: TagName::new(name).unwrap(), source };
+            let Verdict::Job(job) = ask(life, Ask::Pull(OPERATOR, new)).await? else { panic!("no job") };
+            self.pulls.insert(job.id, Some(true));
+        }
+        let first = *self.pulls.first_key_value().unwrap().0;
+        self.pulls.insert(first, None);
+        let _ = ask(life, Ask::ForgetJob(OPERATOR, Some(first))).await?;
+        self.pulls.insert(first, Some(false));
+        Ok(())
+    }
+
+    /// What the account depends on, and what a tag does.
+    async fn require(&mut self, life: &Life) -> Result<(), Dead> {
+        let requires = Requirements { all: vec![Requirement::Proc("web".into())], by: 0 };
+        let tag = TagName::new("v2").unwrap();
+        let _ = ask(life, Ask::RequireOfTag(OPERATOR, rep(), item(), tag, requires.clone())).await?;
+        let _ = ask(life, Ask::RequireOfMember(OPERATOR, 0, requires.clone())).await?;
+        self.requires = Some(requires);
+        Ok(())
+    }
+
+    fn judge_member_and_pulls(&self, life: &Life, after: u64) {
+        let member = life.handle.look(|room| room.member(0).cloned());
+        if let Some(requires) = &self.requires {
+            assert_eq!(member.as_ref().map(|member| &member.requires), Some(requires), "after {after}");
+            if let Some(tag) = life.tag("v2") {
+                assert_eq!(tag.requires, *requires, "after {after}");
+            }
+        }
+        if let Some(serving) = self.serving {
+            assert_eq!(member.map(|member| member.serving), Some(serving), "after {after}");
+        }
+        for (id, known) in &self.pulls {
+            let is_there = life.handle.look(|room| room.job(*id).is_some());
+            assert!(known.is_none_or(|known| known == is_there), "after {after}: pull {id} is there: {is_there}");
+        }
+    }
+
     /// Whether a later life has what was answered.
     async fn judge(&self, life: &Life, after: u64) {
+        self.judge_member_and_pulls(life, after);
         for (name, known) in &self.tags {
             let tag = life.tag(name);
             match known {
@@ -120,8 +180,10 @@ async fn dies(world: &World, after: u64) -> bool {
     let reborn = store.survivors();
     let life = world.life(&reborn).await.unwrap();
     // What was to be read is read now.
-    life.until(|room| room.jobs().all(|job| job.state.is_over())).await;
+    let is_pull = |job: &Job| matches!(job.kind, JobKind::Pull(_));
+    life.until(|room| room.jobs().all(|job| job.state.is_over() || is_pull(job))).await;
     told.judge(&life, after).await;
+    let _ = life.ask(Ask::ForgetJob(OPERATOR, None)).await;
     let (pool, item) = (make_pool(world.pool()), make_item());
     life.handle.member(0).await.unwrap();
     for again in [pool, item] {

@@ -4,6 +4,7 @@ use super::*;
 use crate::auth::accounts::{NewAccount, Rights};
 use crate::auth::{Caller, Local, Transport};
 use crate::base::{Secret, events::Listener};
+use crate::hub::engine::Failed;
 use crate::hub::machine::Shown;
 use crate::hub::model::Requirement;
 use futures_util::future::pending;
@@ -131,6 +132,9 @@ async fn who_is_no_account_any_more_is_no_member() {
     }
     assert_ne!(daemons[0], daemons[1]);
     world.accounts.remove("ada").await.unwrap();
+    // Whether he is known to be gone yet or not.
+    let late = life.handle.member(ids[0]).await.map(|member| member.daemon.clone());
+    assert!(late.is_err() || late.is_ok_and(|daemon| daemon == daemons[0]), "he does not come back as another");
     let gone = |id| move |handle: &Handle| handle.look(|room| room.member(id).is_none());
     let went = async {
         while !gone(ids[0])(&life.handle) {
@@ -138,6 +142,8 @@ async fn who_is_no_account_any_more_is_no_member() {
         }
     };
     tokio::time::timeout(SOON, went).await.unwrap();
+    assert!(matches!(life.handle.member(ids[0]).await, Err(Failed::NoAccount)), "and not later either");
+    assert!(gone(ids[0])(&life.handle));
     life.handle.drain().await;
     drop(life);
 

@@ -212,11 +212,17 @@ async fn what_is_asked_before_it_runs_is_done_and_new_pools_are_found() {
     fs::write(dir.join("i1/a"), "abc").unwrap();
     let (yard, mut events) = Yard::new();
     let verifier = Verifier::new(never(), 0, 0);
-    let order =
-        ReadOrder { tag: TagNo(7), pool: Arc::new(dir.clone()), dir: "i1".into(), detail: "a".into(), gently: false };
+    let order = ReadOrder {
+        tag: TagNo(7),
+        number: 1,
+        pool: Arc::new(dir.clone()),
+        dir: "i1".into(),
+        detail: "a".into(),
+        gently: false,
+    };
     verifier.read(order);
     let running = tokio::spawn(verifier.clone().run_in(yard.clone()));
-    let Event::Read(TagNo(7), Reading::Whole(stamp, _)) = next(&mut events).await else { panic!() };
+    let Event::Read(TagNo(7), _, Reading::Whole(stamp, _)) = next(&mut events).await else { panic!() };
     assert_eq!(Look::There(stamp), look(&dir, "i1", "a"));
 
     let pool = yard.add_pool("p", dir.clone());

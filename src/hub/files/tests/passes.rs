@@ -128,6 +128,7 @@ async fn a_pool_that_does_not_answer_is_gone_until_it_does() {
     let does_not_answer = |look: &Look| matches!(look, Look::PoolGone(why) if why.contains("does not answer"));
     assert!(gone.iter().all(|(_, look)| does_not_answer(look)));
     assert!((0..300).all(|no| scene.yard.of(no).looked.get().is_some()));
+    assert_eq!(next(&mut scene.events).await, Event::Hangs(scene.pool.clone()));
 
     // As long as the thread hangs, nothing is looked at, whoever wants it.
     let wanted = passes.wanted();

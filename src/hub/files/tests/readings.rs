@@ -17,7 +17,7 @@ fn scene(rate: u64) -> (tempfile::TempDir, PathBuf, Readings<Yard>, UnboundedRec
 
 fn order(dir: &Path, tag: u64, gently: bool) -> ReadOrder {
     let pool = Arc::new(dir.to_owned());
-    ReadOrder { tag: TagNo(tag), pool, dir: "i".into(), detail: "a".into(), gently }
+    ReadOrder { tag: TagNo(tag), number: 1, pool, dir: "i".into(), detail: "a".into(), gently }
 }
 
 #[tokio::test]
@@ -26,11 +26,11 @@ async fn each_is_told_once() {
     readings.begin(order(&dir, 1, true));
     readings.begin(order(&dir, 1, true));
     assert!(
-        matches!(next(&mut events).await, Event::Read(TagNo(1), Reading::Whole(_, digests)) if digests.size == 1 << 20)
+        matches!(next(&mut events).await, Event::Read(TagNo(1), _, Reading::Whole(_, digests)) if digests.size == 1 << 20)
     );
     fs::remove_file(dir.join("i/a")).unwrap();
     readings.begin(order(&dir, 1, false));
-    assert_eq!(next(&mut events).await, Event::Read(TagNo(1), Reading::Nothing(Look::Missing)));
+    assert_eq!(next(&mut events).await, Event::Read(TagNo(1), 1, Reading::Nothing(Look::Missing)));
     assert!(events.try_recv().is_err());
 }
 
@@ -43,7 +43,7 @@ async fn a_stopped_one_is_not_told_even_while_it_waits_for_its_turn() {
     readings.stop(TagNo(1));
     readings.stop(TagNo(1));
     readings.begin(order(&dir, 1, false));
-    assert!(matches!(next(&mut events).await, Event::Read(TagNo(1), Reading::Whole(..))));
+    assert!(matches!(next(&mut events).await, Event::Read(TagNo(1), _, Reading::Whole(..))));
     // The thread of the first one lets go of it: nothing of it is left.
     tokio::time::timeout(super::super::tests::BOUND, async {
         while Arc::strong_count(&going) > 1 {
@@ -61,7 +61,7 @@ async fn gentle_ones_take_as_long_as_they_should() {
     let (_temp, dir, readings, mut events) = scene(1 << 19);
     let began = Instant::now();
     readings.begin(order(&dir, 1, true));
-    assert!(matches!(next(&mut events).await, Event::Read(TagNo(1), Reading::Whole(..))));
+    assert!(matches!(next(&mut events).await, Event::Read(TagNo(1), _, Reading::Whole(..))));
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(900), "{took:?}");
     // Nobody who waits is held up by what others owe.
@@ -79,11 +79,11 @@ async fn where_a_thread_hangs_nothing_more_is_read() {
         let (told, back) = tokio::sync::oneshot::channel();
         place.add(dir.clone(), tokio::spawn(held), move || told.send(()).unwrap());
         readings.begin(order(&dir, tag, false));
-        let Event::Read(no, Reading::Nothing(Look::PoolGone(why))) = next(&mut events).await else { panic!() };
+        let Event::Read(no, _, Reading::Nothing(Look::PoolGone(why))) = next(&mut events).await else { panic!() };
         assert!(no == TagNo(tag) && why.contains("does not answer"), "{why}");
         drop(let_go);
         back.await.unwrap();
         readings.begin(order(&dir, tag, false));
-        assert!(matches!(next(&mut events).await, Event::Read(no, Reading::Whole(..)) if no == TagNo(tag)));
+        assert!(matches!(next(&mut events).await, Event::Read(no, _, Reading::Whole(..)) if no == TagNo(tag)));
     }
 }

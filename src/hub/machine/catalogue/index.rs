@@ -5,7 +5,7 @@ use crate::hub::model::{
     AccountId, Item, ItemName, ItemNo, Look, Pool, PoolName, Reason, RepName, Repository, Stamp, State, Tag, TagName,
     TagNo,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -45,7 +45,13 @@ pub(in crate::hub::machine) struct Catalogue {
     tags: BTreeMap<TagNo, Arc<Tag>>,
     /// What the last look at a file found, where it is there, but is not what is known to be right.
     seen: BTreeMap<TagNo, Stamp>,
+    /// Pools by owner.
+    owned: HashMap<AccountId, BTreeSet<PoolName>>,
+    /// Owners of pools in which there is something to look at now, and was nothing, or the other way round.
+    stirred: BTreeSet<AccountId>,
     unwell: usize,
+    /// That of the last tag: what is published together has the same comment, or none.
+    last_comment: Option<Arc<str>>,
     last_item: u64,
     last_tag: u64,
 }
@@ -88,6 +94,10 @@ impl Catalogue {
 
     pub(in crate::hub::machine) fn pool(&self, name: &PoolName) -> Option<&Arc<Pool>> {
         self.pools.get(name).map(|held| &held.pool)
+    }
+
+    pub(in crate::hub::machine) fn pools_of(&self, owner: AccountId) -> impl Iterator<Item = &PoolName> {
+        self.owned.get(&owner).into_iter().flatten()
     }
 
     pub(in crate::hub::machine) fn repositories(&self) -> impl Iterator<Item = &Arc<Repository>> {
@@ -134,6 +144,17 @@ impl Catalogue {
     pub(in crate::hub::machine) fn tags(&self, item: ItemNo) -> impl Iterator<Item = &Arc<Tag>> {
         let numbers = self.items.get(&item).into_iter().flat_map(|content| content.names.values());
         numbers.filter_map(|no| self.tag_by_no(*no))
+    }
+
+    /// The same from the one after this name on.
+    pub(in crate::hub::machine) fn tags_after<'a>(
+        &'a self,
+        item: ItemNo,
+        after: Option<&'a TagName>,
+    ) -> impl Iterator<Item = &'a Arc<Tag>> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let names = self.items.get(&item).into_iter().flat_map(move |content| content.names.range::<TagName, _>(from));
+        names.filter_map(|(_, no)| self.tag_by_no(*no))
     }
 
     /// The tags of an item whose names begin so, by name.
@@ -260,11 +281,18 @@ impl Catalogue {
         let pool = Arc::new(pool);
         let held = Held { pool: pool.clone(), items: BTreeSet::new(), filled: BTreeSet::new(), files: 0 };
         self.pools.insert(pool.name.clone(), held);
+        self.owned.entry(pool.owner).or_default().insert(pool.name.clone());
         pool
     }
 
     pub(super) fn remove_pool(&mut self, name: &PoolName) {
-        self.pools.remove(name);
+        let Some(Held { pool, .. }) = self.pools.remove(name) else { return };
+        if let Some(owned) = self.owned.get_mut(&pool.owner) {
+            owned.remove(name);
+            if owned.is_empty() {
+                self.owned.remove(&pool.owner);
+            }
+        }
     }
 
     pub(super) fn insert_repository(&mut self, repository: Repository) -> Arc<Repository> {
@@ -299,7 +327,7 @@ impl Catalogue {
     }
 
     /// Its tags are gone already.
-    pub(super) fn remove_item(&mut self, no: ItemNo) {
+    pub(in crate::hub::machine) fn remove_item(&mut self, no: ItemNo) {
         let Some(Content { item, .. }) = self.items.remove(&no) else { return };
         if let Some(collection) = self.repositories.get_mut(&item.rep) {
             collection.items.remove(&item.name);
@@ -315,7 +343,8 @@ impl Catalogue {
         TagNo(self.last_tag)
     }
 
-    pub(super) fn insert_tag(&mut self, tag: Tag) -> Arc<Tag> {
+    pub(super) fn insert_tag(&mut self, mut tag: Tag) -> Arc<Tag> {
+        self.share_texts(&mut tag);
         let tag = Arc::new(tag);
         let Some(content) = self.items.get_mut(&tag.item) else { return tag };
         content.names.insert(tag.name.clone(), tag.no);
@@ -323,10 +352,24 @@ impl Catalogue {
         if let Some(held) = self.pools.get_mut(&content.item.pool) {
             held.files += 1;
             held.filled.insert(tag.item);
+            if held.files == 1 {
+                self.stirred.insert(held.pool.owner);
+            }
         }
         self.count_state(&tag, true);
         self.tags.insert(tag.no, tag.clone());
         tag
+    }
+
+    /// There are very many tags: what is the same is kept once.
+    fn share_texts(&mut self, tag: &mut Tag) {
+        if *tag.detail == *tag.name.as_str() {
+            tag.detail = tag.name.shared();
+        }
+        match &self.last_comment {
+            Some(last) if *last == tag.comment => tag.comment = Arc::clone(last),
+            _ => self.last_comment = Some(Arc::clone(&tag.comment)),
+        }
     }
 
     pub(super) fn remove_tag(&mut self, no: TagNo) {
@@ -338,10 +381,18 @@ impl Catalogue {
         content.numbers.remove(&no);
         if let Some(held) = self.pools.get_mut(&content.item.pool) {
             held.files -= 1;
+            if held.files == 0 {
+                self.stirred.insert(held.pool.owner);
+            }
             if content.numbers.is_empty() {
                 held.filled.remove(&tag.item);
             }
         }
+    }
+
+    /// Owners of pools in which something is to be looked at first, or nothing any more, since this was asked last.
+    pub(in crate::hub::machine) fn take_stirred(&mut self) -> BTreeSet<AccountId> {
+        std::mem::take(&mut self.stirred)
     }
 
     /// Changes a tag: all but its number, its item and its name.

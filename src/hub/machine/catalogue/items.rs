@@ -1,7 +1,8 @@
 //! What may be done to repositories and items.
 
-use super::{counted, may, taken, unknown};
-use crate::hub::machine::{By, Change, Effect, NewItem, Refusal, Room, Verdict};
+use super::{counted, deed, may, taken, unknown};
+use crate::hub::machine::long::{Forgetting, Work};
+use crate::hub::machine::{Answer, By, Change, Effect, NewItem, Refusal, Room, Verdict};
 use crate::hub::model::{AccountId, BadName, Item, ItemName, RepName, Repository, Tag};
 use std::sync::Arc;
 
@@ -104,17 +105,15 @@ impl Room {
         item
     }
 
-    pub(in crate::hub::machine) fn forget_item(&mut self, by: By, rep: &RepName, name: &ItemName) -> Verdict {
+    pub(in crate::hub::machine) fn forget_item(&mut self, by: By, rep: &RepName, name: &ItemName) -> Answer {
         let (item, owner) = match self.own_item(by, rep, name) {
             Ok(found) => found,
-            Err(refusal) => return Verdict::Refused(refusal),
+            Err(refusal) => return Answer::Now(Verdict::Refused(refusal)),
         };
         let tags: Vec<Arc<Tag>> = self.catalogue.tags(item.no).cloned().collect();
-        self.drop_all_tags(&item, &tags);
-        self.catalogue.remove_item(item.no);
-        self.plan.changes.push(Change::ItemGone(item.no));
-        let text = format!("forgot {rep}/{name} with {}; the files stay", counted(tags.len(), "tag"));
-        self.log_deed(by, owner, text);
-        Verdict::Done
+        let text = deed(by, owner, format!("forgot {rep}/{name} with {}; the files stay", counted(tags.len(), "tag")));
+        let (all, verdict) = (!tags.is_empty(), Verdict::Done);
+        let forgetting = Forgetting { item, all, with_item: true, text, owner, verdict };
+        self.begin_long(Work::Forget(forgetting), tags)
     }
 }

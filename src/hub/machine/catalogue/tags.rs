@@ -1,8 +1,9 @@
 //! What may be done to tags.
 
-use super::{counted, pattern, taken, unknown};
+use super::{counted, deed, pattern, taken, unknown};
 use crate::hub::machine::facts::Dependant;
-use crate::hub::machine::{By, Change, Effect, NewTag, News, Refusal, Room, Verdict, Which};
+use crate::hub::machine::long::{Forgetting, Work};
+use crate::hub::machine::{Answer, By, Change, Effect, NewTag, News, Refusal, Room, Verdict, Which};
 use crate::hub::model::{
     AccountId, Health, Item, ItemName, LookedAt, Pool, RepName, Requirements, State, Tag, TagName,
 };
@@ -61,7 +62,7 @@ impl Room {
         self.plan.effects.push(Effect::LookAt(item.no));
         self.plan.news.push(News::Tag(no));
         self.log_deed(by, owner, text);
-        let job = (!is_read).then(|| self.job_of_publication(by, no));
+        let job = (!is_read).then(|| self.job_of_publication(by, no, size));
         Verdict::Published(no, job)
     }
 
@@ -101,29 +102,20 @@ impl Room {
         rep: &RepName,
         item: &ItemName,
         which: &Which,
-    ) -> Verdict {
+    ) -> Answer {
         let found = self.own_item(by, rep, item);
         let found = found.and_then(|(item, owner)| Ok((self.which_tags(&item, which)?, item, owner)));
         let (tags, item, owner) = match found {
             Ok(found) => found,
-            Err(refusal) => return Verdict::Refused(refusal),
+            Err(refusal) => return Answer::Now(Verdict::Refused(refusal)),
         };
         let text = match &tags[..] {
             [tag] => format!("forgot {}; its file stays", self.catalogue.path(tag)),
             _ => format!("forgot {} of {rep}/{}; the files stay", counted(tags.len(), "tag"), item.name),
         };
-        match tags.len() == self.catalogue.tag_count(item.no) {
-            true => self.drop_all_tags(&item, &tags),
-            false => {
-                for tag in &tags {
-                    self.plan.news.push(News::TagGone(self.catalogue.path(tag)));
-                    self.drop_tag(tag, "it was forgotten");
-                    self.plan.changes.push(Change::TagGone(item.no, tag.no));
-                }
-            }
-        }
-        self.log_deed(by, owner, text);
-        Verdict::Gone(tags.len())
+        let (text, all) = (deed(by, owner, text), tags.len() == self.catalogue.tag_count(item.no));
+        let verdict = Verdict::Gone(tags.len());
+        self.begin_long(Work::Forget(Forgetting { item, all, with_item: false, text, owner, verdict }), tags)
     }
 
     /// Some tags of an item, by name; there is at least one, or it was not asked for a certain one.
@@ -142,19 +134,20 @@ impl Room {
         }
     }
 
-    /// Forgets all tags of an item.
-    pub(super) fn drop_all_tags(&mut self, item: &Item, tags: &[Arc<Tag>]) {
-        for tag in tags {
-            self.plan.news.push(News::TagGone(self.catalogue.path(tag)));
-            self.drop_tag(tag, "it was forgotten");
-        }
-        if !tags.is_empty() {
-            self.plan.changes.push(Change::TagsGone(item.no));
-        }
+    /// Forgets one tag that somebody may change.
+    pub(in crate::hub::machine) fn forget_tag(&mut self, by: By, tag: &Arc<Tag>) {
+        let Some(owner) = self.catalogue.item_by_no(tag.item).and_then(|item| self.catalogue.owner(item)) else {
+            return;
+        };
+        let path = self.catalogue.path(tag);
+        self.log_deed(by, owner, format!("forgot {path}; its file stays"));
+        self.plan.news.push(News::TagGone(path));
+        self.drop_tag(tag, "it was forgotten");
+        self.plan.changes.push(Change::TagGone(tag.item, tag.no));
     }
 
     /// Forgets a tag: nobody reads it, waits for it, or depends on something for it any more.
-    fn drop_tag(&mut self, tag: &Arc<Tag>, why: &str) {
+    pub(in crate::hub::machine) fn drop_tag(&mut self, tag: &Arc<Tag>, why: &str) {
         self.give_up_reading(tag.no);
         self.health.unlist(tag);
         self.facts.exchange(Dependant::Tag(tag.item, tag.no), &tag.requires, &Requirements::default());

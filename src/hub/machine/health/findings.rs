@@ -1,8 +1,9 @@
 //! What looks and readings lead to; verifications that somebody asked for.
 
 use super::judge::{conclude, judge, unread};
-use super::lanes::{Urgency, Waiter};
+use super::lanes::{Going, Urgency, Waiter};
 use crate::base::Mono;
+use crate::hub::machine::long::Work;
 use crate::hub::machine::{Answer, By, Change, Effect, News, ReadOrder, Refusal, Room, Verdict, Which};
 use crate::hub::model::{Digests, Health, Item, ItemName, Look, Reading, Reason, RepName, Stamp, State, Tag, TagNo};
 use std::sync::Arc;
@@ -54,10 +55,10 @@ impl Room {
         }
     }
 
-    /// A reading is over. What was read before it was stopped is true as well.
-    pub(in crate::hub::machine) fn read(&mut self, no: TagNo, reading: Reading) {
+    /// A reading is over. What was read before it was stopped is true as well, but nobody has waited for it.
+    pub(in crate::hub::machine) fn read(&mut self, no: TagNo, number: u64, reading: Reading) {
         let Some(tag) = self.catalogue.tag_by_no(no).cloned() else { return };
-        let wanted = self.health.finish(no);
+        let wanted = self.health.finish(no, number);
         self.health.list(&tag);
         let (again, doubted, waiters) =
             wanted.map(|wanted| (wanted.again, wanted.doubted, wanted.waiters)).unwrap_or_default();
@@ -184,14 +185,20 @@ impl Room {
         if tags.is_empty() {
             return Answer::Now(Verdict::Verified(0));
         }
-        let owed = self.owe();
-        self.health.waiters.insert(owed, Waiter { left: tags.len(), read: 0 });
-        for tag in tags {
-            if self.health.want(&tag, Urgency::Awaited, Some(owed)) {
-                self.plan.effects.push(Effect::StopReading(tag.no));
-            }
+        self.begin_long(Work::Verify, tags)
+    }
+
+    /// Somebody waits until so many tags were read.
+    pub(in crate::hub::machine) fn await_readings(&mut self, owed: u64, left: usize) {
+        self.health.waiters.insert(owed, Waiter { left, read: 0 });
+    }
+
+    /// One of the tags that somebody waits for.
+    pub(in crate::hub::machine) fn verify_one(&mut self, tag: &Tag, owed: u64) {
+        let Some(tag) = self.catalogue.tag_by_no(tag.no) else { return self.answer_waiters(vec![owed], 0) };
+        if self.health.want(tag, Urgency::Awaited, Some(owed)) {
+            self.plan.effects.push(Effect::StopReading(tag.no));
         }
-        Answer::Later(owed)
     }
 
     /// That an item has no tags keeps nobody from verifying all of them.
@@ -229,17 +236,17 @@ impl Room {
 
     /// Lets whoever is next be read.
     pub(in crate::hub::machine) fn hand_out_readings(&mut self) {
-        for (no, gently) in self.health.begin() {
-            let order = self.read_order(no, gently);
+        for (no, going) in self.health.begin() {
+            let order = self.read_order(no, going);
             self.plan.effects.extend(order.map(|order| Effect::Read(Box::new(order))));
         }
     }
 
-    fn read_order(&self, no: TagNo, gently: bool) -> Option<ReadOrder> {
+    fn read_order(&self, no: TagNo, Going { number, gently }: Going) -> Option<ReadOrder> {
         let tag = self.catalogue.tag_by_no(no)?;
         let item = self.catalogue.item_by_no(tag.item)?;
         let pool = self.catalogue.pool(&item.pool)?;
         let (pool, dir, detail) = (pool.dir.clone(), item.dir.clone(), tag.detail.clone());
-        Some(ReadOrder { tag: no, pool, dir, detail, gently })
+        Some(ReadOrder { tag: no, number, pool, dir, detail, gently })
     }
 }

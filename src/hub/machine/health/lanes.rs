@@ -32,14 +32,23 @@ pub(super) struct Wanted {
     lane: usize,
     /// It was never read: a job waits for it.
     is_first: bool,
-    /// Being read; whether gently.
-    reading: Option<bool>,
+    /// Being read.
+    reading: Option<Going>,
     /// Its file changed while it was read.
     pub again: bool,
     /// Until when its state waits for this reading.
     pub doubted: Option<Mono>,
     /// The verifications that wait for it.
     pub waiters: Vec<u64>,
+}
+
+/// A reading that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Going {
+    /// See [`ReadOrder::number`](crate::hub::machine::ReadOrder::number).
+    pub number: u64,
+    /// Nobody waits for it.
+    pub gently: bool,
 }
 
 /// One file of it is read at a time.
@@ -69,11 +78,14 @@ pub(in crate::hub::machine) struct Verification {
     lanes: [Lane; 2],
     wanted: BTreeMap<TagNo, Wanted>,
     last_ticket: u64,
+    last_reading: u64,
     pub(super) waiters: BTreeMap<u64, Waiter>,
     /// Tags whose state waits for their reading, or did, in the order in which it is waited no longer.
     doubts: VecDeque<(Mono, TagNo)>,
     /// When all files of a pool were last looked at once in this life of the daemon.
     pub(super) passes: BTreeMap<PoolName, Mono>,
+    /// Pools that do not answer.
+    pub(super) hanging: BTreeSet<PoolName>,
 }
 
 const SMALL: usize = 0;
@@ -140,7 +152,7 @@ impl Verification {
             return false;
         };
         let lane = &mut self.lanes[wanted.lane];
-        let is_disturbed = wanted.reading == Some(true) && waiter.is_some();
+        let is_disturbed = wanted.reading.is_some_and(|going| going.gently) && waiter.is_some();
         wanted.waiters.extend(waiter);
         match wanted.reading {
             Some(_) if !is_disturbed => wanted.again |= urgency == Urgency::Urgent,
@@ -199,22 +211,24 @@ impl Verification {
         Some((wanted, is_read))
     }
 
-    /// A reading is over: what was wanted with it. None: it was stopped before.
-    pub(super) fn finish(&mut self, no: TagNo) -> Option<Wanted> {
-        self.wanted.get(&no)?.reading?;
+    /// A reading is over: what was wanted with it. None: it was stopped before; another one may go on.
+    pub(super) fn finish(&mut self, no: TagNo, number: u64) -> Option<Wanted> {
+        self.wanted.get(&no)?.reading.filter(|going| going.number == number)?;
         self.give_up(no).map(|(wanted, _)| wanted)
     }
 
-    /// Tags whose reading begins now, each with whether it may be slow: nobody waits, and it is large or was not changed.
-    pub(super) fn begin(&mut self) -> Vec<(TagNo, bool)> {
+    /// Tags whose reading begins now. It may be slow where nobody waits, and it is large or was not changed.
+    pub(super) fn begin(&mut self) -> Vec<(TagNo, Going)> {
         let mut begun = Vec::new();
         for (number, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.reading.is_none()) {
             let Some((urgency, _, no)) = lane.queue.pop_first() else { continue };
             let Some(wanted) = self.wanted.get_mut(&no) else { continue };
             let is_awaited = wanted.is_first || !wanted.waiters.is_empty();
             let gently = !is_awaited && (urgency == Urgency::Periodic || number == LARGE);
-            (wanted.reading, lane.reading) = (Some(gently), Some(no));
-            begun.push((no, gently));
+            self.last_reading += 1;
+            let going = Going { number: self.last_reading, gently };
+            (wanted.reading, lane.reading) = (Some(going), Some(no));
+            begun.push((no, going));
         }
         begun
     }

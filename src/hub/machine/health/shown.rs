@@ -3,7 +3,7 @@
 use super::lanes::Verification;
 use crate::base::Mono;
 use crate::hub::machine::{Room, Shown};
-use crate::hub::model::{ItemNo, PoolName, Reason, State, Tag};
+use crate::hub::model::{AccountId, ItemNo, PoolName, Reason, State, Tag};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,36 +19,60 @@ const THEN_SOME: Duration = Duration::from_secs(15);
 impl Verification {
     /// All files of a pool were looked at once, or there were none.
     pub(in crate::hub::machine) fn pass(&mut self, pool: PoolName, at: Mono) {
+        self.hanging.remove(&pool);
         self.passes.insert(pool, at);
     }
 
     pub(in crate::hub::machine) fn forget_pool(&mut self, pool: &PoolName) {
+        self.hanging.remove(pool);
         self.passes.remove(pool);
     }
 }
 
 impl Room {
-    pub(in crate::hub::machine) fn passed(&mut self, pool: &PoolName) {
-        if self.catalogue.pool(pool).is_some() {
-            self.health.pass(pool.clone(), self.now.mono);
+    pub(in crate::hub::machine) fn passed(&mut self, name: PoolName) {
+        if let Some(owner) = self.catalogue.pool(&name).map(|pool| pool.owner) {
+            self.health.pass(name, self.now.mono);
+            self.members.sort(owner);
         }
     }
 
-    /// Whether looks make progress: since when not, where they do not. For beats.
-    pub(in crate::hub::machine) fn is_verifying(&self, now: Mono) -> Result<(), String> {
-        let longest = self.rules.stat_every.saturating_mul(PASSES) + THEN_SOME;
-        for pool in self.catalogue.pools().filter(|pool| self.catalogue.published_in(&pool.name) > 0) {
-            let name = &pool.name;
-            match self.health.passes.get(name) {
-                None => return Err(format!("data pool {name} was not looked at since the daemon started")),
-                Some(last) if now - *last > longest => {
-                    let age = (now - *last).as_secs();
-                    return Err(format!("data pool {name} was last looked at {age} s ago"));
-                }
-                Some(_) => {}
-            }
+    pub(in crate::hub::machine) fn hangs(&mut self, name: PoolName) {
+        if let Some(owner) = self.catalogue.pool(&name).map(|pool| pool.owner) {
+            self.health.hanging.insert(name);
+            self.members.sort(owner);
         }
-        Ok(())
+    }
+
+    /// Whether looks at the files of an account's own pools make progress, and whether there are any; why they do not. For
+    /// its beats.
+    pub(in crate::hub::machine) fn is_verifying(&self, owner: AccountId, now: Mono) -> Result<bool, String> {
+        let mut has_files = false;
+        for name in self.catalogue.pools_of(owner).filter(|name| self.catalogue.published_in(name) > 0) {
+            has_files = true;
+            self.is_looked_at(name, now)?;
+        }
+        Ok(has_files)
+    }
+
+    fn is_looked_at(&self, name: &PoolName, now: Mono) -> Result<(), String> {
+        let longest = self.rules.stat_every.saturating_mul(PASSES) + THEN_SOME;
+        if self.health.hanging.contains(name) {
+            return Err(format!("the data pool {name} does not answer"));
+        }
+        match self.health.passes.get(name) {
+            None => Err(format!("the data pool {name} has not been looked at whole since hostler started")),
+            Some(last) if now - *last > longest => {
+                Err(format!("the data pool {name} was last looked at {} s ago", (now - *last).as_secs()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Owners of pools that are not looked at as they should be. There are few pools.
+    pub(in crate::hub::machine) fn unwatched_owners(&self, now: Mono) -> Vec<AccountId> {
+        let filled = self.catalogue.pools().filter(|pool| self.catalogue.published_in(&pool.name) > 0);
+        filled.filter(|pool| self.is_looked_at(&pool.name, now).is_err()).map(|pool| pool.owner).collect()
     }
 
     pub(in crate::hub::machine) fn show(&self, tag: &Tag, now: Mono) -> Shown {

@@ -1,14 +1,19 @@
 //! The beats of this host for the accounts that it serves.
 //!
-//! One beat counts for all of them, so that it costs the same however many they are. A beat is withheld while the entry
-//! listener does not answer, or looks at files make no progress: then the accounts go offline by themselves.
+//! ```text
+//!             no listener, nothing of its own to look at          else
+//!   served ───────────────────────────────────────────> steady  ────────> beating <──looks go on / do not──> held
+//! ```
+//!
+//! One beat counts for all who are beating, so that it costs the same however many they are; it is withheld while the entry
+//! listener does not answer. Those whose own pools are not looked at are held, and no others. For the steady nothing could
+//! keep a beat back: theirs are counted when somebody asks, and nobody wakes up for them.
 
 use super::{Members, expires};
 use crate::base::Mono;
-use crate::hub::machine::catalogue::Catalogue;
-use crate::hub::machine::{Change, Effect, Room, Rules};
-use crate::hub::model::{AccountId, PoolName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::hub::machine::{Effect, Room, Rules};
+use crate::hub::model::AccountId;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// What an answer of the entry listener may be older than two rounds.
@@ -23,14 +28,20 @@ pub(super) struct Beats {
     beating: BTreeSet<AccountId>,
     /// Those among them for whom there was no beat yet: the last one was not for them.
     newcomers: BTreeSet<AccountId>,
+    /// Those for whom nothing can keep a beat back, since when.
+    steady: HashMap<AccountId, Mono>,
+    /// Those whose own pools are not looked at.
+    held: BTreeSet<AccountId>,
     /// The last beat that was not withheld.
     last: Option<Mono>,
     /// It is not too old, as far as was told.
     is_fresh: bool,
     /// The last beat for those for whom this host does not beat any more.
     former: HashMap<AccountId, Mono>,
-    /// Those served whose pools were not looked at whole since the start: which pools.
-    awaiting: BTreeMap<AccountId, BTreeSet<PoolName>>,
+    /// Those whose course may be another one now.
+    unsorted: BTreeSet<AccountId>,
+    /// The pause between two rounds.
+    every: Duration,
     /// The next round.
     round: Option<Mono>,
     /// When the entry listener was last heard of, and whether it answered.
@@ -41,9 +52,29 @@ pub(super) struct Beats {
     turn: Option<AccountId>,
 }
 
+/// How this host beats for an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// Not at all.
+    Off,
+    Steady,
+    Beating,
+    Held,
+}
+
 impl Beats {
+    pub(super) fn new(rules: &Rules) -> Beats {
+        Beats { every: rules.beat_every.max(SHORTEST), ..Beats::default() }
+    }
+
     /// The last own beat for an account.
-    pub(super) fn last(&self, account: AccountId) -> Option<Mono> {
+    pub(super) fn last(&self, account: AccountId, now: Mono) -> Option<Mono> {
+        if let Some(since) = self.steady.get(&account) {
+            let served = now - *since;
+            let part =
+                Duration::from_nanos(u64::try_from(served.as_nanos() % self.every.as_nanos()).unwrap_or_default());
+            return Some(*since + (served - part));
+        }
         let is_for_him = self.beating.contains(&account) && !self.newcomers.contains(&account);
         self.last.filter(|_| is_for_him).or_else(|| self.former.get(&account).copied())
     }
@@ -53,53 +84,56 @@ impl Beats {
         self.former.get(&account).copied()
     }
 
-    /// Why there is no beat for an account that is served.
-    pub(super) fn why_not(&self, account: AccountId) -> String {
-        if let Some(pool) = self.awaiting.get(&account).and_then(BTreeSet::first) {
-            return format!("the data pool {pool} has not been looked at whole since hostler started");
+    /// How this host beats for an account may have to be another way: found out before the step is over.
+    pub(super) fn sort(&mut self, account: AccountId) {
+        self.unsorted.insert(account);
+    }
+
+    fn course(&self, account: AccountId) -> Course {
+        match account {
+            _ if self.steady.contains_key(&account) => Course::Steady,
+            _ if self.beating.contains(&account) => Course::Beating,
+            _ if self.held.contains(&account) => Course::Held,
+            _ => Course::Off,
         }
-        self.withheld.clone().unwrap_or_else(|| "its next one is due".to_owned())
     }
 
-    /// Beats for an account from now on, the first time at once.
-    pub(super) fn begin(&mut self, account: AccountId, now: Mono) {
-        self.beating.insert(account);
-        self.newcomers.insert(account);
-        self.round = Some(now);
-    }
-
-    /// Beats no more for an account; old beats count until they are too old.
-    pub(super) fn end(&mut self, account: AccountId) {
-        let last = self.last(account);
-        self.awaiting.remove(&account);
-        self.newcomers.remove(&account);
-        if self.beating.remove(&account)
-            && let Some(last) = last
-        {
+    /// Sets how this host beats for an account; old beats count until they are too old. Whether that is news.
+    fn set(&mut self, account: AccountId, course: Course, now: Mono) -> bool {
+        if self.course(account) == course {
+            return false;
+        }
+        if let Some(last) = self.last(account, now) {
             self.former.insert(account, last);
+        }
+        self.steady.remove(&account);
+        self.held.remove(&account);
+        self.newcomers.remove(&account);
+        self.beating.remove(&account);
+        match course {
+            Course::Off => {}
+            Course::Held => drop(self.held.insert(account)),
+            Course::Steady => {
+                self.former.remove(&account);
+                self.steady.insert(account, now);
+            }
+            Course::Beating => {
+                self.beating.insert(account);
+                self.newcomers.insert(account);
+                // The first time at once.
+                self.round = Some(now);
+            }
         }
         if self.beating.is_empty() {
             self.round = None;
         }
+        true
     }
 
-    pub(super) fn forget(&mut self, account: AccountId) {
-        self.end(account);
+    pub(super) fn forget(&mut self, account: AccountId, now: Mono) {
+        self.set(account, Course::Off, now);
         self.former.remove(&account);
-    }
-
-    /// The first beat waits until these pools were looked at.
-    pub(super) fn wait_for(&mut self, account: AccountId, pools: BTreeSet<PoolName>) {
-        self.awaiting.insert(account, pools);
-    }
-
-    /// Those who wait no longer, now that there is nothing more to look at in pools for which this says so.
-    fn take_waited(&mut self, is_over: impl Fn(&PoolName) -> bool) -> Vec<AccountId> {
-        self.awaiting.values_mut().for_each(|pools| pools.retain(|pool| !is_over(pool)));
-        let done = self.awaiting.iter().filter(|(_, pools)| pools.is_empty());
-        let done: Vec<AccountId> = done.map(|(account, _)| *account).collect();
-        done.iter().for_each(|account| drop(self.awaiting.remove(account)));
-        done
+        self.unsorted.remove(&account);
     }
 
     /// The next one for whom the entry listener is asked: all in turn.
@@ -130,41 +164,30 @@ impl Beats {
     }
 }
 
-/// Pools with files to be looked at, by owner: nobody beats for an owner before that was done.
-pub(super) fn unseen_pools(catalogue: &Catalogue) -> HashMap<AccountId, BTreeSet<PoolName>> {
-    let mut unseen: HashMap<AccountId, BTreeSet<PoolName>> = HashMap::new();
-    for pool in catalogue.pools().filter(|pool| catalogue.published_in(&pool.name) > 0) {
-        unseen.entry(pool.owner).or_default().insert(pool.name.clone());
-    }
-    unseen
-}
-
 impl Room {
-    /// All files of a pool were looked at: its owner may have waited for that.
-    pub(in crate::hub::machine) fn pool_was_seen(&mut self, pool: &PoolName) {
-        let now = self.now.mono;
-        let beats = &mut self.members.beats;
-        for account in beats.take_waited(|waited| waited == pool) {
-            beats.begin(account, now);
-        }
-        // It may be what was missing.
-        if beats.withheld.is_some() && !beats.beating.is_empty() {
-            beats.round = Some(now);
-        }
+    /// Why there is no beat for an account that is served.
+    pub(super) fn why_withheld(&self, account: AccountId, now: Mono) -> String {
+        let withheld = || self.members.beats.withheld.clone();
+        let why = self.is_verifying(account, now).err().or_else(withheld);
+        why.unwrap_or_else(|| "its next one is due".to_owned())
     }
 
-    /// What is not there any more need not be looked at.
-    fn admit_emptied(&mut self) {
-        let is_less = |change: &Change| {
-            matches!(change, Change::PoolGone(_) | Change::ItemGone(_) | Change::TagGone(..) | Change::TagsGone(_))
-        };
-        if self.members.beats.awaiting.is_empty() || !self.plan.changes.iter().any(is_less) {
-            return;
-        }
-        let catalogue = &self.catalogue;
-        let is_over = |pool: &PoolName| catalogue.pool(pool).is_none() || catalogue.published_in(pool) == 0;
-        for account in self.members.beats.take_waited(is_over) {
-            self.members.beats.begin(account, self.now.mono);
+    /// Sorts whoever may have to be: served or not, with something to look at or not, looked at or not.
+    fn sort_members(&mut self) {
+        let now = self.now.mono;
+        self.members.beats.unsorted.extend(self.catalogue.take_stirred());
+        while let Some(account) = self.members.beats.unsorted.pop_first() {
+            let is_served = self.members.get(account).is_some_and(|member| member.serving);
+            let course = match self.is_verifying(account, now) {
+                _ if !is_served => Course::Off,
+                Err(_) => Course::Held,
+                Ok(false) if !self.rules.listens => Course::Steady,
+                Ok(_) => Course::Beating,
+            };
+            if self.members.beats.set(account, course, now) {
+                self.members.age(account, now);
+                self.members.touch(account);
+            }
         }
     }
 
@@ -180,9 +203,13 @@ impl Room {
     /// The round, if it is due; and whoever's beats have become old.
     pub(in crate::hub::machine) fn beat_for_members(&mut self) {
         let now = self.now.mono;
-        self.admit_emptied();
+        self.sort_members();
         if self.members.beats.round.is_some_and(|at| at <= now) {
-            self.members.beats.round = Some(now + self.rules.beat_every.max(SHORTEST));
+            self.members.beats.unsorted.extend(self.unwatched_owners(now));
+            self.sort_members();
+        }
+        if self.members.beats.round.is_some_and(|at| at <= now) {
+            self.members.beats.round = Some(now + self.members.beats.every);
             self.ask_listener();
             self.beat_or_say_why();
         }
@@ -206,7 +233,7 @@ impl Room {
 
     fn beat_or_say_why(&mut self) {
         let now = self.now.mono;
-        let may = self.members.beats.is_answered(&self.rules, now).and_then(|()| self.is_verifying(now));
+        let may = self.members.beats.is_answered(&self.rules, now);
         let Members { beats, touched, .. } = &mut self.members;
         beats.withheld = may.err();
         if beats.withheld.is_some() {

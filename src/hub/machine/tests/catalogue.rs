@@ -97,7 +97,7 @@ fn a_tag_that_is_replaced_gets_another_number() {
     assert_ne!(old, new);
     assert!(play.room.tag_by_no(old).is_none());
     play.tell(Event::Looked(vec![(old, Look::Missing)]));
-    play.tell(Event::Read(old, Reading::Unsteady));
+    play.read(old, Reading::Unsteady);
     assert_eq!(play.room.counts(), (1, 0));
     assert_eq!(play.shelf.tags.len(), 1);
 }
@@ -132,4 +132,39 @@ fn what_is_to_be_looked_at_comes_in_slices() {
     }
     assert_eq!(seen, all);
     assert_eq!(play.room.published_in(&pool("p1")), 6);
+}
+
+#[test]
+fn very_many_are_forgotten_and_verified_in_slices_and_as_one() {
+    let mut play = begin();
+    let count = 2 * SLICE + 10;
+    for number in 0..count {
+        play.publish(ALICE, new_tag(&format!("t{number}"), 10));
+    }
+    play.publish(ALICE, new_tag("other", 10));
+    play.take_news();
+    let verify = Ask::Verify(by(ALICE), rep("weather"), item("rain"), Which::Like("t*".into()));
+    assert!(play.hear(Event::Asked(verify)).owed.is_some() && play.room.is_busy());
+    let forgotten = |play: &mut Play, ask| {
+        play.calm();
+        let mut plan = play.hear(Event::Asked(ask));
+        let owed = plan.owed.expect("later");
+        let mut changes = std::mem::take(&mut plan.changes);
+        while play.room.is_busy() {
+            plan = play.hear(Event::Tick);
+            changes.append(&mut plan.changes);
+        }
+        (play.late[&owed].clone(), changes.len())
+    };
+    let (verdict, _) = forgotten(&mut play, forget(by(ALICE), Which::Like("t*".into())));
+    assert_eq!(verdict, Verdict::Gone(count));
+    assert!(play.late.values().any(|late| *late == Verdict::Verified(0)), "nobody waits for what is gone");
+    let gone = play.take_news().iter().filter(|news| matches!(news, News::TagGone(_))).count();
+    assert_eq!((gone, play.shelf.tags.len()), (count, 1));
+    for number in 0..count {
+        play.publish(ALICE, new_tag(&format!("t{number}"), 10));
+    }
+    let (verdict, changes) = forgotten(&mut play, Ask::ForgetItem(by(ALICE), rep("weather"), item("rain")));
+    assert_eq!((verdict, changes), (Verdict::Done, 3), "all tags at once, the item, and a line");
+    assert!(play.shelf.tags.is_empty() && play.shelf.items.is_empty());
 }

@@ -124,11 +124,11 @@ fn a_changed_file_is_read_and_judged_by_its_bytes() {
     look(&mut play, no, Look::There(changed));
     assert_eq!(unwell(&play), [], "it will be known in a moment");
     assert_eq!(orders(&mut play), [(no, false)]);
-    play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
+    play.read(no, Reading::Whole(changed, other_bytes(10)));
     assert_eq!(unwell(&play), [("t1".to_owned(), "content_changed")]);
     let put_back = Stamp { mtime: 6, ctime: 6, ..RIGHT };
     look(&mut play, no, Look::There(put_back));
-    play.tell(Event::Read(no, Reading::Whole(put_back, digests(10))));
+    play.read(no, Reading::Whole(put_back, digests(10)));
     assert_eq!((state(&play, no), unwell(&play)), (State::Normal, vec![]));
     let tag = play.room.tag_by_no(no).unwrap();
     assert_eq!(tag.health.right, Some(put_back));
@@ -143,9 +143,9 @@ fn what_changes_while_it_is_read_is_read_again() {
     look(&mut play, no, Look::There(first));
     look(&mut play, no, Look::There(second));
     assert_eq!(orders(&mut play).len(), 1);
-    play.tell(Event::Read(no, Reading::Whole(first, digests(10))));
+    play.read(no, Reading::Whole(first, digests(10)));
     assert_eq!((state(&play, no), orders(&mut play).len()), (State::Normal, 1));
-    play.tell(Event::Read(no, Reading::Whole(second, digests(10))));
+    play.read(no, Reading::Whole(second, digests(10)));
     assert_eq!((state(&play, no), orders(&mut play).len()), (State::Normal, 0));
 }
 
@@ -210,7 +210,7 @@ fn a_large_publication_is_pending_until_it_was_read() {
     assert_eq!(orders(&mut play), [(no, false)], "somebody waits");
     play = play.restart();
     assert_eq!(orders(&mut play), [(no, false)], "taken up again");
-    play.tell(Event::Read(no, Reading::Whole(stamp(7, 100 * MIB), digests(100 * MIB))));
+    play.read(no, Reading::Whole(stamp(7, 100 * MIB), digests(100 * MIB)));
     play.tell(Event::Passed(pool("p1")));
     assert_eq!((state(&play, no), unwell(&play)), (State::Normal, vec![]));
     assert_eq!(play.room.job(job).unwrap().state, JobState::Published);
@@ -226,14 +226,14 @@ fn a_verification_answers_when_all_was_read_or_is_gone() {
     let tags: Vec<TagNo> = ["t1", "t2", "t3"].map(|name| play.publish(ALICE, new_tag(name, 10)).0).into();
     let owed = verify(&mut play);
     assert_eq!(orders(&mut play), [(tags[0], false)], "one at a time");
-    play.tell(Event::Read(tags[0], Reading::Whole(RIGHT, digests(10))));
+    play.read(tags[0], Reading::Whole(RIGHT, digests(10)));
     assert_eq!(orders(&mut play), [(tags[1], false)]);
     let _ = play.ask(Ask::ForgetTags(by(ALICE), rep("weather"), item("rain"), Which::One(tag("t2"))));
     let effects = play.take_effects();
     assert!(effects.contains(&Effect::StopReading(tags[1])), "{effects:?}");
-    play.tell(Event::Read(tags[1], Reading::Unsteady));
+    play.read(tags[1], Reading::Unsteady);
     assert_eq!(play.late.get(&owed), None);
-    play.tell(Event::Read(tags[2], Reading::Whole(RIGHT, digests(10))));
+    play.read(tags[2], Reading::Whole(RIGHT, digests(10)));
     assert_eq!(play.late.get(&owed), Some(&Verdict::Verified(2)));
 }
 
@@ -248,7 +248,7 @@ fn a_gentle_reading_is_begun_anew_for_who_waits() {
     let effects = play.take_effects();
     assert_eq!(effects[0], Effect::StopReading(no));
     assert!(matches!(&effects[1], Effect::Read(order) if !order.gently));
-    play.tell(Event::Read(no, Reading::Whole(RIGHT, digests(10))));
+    play.read(no, Reading::Whole(RIGHT, digests(10)));
     assert_eq!(play.late.get(&owed), Some(&Verdict::Verified(1)));
     assert!(play.room.next_hash().unwrap() > play.now.mono + hours(5));
 }
@@ -261,8 +261,24 @@ fn a_pool_that_does_not_answer_holds_up_nobody() {
     play.take_effects();
     look(&mut play, one, Look::PoolGone("it does not answer".into()));
     assert_eq!(orders(&mut play), [(other, false)]);
-    play.tell(Event::Read(other, Reading::Whole(RIGHT, digests(10))));
+    play.read(other, Reading::Whole(RIGHT, digests(10)));
     assert_eq!(play.late.get(&owed), Some(&Verdict::Verified(1)));
+}
+
+#[test]
+fn what_was_read_before_a_reading_was_stopped_answers_nobody() {
+    let mut play = begin();
+    let (no, _) = play.publish(ALICE, new_tag("t1", 10));
+    play.pass(hours(8));
+    assert_eq!(orders(&mut play), [(no, true)], "it is time");
+    let old = play.was_read(no, Reading::Whole(RIGHT, digests(10)));
+    let owed = verify(&mut play);
+    assert_eq!(play.take_effects().len(), 2, "stopped, and begun anew");
+    play.tell(old);
+    assert_eq!(play.late.get(&owed), None, "it may have been read before it was asked for");
+    play.read(no, Reading::Whole(RIGHT, other_bytes(10)));
+    assert_eq!(play.late.get(&owed), Some(&Verdict::Verified(1)));
+    assert_eq!(state(&play, no), State::Abnormal(Reason::ContentChanged));
 }
 
 #[test]
@@ -272,10 +288,10 @@ fn nothing_is_well_that_was_not_looked_at_since_the_start() {
     play = play.restart();
     assert_eq!(state(&play, no), State::Normal);
     assert_eq!(unwell(&play), [("t1".to_owned(), "unverified")]);
-    assert!(play.room.is_verifying(play.now.mono).is_err());
+    assert!(play.room.is_verifying(ALICE, play.now.mono).is_err());
     play.room.tag_by_no(no).unwrap().looked.touch(play.now.wall);
     play.tell(Event::Passed(pool("p1")));
     assert_eq!(unwell(&play), []);
-    assert!(play.room.is_verifying(play.now.mono).is_ok());
-    assert!(play.room.is_verifying(play.now.mono + secs(60)).is_err());
+    assert!(play.room.is_verifying(ALICE, play.now.mono).is_ok());
+    assert!(play.room.is_verifying(ALICE, play.now.mono + secs(60)).is_err());
 }

@@ -106,7 +106,7 @@ fn jobs_are_forgotten_by_their_owners_and_by_administrators() {
     assert_eq!(play.ask(Ask::ForgetJob(by(BOB), Some(ids[0]))), unknown(ids[0]), "nobody else learns of it");
     begun_and_ended(&mut play);
     assert_eq!(play.ask(Ask::ForgetJob(ADMIN, Some(ids[2]))), Verdict::Gone(1));
-    assert_eq!(begun_and_ended(&mut play), (vec![], vec![]), "it had not begun");
+    assert_eq!(begun_and_ended(&mut play), (vec![], vec![ids[2]]), "its secret may be kept, although it has not begun");
     assert_eq!(play.ask(Ask::ForgetJob(by(ALICE), Some(ids[0]))), Verdict::Gone(1));
     assert_eq!(begun_and_ended(&mut play), (vec![ids[3]], vec![ids[0]]));
     play.tell(Event::JobMoved(ids[0], JobState::Downloaded));
@@ -146,11 +146,32 @@ fn what_was_pulled_is_published_where_that_was_asked_for() {
     assert_eq!((item.access, &item.pool, &*item.dir), (Access::Private, &pool("main"), "rain"));
     let made = play.room.tag(item.no, &tag("t1")).expect("under the name that was asked for");
     assert_eq!((&*made.detail, made.digests), ("t1.bin", Some(digests(10))));
-    let again = play.ask(Ask::Pull(by(ALICE), new_pull("t1", source(Some(Access::Public)))));
-    assert!(matches!(again, Verdict::Refused(Refusal::Taken { .. })), "{again:?}");
     let elsewhere = PullSource { dir: "snow".into(), ..source(Some(Access::Public)) };
     let refused = play.ask(Ask::Pull(by(ALICE), new_pull("t2", elsewhere)));
     assert!(matches!(refused, Verdict::Refused(Refusal::Taken { what: "item", .. })), "{refused:?}");
+}
+
+#[test]
+fn a_tag_that_is_pulled_anew_is_replaced_and_keeps_what_was_said_of_it() {
+    let mut play = started();
+    let file = NewTag { replace: true, ..new_tag("t1", 10) };
+    let id = pull_from(&mut play, "t1", source(Some(Access::Private)));
+    play.tell(Event::Pulled(id, Box::new(file.clone()), Look::There(stamp(7, 10))));
+    let up = requires(&[Requirement::Proc("db".into())], ALICE);
+    let ask = Ask::RequireOfTag(by(ALICE), rep("weather"), item("rain"), tag("t1"), up.clone());
+    assert_eq!(play.ask(ask), Verdict::Done);
+    let foreign = play.ask(Ask::Pull(by(BOB), new_pull("t1", source(Some(Access::Public)))));
+    assert!(matches!(foreign, Verdict::Refused(_)), "{foreign:?}");
+    let again = pull_from(&mut play, "t1", source(Some(Access::Public)));
+    let read = Some((stamp(8, 20), digests(20)));
+    play.tell(Event::Pulled(again, Box::new(NewTag { read, size: 20, ..file }), Look::There(stamp(8, 20))));
+    assert_eq!(state(&play, again), JobState::Published);
+    let item = play.room.item(&rep("weather"), &item("rain")).unwrap().clone();
+    assert_eq!((item.access, play.room.tag_count(item.no)), (Access::Private, 1), "the item stays as it is");
+    let there = play.room.tag(item.no, &tag("t1")).unwrap();
+    assert_eq!((there.digests, &there.requires), (Some(digests(20)), &up));
+    assert_eq!(play.room.requirements().len(), 1);
+    assert_eq!(play.shelf.tags.len(), 1);
 }
 
 #[test]
@@ -174,7 +195,7 @@ fn pulls_end_with_their_account() {
     let ids: Vec<JobId> = ["a", "b", "c"].map(|name| pull(&mut play, name)).into();
     begun_and_ended(&mut play);
     play.tell(Event::Removed(ALICE));
-    assert_eq!(begun_and_ended(&mut play), (vec![], vec![ids[0], ids[1]]));
+    assert_eq!(begun_and_ended(&mut play), (vec![], ids.clone()));
     for id in ids {
         assert_eq!(state(&play, id), JobState::Failed("the account is removed".into()));
     }
@@ -203,9 +224,10 @@ fn a_publication_follows_the_reading_of_its_tag() {
     let mut play = publishing();
     let (no, job) = publication(&mut play, "big");
     assert_eq!((job.state.word(), job.kind.clone()), ("verifying", JobKind::Publish(no)));
+    assert_eq!(job.size, Some(1 << 30), "it is known from the beginning");
     play.tell(Event::JobMoved(job.id, JobState::Failed("not for others to say".into())));
     assert_eq!(state(&play, job.id), JobState::Verifying);
-    play.tell(Event::Read(no, whole()));
+    play.read(no, whole());
     assert_eq!(state(&play, job.id), JobState::Published);
     assert_eq!(play.ask(Ask::ForgetJob(by(ALICE), Some(job.id))), Verdict::Gone(1));
     assert!(play.room.tag_by_no(no).is_some(), "what is published stays");
@@ -237,7 +259,7 @@ fn publications_go_on_after_a_restart() {
     let (no, job) = publication(&mut play, "big");
     let mut play = play.restart();
     assert_eq!(state(&play, job.id), JobState::Verifying);
-    play.tell(Event::Read(no, whole()));
+    play.read(no, whole());
     assert_eq!(state(&play, job.id), JobState::Published);
     let (lost, job) = publication(&mut play, "lost");
     play.shelf.tags.remove(&lost);

@@ -25,6 +25,7 @@ fn a_ring_goes_on_after_a_restart_and_may_become_shorter() {
     assert_eq!(play.ask(Ask::Note(lines)), Verdict::Done);
     let mut play = Play::of(Rules { log_ring: 2, ..rules() }, play.shelf, play.now);
     assert_eq!(play.room.log_bounds(ALICE), Some((4, 5)));
+    assert_eq!(play.log(ALICE), ["line 4", "line 5"], "what is not shown is not kept");
     assert_eq!(play.ask(Ask::Started), Verdict::Done);
     assert_eq!(play.room.log_bounds(ALICE), Some((5, 6)));
     assert_eq!(play.log(ALICE).last().unwrap(), "hostler started");

@@ -243,6 +243,53 @@ fn beats_of_this_host_wait_until_pools_were_looked_at() {
 }
 
 #[test]
+fn a_pool_that_is_not_looked_at_takes_its_owner_offline_and_nobody_else() {
+    for rules in [rules(), listening()] {
+        let mut play = Play::new(rules);
+        play.listener = Some(true);
+        play.join(ALICE);
+        play.join(BOB);
+        play.make_item(ALICE, "main");
+        play.publish(ALICE, new_tag("t1", 10));
+        play.tell(Event::Hangs(pool("main")));
+        play.pass(secs(30));
+        assert!(play.is_online(ALICE), "the last beat counts");
+        play.pass(secs(1));
+        assert!(!play.is_online(ALICE) && !play.told.contains(&ALICE), "it is told on time");
+        assert!(play.why(ALICE).ends_with("the data pool main does not answer"), "{}", play.why(ALICE));
+        assert!(play.is_online(BOB), "{}", play.why(BOB));
+        play.tell(Event::Passed(pool("main")));
+        assert!(play.is_online(ALICE), "at once");
+        // No look comes by any more, and nobody says why.
+        play.pass(secs(30 + 5 + 30 + 1));
+        assert!(!play.is_online(ALICE) && play.is_online(BOB));
+        assert!(play.why(ALICE).contains("the data pool main was last looked at"), "{}", play.why(ALICE));
+        assert_eq!(play.ask(Ask::ForgetTags(by(ALICE), rep("weather"), item("rain"), Which::All)), Verdict::Gone(1));
+        assert!(play.is_online(ALICE), "there is nothing to look at any more");
+        let changes = [true, false, true, false, true].map(|online| News::Online(ALICE, online));
+        let of_alice = |news: &News| matches!(news, News::Online(ALICE, _));
+        assert!(play.take_news().into_iter().filter(of_alice).eq(changes));
+    }
+}
+
+#[test]
+fn nobody_wakes_up_for_beats_that_nothing_can_keep_back() {
+    let mut play = Play::new(rules());
+    play.join(ALICE);
+    assert_eq!(play.room.deadline(), None);
+    play.pass(hours(1) + secs(3));
+    let standing = play.room.standing(ALICE, play.now.mono);
+    assert_eq!((standing.online, standing.last_beat.map(|beat| play.now.mono - beat)), (true, Some(secs(3))));
+    play.make_item(ALICE, "main");
+    play.publish(ALICE, new_tag("t1", 10));
+    assert!(play.room.deadline().is_some_and(|at| at - play.now.mono <= secs(5)), "there is something to look at");
+    assert_eq!(play.ask(Ask::ForgetItem(by(ALICE), rep("weather"), item("rain"))), Verdict::Done);
+    assert_eq!(play.room.deadline(), None);
+    assert!(play.is_online(ALICE));
+    assert_eq!(play.told.len(), 1);
+}
+
+#[test]
 fn what_is_required_of_an_account_keeps_it_offline() {
     let mut play = Play::new(rules());
     play.join(ALICE);

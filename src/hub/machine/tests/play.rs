@@ -125,6 +125,11 @@ impl Shelf {
                     assert!(log.remove(drops).is_some(), "line {drops} fell out before");
                 }
             }
+            Change::LinesGone(account, last) => {
+                if let Some(log) = self.logs.get_mut(account) {
+                    log.retain(|number, _| number > last);
+                }
+            }
             Change::Pool(pool) => drop(self.pools.insert(pool.name.clone(), Pool::clone(pool))),
             Change::PoolGone(name) => drop(self.pools.remove(name)),
             Change::Repository(new) => drop(self.repositories.insert(new.name.clone(), Repository::clone(new))),
@@ -180,6 +185,8 @@ pub(super) struct Play {
     pub(super) told: BTreeSet<AccountId>,
     /// Verdicts that came later.
     pub(super) late: BTreeMap<u64, Verdict>,
+    /// The number of the last reading of each tag.
+    readings: BTreeMap<TagNo, u64>,
     rules: Rules,
 }
 
@@ -200,6 +207,7 @@ impl Play {
             news: Vec::new(),
             told: BTreeSet::new(),
             late: BTreeMap::new(),
+            readings: BTreeMap::new(),
             rules,
         };
         play.take(&plan);
@@ -224,6 +232,10 @@ impl Play {
         for effect in &plan.effects {
             match effect {
                 Effect::Beat(daemon) => self.asked.push(daemon.clone()),
+                Effect::Read(order) => {
+                    self.readings.insert(order.tag, order.number);
+                    self.effects.push(effect.clone());
+                }
                 other => self.effects.push(other.clone()),
             }
         }
@@ -239,6 +251,15 @@ impl Play {
             self.tell(Event::Answered(answer));
         }
         plan
+    }
+
+    /// The reading of a tag that began last is over.
+    pub(super) fn was_read(&self, no: TagNo, reading: Reading) -> Event {
+        Event::Read(no, self.readings.get(&no).copied().unwrap_or_default(), reading)
+    }
+
+    pub(super) fn read(&mut self, no: TagNo, reading: Reading) {
+        self.tell(self.was_read(no, reading));
     }
 
     pub(super) fn tell(&mut self, event: Event) {

@@ -118,7 +118,7 @@ impl Day {
             2 => Reading::Failed("EIO".into()),
             _ => Reading::Whole(stamp, read),
         };
-        self.hear(Event::Read(no, reading));
+        self.hear(self.play.was_read(no, reading));
     }
 
     fn step(&mut self) {
