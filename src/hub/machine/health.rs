@@ -15,5 +15,5 @@ mod lanes;
 mod shown;
 
 #[cfg(test)]
-pub(super) use judge::judge;
+pub(super) use judge::{Judgement, conclude, judge};
 pub(super) use lanes::Verification;
