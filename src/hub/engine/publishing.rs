@@ -7,7 +7,7 @@ use super::{Failed, Handle};
 use crate::base::Secret;
 use crate::hub::files::{self, look_patiently, make_below, measure_patiently};
 use crate::hub::machine::{Ask, By, NewItem, NewPool, NewPull, NewTag, Refusal, Room, Verdict};
-use crate::hub::model::{BadName, Look, PoolName, Reading, file_name};
+use crate::hub::model::{BadName, JobId, Look, PoolName, Reading, file_name};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +137,11 @@ impl Handle {
             Ok(verdict)
         });
         asked.await.map_err(|_| Failed::Gone)?
+    }
+
+    /// How many bytes have come of a pull that goes on.
+    pub fn pulled(&self, job: JobId) -> Option<u64> {
+        self.0.pulls.bytes(job)
     }
 }
 

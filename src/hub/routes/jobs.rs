@@ -66,7 +66,7 @@ pub(super) fn routes(shared: &Shared) -> Vec<Route> {
 
 /// A job, as it is shown to who may see it.
 pub(super) fn view(shared: &Shared, job: &Job) -> JobView {
-    JobView::of(job, path(shared, job).unwrap_or_default(), None)
+    JobView::of(job, path(shared, job).unwrap_or_default(), shared.handle.pulled(job.id))
 }
 
 /// Where a job's file lies, or will lie; none: nobody knows any more.
