@@ -170,9 +170,12 @@ fn look_bare(folders: &[PathBuf]) -> f64 {
     used() - before
 }
 
+/// What is done to a file.
+type Change = fn(&Path);
+
 /// How long it takes until a change of a file is known, for each kind of change.
 fn noticed(connection: &mut Connection, folder: &Path) -> Vec<Line> {
-    let kinds: [(&str, fn(&Path)); 4] = [
+    let kinds: [(&str, Change); 4] = [
         ("deleted", |file| fs::remove_file(file).expect("it is there")),
         ("truncated", |file| {
             File::options().write(true).open(file).and_then(|file| file.set_len(10)).expect("it is there")
@@ -184,7 +187,7 @@ fn noticed(connection: &mut Connection, folder: &Path) -> Vec<Line> {
         }),
     ];
     let limit = (STAT_EVERY + Duration::from_secs(1)).as_secs_f64() * 1000.0;
-    let measure = |(kind, change): (&str, fn(&Path))| {
+    let measure = |(kind, change): (&str, Change)| {
         let one = |n: usize| {
             let (file, tag) = (folder.join(n.to_string()), format!("itemname=i0&tagname=t{n}"));
             let mut is = |state| until(state, SOON, || (status(connection, &tag)["status"] == state).then_some(()));

@@ -157,6 +157,7 @@ fn a_pull_goes_on_after_either_side_was_killed() {
     let relay = Relay::to(source.entry_address(), SIZE / 3);
     let id = begin(&sink, &order(&relay.url(), json!({})));
     relay.wait_until_full(SIZE / 3);
+    until("its progress is shown", SOON, || look(&sink, &id)["size"].as_u64().filter(|size| *size > 0 && *size < SIZE));
 
     source.daemon.kill_keeper();
     assert!(!placed(&sink).exists(), "nothing is half there");

@@ -157,13 +157,13 @@ fn a_state_waits_for_few_bytes_but_not_for_long() {
     for number in 5..9 {
         let other = Stamp { ino: number, ..RIGHT };
         look(&mut play, no, Look::There(other));
-        play.tell(Event::Read(no, Reading::Whole(other, digests(10))));
+        play.read(no, Reading::Whole(other, digests(10)));
     }
     assert_eq!((state(&play, no), play.log(ALICE).len()), (State::Normal, lines), "always the same bytes");
     // Changed again and again while it is read.
     for mtime in 5..9 {
         look(&mut play, no, Look::There(Stamp { mtime, ..RIGHT }));
-        play.tell(Event::Read(no, Reading::Unsteady));
+        play.read(no, Reading::Unsteady);
         look(&mut play, no, Look::There(Stamp { mtime: mtime + 10, ..RIGHT }));
         assert_ne!(state(&play, no), State::Abnormal(Reason::ContentChanged));
     }
@@ -183,11 +183,11 @@ fn what_had_other_bytes_has_them_after_a_restart() {
     let (no, _) = play.publish(ALICE, new_tag("t1", 10));
     let changed = Stamp { mtime: 5, ..RIGHT };
     look(&mut play, no, Look::There(changed));
-    play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
+    play.read(no, Reading::Whole(changed, other_bytes(10)));
     play = play.restart();
     let lines = play.log(ALICE).len();
     look(&mut play, no, Look::There(changed));
-    play.tell(Event::Read(no, Reading::Whole(changed, other_bytes(10))));
+    play.read(no, Reading::Whole(changed, other_bytes(10)));
     assert_eq!(state(&play, no), State::Abnormal(Reason::ContentChanged));
     assert_eq!(play.log(ALICE).len(), lines, "nothing new, nothing written");
 }

@@ -294,7 +294,10 @@ fn what_is_required_of_an_account_keeps_it_offline() {
     let mut play = Play::new(rules());
     play.join(ALICE);
     let up = Requirement::Proc("db".into());
-    assert_eq!(play.ask(Ask::RequireOfMember(by(ALICE), ALICE, requires(&[up.clone()], ALICE))), Verdict::Done);
+    assert_eq!(
+        play.ask(Ask::RequireOfMember(by(ALICE), ALICE, requires(std::slice::from_ref(&up), ALICE))),
+        Verdict::Done
+    );
     assert_eq!(play.why(ALICE), "it requires proc db: not found out yet");
     assert_eq!(play.room.requirements(), [(up.clone(), ALICE)]);
     play.tell(Event::Fact((up.clone(), ALICE), Ok(())));
