@@ -69,6 +69,11 @@ impl Handle {
         }
     }
 
+    /// Why a job that goes on pauses, where it does; for people.
+    pub fn trouble_of(&self, job: &Job) -> Option<String> {
+        self.0.pulls.trouble(job.id)
+    }
+
     /// Whether an account is online, and why not.
     pub fn standing(&self, account: AccountId) -> Standing {
         let now = Now::read().mono;

@@ -7,7 +7,7 @@ use super::{Failed, Handle};
 use crate::base::Secret;
 use crate::hub::files::{self, look_patiently, make_below, measure_patiently};
 use crate::hub::machine::{Ask, By, NewItem, NewPool, NewPull, NewTag, Refusal, Room, Verdict};
-use crate::hub::model::{BadName, Look, PoolName, Reading, file_name};
+use crate::hub::model::{BadName, Look, Pool, PoolName, Reading, file_name};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -71,25 +71,15 @@ impl Handle {
         Ok(verdict)
     }
 
-    /// Makes an item, and its directory in the pool where there is none; without a name for that, it is called as the item.
+    /// Makes an item, and its directory in the pool where there is none: nothing is made on the disk for one that is refused.
     ///
     /// # Errors
     /// See [`PublishError`].
-    pub async fn make_item(&self, by: By, mut new: NewItem) -> Result<Verdict, PublishError> {
-        if new.dir.is_empty() {
-            new.dir = new.name.as_str().into();
-        }
-        new.dir = component("itemdesc", &new.dir)?;
-        let admitted = self.look(|room| {
-            // Of an item that is there nothing has to be made; the machine says what that means.
-            let is_there = room.item(&new.rep, &new.name).is_some();
-            room.admits_into(by, &new.pool).map(|pool| (!is_there).then(|| Arc::clone(&pool.dir)))
-        });
-        if let Some(pool) = admitted? {
-            let dir = Arc::clone(&new.dir);
-            let made = move || files::directory(&pool, &dir).map_err(|why| at_field("itemdesc", &why));
-            on_disk(made).await?;
-        }
+    pub async fn make_item(&self, by: By, new: NewItem) -> Result<Verdict, PublishError> {
+        let pool = self.look(|room| admits_item(room, by, &new))?;
+        let dir = Arc::clone(&new.dir);
+        let made = move || files::directory(&pool.dir, &dir).map_err(|why| at_field("itemdesc", &why));
+        on_disk(made).await?;
         Ok(self.ask(Ask::MakeItem(by, new)).await?)
     }
 
@@ -164,6 +154,19 @@ fn component(field: &'static str, text: &str) -> Result<Arc<str>, PublishError> 
 
 fn at_field(field: &str, why: &io::Error) -> PublishError {
     PublishError::Directory(format!("{field}: {why}"))
+}
+
+/// The pool of an item to be, as things stand.
+fn admits_item(room: &Room, by: By, new: &NewItem) -> Result<Arc<Pool>, Refusal> {
+    let foreign = |owner| !by.admin && by.account != owner;
+    if room.repository(&new.rep).is_some_and(|repository| foreign(repository.owner)) {
+        return Err(Refusal::Foreign(format!("the repository {} is another user's", new.rep)));
+    }
+    let pool = room.admits_into(by, &new.pool)?;
+    match room.item(&new.rep, &new.name) {
+        Some(item) => Err(Refusal::Taken { what: "item", name: format!("{}/{}", item.rep, item.name) }),
+        None => Ok(pool),
+    }
 }
 
 /// Whether the machine could make this pool, as far as it is known before there is a directory.

@@ -66,7 +66,8 @@ pub(super) fn routes(shared: &Shared) -> Vec<Route> {
 
 /// A job, as it is shown to who may see it.
 pub(super) fn view(shared: &Shared, job: &Job) -> JobView {
-    JobView::of(job, path(shared, job).unwrap_or_default(), shared.handle.bytes_of(job))
+    let (there, trouble) = (shared.handle.bytes_of(job), shared.handle.trouble_of(job));
+    JobView::of(job, path(shared, job).unwrap_or_default(), there, trouble)
 }
 
 /// Where a job's file lies, or will lie; none: nobody knows any more.

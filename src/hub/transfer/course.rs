@@ -2,7 +2,7 @@
 
 use super::source::{self, Said};
 use super::target::{Target, There};
-use super::{Trouble, Watch};
+use super::{Trouble, Watch, lock};
 use crate::base::Secret;
 use crate::cache;
 use crate::cache::content::{FetchFailure, Placing};
@@ -79,6 +79,7 @@ impl Course {
                 return self.moved(JobState::Failed(format!("given up after a day: {why}")));
             };
             tracing::info!(job = %self.job.id, %why, pause = pause.as_secs(), "a pull pauses");
+            *lock(&self.watch.trouble) = Some(why);
             sleep(pause).await;
         }
     }
@@ -87,6 +88,7 @@ impl Course {
     async fn attempt(&mut self) -> Result<(Stamp, Digests), Trouble> {
         self.moved(JobState::Downloading);
         let said = source::ask(self.handle.downloads().origins(), &self.url, &self.proof).await?;
+        *lock(&self.watch.trouble) = None;
         self.sized(said.size);
         if let There::Same(stamp, digests) = self.look(&said).await? {
             return Ok((stamp, digests));

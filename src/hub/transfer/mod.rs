@@ -58,6 +58,8 @@ struct Live {
 struct Watch {
     bytes: AtomicU64,
     stopped: AtomicBool,
+    /// Why it pauses, where it does; for people.
+    trouble: Mutex<Option<String>>,
 }
 
 /// Why a pull does not go on.
@@ -113,6 +115,11 @@ impl Pulls {
     /// How many bytes of a job are there.
     pub fn bytes(&self, job: JobId) -> Option<u64> {
         lock(&self.0.live).get(&job).map(|live| live.watch.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Why a job pauses, where it does; for people.
+    pub fn trouble(&self, job: JobId) -> Option<String> {
+        lock(&self.0.live).get(&job).and_then(|live| lock(&live.watch.trouble).clone())
     }
 
     fn forget(&self, job: JobId) -> Option<Live> {

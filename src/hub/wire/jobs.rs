@@ -79,12 +79,13 @@ pub struct JobView {
 }
 
 impl JobView {
-    /// A job whose file lies there, of which so many bytes are there; none: that is not counted.
-    pub fn of(job: &Job, path: String, there: Option<u64>) -> JobView {
+    /// A job whose file lies there, of which so many bytes are there (none: that is not counted), and which pauses for that
+    /// reason, where it does.
+    pub fn of(job: &Job, path: String, there: Option<u64>, trouble: Option<String>) -> JobView {
         let (reason, whole) = match &job.state {
             JobState::Failed(why) => (Some(why.clone()), None),
             JobState::Downloaded | JobState::Published => (None, job.size),
-            JobState::Queued | JobState::Downloading | JobState::Verifying => (None, None),
+            JobState::Queued | JobState::Downloading | JobState::Verifying => (trouble, None),
         };
         JobView {
             id: job.id.to_string(),
@@ -179,7 +180,7 @@ mod tests {
         let made = Wall::UNIX_EPOCH;
         let (id, size, state) = (JobId(31), Some(10), JobState::Downloading);
         let mut job = Job { id, owner: 1, kind, rep, item, tag, state, size, made, over: None };
-        let shown = |job: &Job| serde_json::to_value(JobView::of(job, "/p/f".to_owned(), Some(4))).expect("JSON");
+        let shown = |job: &Job| serde_json::to_value(JobView::of(job, "/p/f".to_owned(), Some(4), None)).expect("JSON");
         let expected = json!({
             "id": "0000001f", "tag": "weather/weather:t1", "path": "/p/f", "stat": "downloading", "size": 4, "srcsize": 10,
         });

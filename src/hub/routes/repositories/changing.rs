@@ -3,11 +3,10 @@
 use super::finding::Found;
 use super::listing::view;
 use crate::base::Now;
-use crate::http::{Cx, Failure, Reply, blocking};
-use crate::hub::files;
-use crate::hub::machine::{Ask, By, NewItem, Refusal, Verdict, Which};
-use crate::hub::model::{Item, ItemName, Job, Pool, RepName, TagName, TagNo};
-use crate::hub::routes::failures::{bad_pool, missing, no_record, parameter};
+use crate::http::{Cx, Failure, Reply};
+use crate::hub::machine::{Ask, Refusal, Verdict, Which};
+use crate::hub::model::{Item, ItemName, Job, RepName, TagName, TagNo};
+use crate::hub::routes::failures::{missing, no_record, parameter};
 use crate::hub::routes::who::{Who, known, name_of};
 use crate::hub::routes::{Shared, answer, jobs};
 use crate::hub::wire::repositories::{self, RepositoryView};
@@ -16,7 +15,6 @@ use crate::hub::wire::tags::{self, TagView};
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::json;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// A repository to be made, or to be made something in.
@@ -72,30 +70,11 @@ fn done(verdict: Verdict) -> Result<Reply, Failure> {
 pub(super) async fn make_item(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = known(&shared, &cx).await?;
     let new = repositories::new_item(&cx.body, new_rep(&cx)?, ItemName::new(cx.param("item"))?)?;
-    let pool = admits(&shared, who.by(), &new)?;
-    // An item's directory is there before the item is.
-    let dir = new.dir.clone();
-    let made = move || Ok::<_, Infallible>(files::directory(&pool.dir, &dir));
-    blocking(made).await?.map_err(|why| bad_pool(format!("itemdesc: the directory cannot be made: {why}")))?;
-    match shared.ask(Ask::MakeItem(who.by(), new)).await? {
+    match shared.handle.make_item(who.by(), new).await? {
         Verdict::Item(item) => shown(&shared, &who, &item),
+        Verdict::Refused(why) => Err(why.into()),
         other => Err(answer::unexpected(&other)),
     }
-}
-
-/// Where an item will lie, as things stand: nothing is made on the disk for one that will be refused.
-fn admits(shared: &Shared, by: By, new: &NewItem) -> Result<Arc<Pool>, Refusal> {
-    shared.handle.look(|room| {
-        let foreign = |owner| !by.admin && by.account != owner;
-        if room.repository(&new.rep).is_some_and(|repository| foreign(repository.owner)) {
-            return Err(Refusal::Foreign(format!("the repository {} is another user's", new.rep)));
-        }
-        let pool = room.admits_into(by, &new.pool)?;
-        match room.item(&new.rep, &new.name) {
-            Some(item) => Err(Refusal::Taken { what: "item", name: format!("{}/{}", item.rep, item.name) }),
-            None => Ok(pool),
-        }
-    })
 }
 
 fn shown(shared: &Shared, who: &Who, item: &Arc<Item>) -> Result<Reply, Failure> {
