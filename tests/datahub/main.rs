@@ -14,6 +14,7 @@ mod heartbeat;
 mod identity;
 mod killed;
 mod log;
+mod old;
 mod page;
 mod publishing;
 mod pull;

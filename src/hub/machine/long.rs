@@ -46,7 +46,7 @@ impl Room {
     pub(super) fn begin_long(&mut self, work: Work, tags: Vec<Arc<Tag>>) -> Answer {
         let owed = self.owe();
         if let Work::Verify = work {
-            self.await_readings(owed, tags.len());
+            self.expect_readings(owed, tags.len());
         }
         self.long = Some(Long { work, tags: tags.into_iter(), owed });
         Answer::Later(owed)

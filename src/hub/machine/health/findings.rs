@@ -189,7 +189,7 @@ impl Room {
     }
 
     /// Somebody waits until so many tags were read.
-    pub(in crate::hub::machine) fn await_readings(&mut self, owed: u64, left: usize) {
+    pub(in crate::hub::machine) fn expect_readings(&mut self, owed: u64, left: usize) {
         self.health.waiters.insert(owed, Waiter { left, read: 0 });
     }
 
