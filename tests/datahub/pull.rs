@@ -8,12 +8,22 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// How large the file is; set it to 1 GiB for a long run. A whole number of pieces, so that little is fetched twice.
-const SIZE: u64 = 64 << 20;
+/// How large the file is, in bytes; `PULL_MIB=1024` makes it a long run. A whole number of pieces, so that little is fetched
+/// twice.
+fn size() -> u64 {
+    let mebibytes = std::env::var("PULL_MIB").ok().map(|text| text.parse().expect("PULL_MIB is a number"));
+    mebibytes.unwrap_or(64_u64) << 20
+}
+
 /// For so many bytes on a slow machine, killed twice.
-const PATIENCE: Duration = Duration::from_secs(60 + SIZE / (4 << 20));
+fn patience() -> Duration {
+    Duration::from_secs(60 + size() / (4 << 20))
+}
+
 /// What may be fetched again of what was under way when somebody was killed, both times together.
-const AGAIN: u64 = SIZE / 4 + (16 << 20);
+fn again() -> u64 {
+    size() / 4 + (16 << 20)
+}
 
 /// Bytes that nobody could guess nor compress; Knuth's multiplier for 64-bit words.
 fn noise(size: u64, seed: u64) -> Vec<u8> {
@@ -86,7 +96,7 @@ fn look(sink: &Cast, id: &str) -> Value {
 /// Waits until the job is over, well or not.
 #[track_caller]
 fn end(sink: &Cast, id: &str) -> Value {
-    until("the job is over", PATIENCE, || {
+    until("the job is over", patience(), || {
         let job = look(sink, id);
         let known = ["queued", "downloading", "verifying", "downloaded", "published", "failed"];
         assert!(known.contains(&text(&job["stat"])), "{job}");
@@ -118,7 +128,7 @@ fn has_failed(sink: &Cast, id: &str) -> String {
 
 #[test]
 fn a_public_file_is_pulled() {
-    let content = noise(SIZE, 1);
+    let content = noise(size(), 1);
     let (source, sink) = (source("public", &content), sink());
     let id = begin(&sink, &order(&source.entry_url(), json!({})));
     has_come(&sink, &id, &content);
@@ -152,26 +162,28 @@ fn a_private_file_is_pulled_with_a_token() {
 
 #[test]
 fn a_pull_goes_on_after_either_side_was_killed() {
-    let content = noise(SIZE, 3);
+    let content = noise(size(), 3);
     let (mut source, mut sink) = (source("public", &content), sink());
-    let relay = Relay::to(source.entry_address(), SIZE / 3);
+    let relay = Relay::to(source.entry_address(), size() / 3);
     let id = begin(&sink, &order(&relay.url(), json!({})));
-    relay.wait_until_full(SIZE / 3);
-    until("its progress is shown", SOON, || look(&sink, &id)["size"].as_u64().filter(|size| *size > 0 && *size < SIZE));
+    relay.wait_until_full(size() / 3);
+    until("its progress is shown", SOON, || {
+        look(&sink, &id)["size"].as_u64().filter(|came| *came > 0 && *came < size())
+    });
 
     source.daemon.kill_keeper();
     assert!(!placed(&sink).exists(), "nothing is half there");
     source.daemon.launch();
     relay.lead_to(source.entry_address());
-    relay.allow(SIZE * 2 / 3);
-    relay.wait_until_full(SIZE * 2 / 3);
+    relay.allow(size() * 2 / 3);
+    relay.wait_until_full(size() * 2 / 3);
 
     sink.daemon.kill_core();
     sink.daemon.await_ready();
     assert!(!placed(&sink).exists(), "nothing is half there");
     relay.allow(u64::MAX);
     has_come(&sink, &id, &content);
-    assert!(relay.passed() < SIZE + AGAIN, "{} bytes were fetched for {SIZE}", relay.passed());
+    assert!(relay.passed() < size() + again(), "{} bytes were fetched for {}", relay.passed(), size());
     // And once more after a kill of all.
     sink.daemon.kill_keeper();
     sink.daemon.launch();
@@ -267,14 +279,14 @@ fn a_damaged_file_is_not_handed_out() {
 
 #[test]
 fn what_changes_while_it_is_sent_is_not_sent_to_its_end() {
-    let content = noise(SIZE, 8);
+    let content = noise(size(), 8);
     let source = source("public", &content);
     let mut stream = source.entry().stream(Request::new("GET", "/pull/weather/rain/big"));
     assert_eq!(stream.status, 200);
     assert!(stream.bytes(1 << 16).expect("its beginning") == content[..1 << 16]);
     // What is under way in buffers is far less than what is left.
     let mut file = File::options().write(true).open(source.file("big.bin")).expect("the file");
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(SIZE - 100)).expect("its end");
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(size() - 100)).expect("its end");
     file.write_all(b"something else").expect("it is changed");
     drop(file);
     stream.rest().expect_err("the connection is cut");

@@ -1,7 +1,7 @@
 //! The routes under `/daemon`, `/heartbeat` and `/api`: path → who → [`Handle`] → answer.
 //!
 //! What is under `/daemon` and `/heartbeat` is also under `/api`: the same handlers, but what `/daemon` answers bare, `/api`
-//! puts in an envelope ([`answer::Shape`]).
+//! puts in an envelope (`answer::Shape`).
 
 mod answer;
 mod failures;

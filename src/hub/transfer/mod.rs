@@ -12,7 +12,7 @@
 //! All of it runs on the data thread; what waits for a disk, on its blocking pool. `source` asks, `target` knows the place
 //! where it goes, `course` is the life of one pull.
 //!
-//! **Absent:** decisions about jobs, and what becomes of the item: the machine hears [`Event`](super::machine::Event)s.
+//! **Absent:** decisions about jobs, and what becomes of the item: the machine hears [`Event`]s.
 
 mod course;
 mod source;
