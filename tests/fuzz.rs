@@ -104,6 +104,6 @@ fn specifications() {
 }
 
 #[test]
-fn bodies_of_the_tracker() {
+fn bodies_of_requests() {
     mutations("bodies", 20_000, bodies::feed);
 }

@@ -1,4 +1,4 @@
-//! What must hold for any bytes that a client of the tracker or of the cache sends: reading them ends in an answer, only
+//! What must hold for any bytes that a client of the tracker, of the cache or of the hub sends: reading them ends in an answer, only
 //! JSON objects and `null` are read, and what is accepted keeps to the rules of what is stored.
 
 use hostler::base::Wall;
@@ -7,6 +7,8 @@ use hostler::cache::wire::asked::{self, Asker, What};
 use hostler::cache::wire::page::Page;
 use hostler::cache::wire::tokens::{ChangeIn, TokenIn};
 use hostler::cache::wire::{clusters, jobs, sign_in};
+use hostler::hub::model::{EntryPoint, ItemName, RepName, TagName};
+use hostler::hub::wire as hub;
 use hostler::tracker::model::NewTask;
 use hostler::tracker::wire::asked::{
     Bulk, Extend, Fault, Hook, LogBody, Login, ProjectBody, Release, RequestAccess, SetRole, Submit, Wanted,
@@ -45,6 +47,40 @@ pub fn feed(data: &[u8]) {
     read::<RequestAccess>(data);
     read::<Login>(data);
     cached(data);
+    published(data);
+}
+
+/// The same for the hub.
+fn published(data: &[u8]) {
+    let names = || {
+        let (rep, item) = (RepName::new("weather").ok()?, ItemName::new("rain").ok()?);
+        Some((rep, item, TagName::new("t1").ok()?))
+    };
+    let (rep, item, tag) = names().expect("names");
+    if let Ok(posted) = hub::heartbeat::read(data, Wall::UNIX_EPOCH) {
+        assert!(posted.beat.lines.iter().all(|line| !line.chars().any(char::is_control) && line.len() <= 2048));
+        assert!(posted.beat.entries.len() <= 8 && posted.beat.lines.len() <= 500);
+    }
+    if let Ok(entries) = hub::identity::entries(data) {
+        assert!(entries.iter().all(|entry| EntryPoint::new(entry.as_str()).as_ref() == Ok(entry)));
+    }
+    if let Ok((pull, secret)) = hub::jobs::pull(data) {
+        assert_eq!(pull.source.secret, secret.is_some());
+        assert!(!pull.source.dir.contains('/') && !pull.source.file.contains('/'));
+    }
+    if let Ok(new) = hub::repositories::new_item(data, rep.clone(), item.clone()) {
+        assert!(!new.dir.is_empty() && !new.dir.contains('/'));
+    }
+    if let Ok(new) = hub::tags::new(data, (rep, item, tag), 7) {
+        assert!(new.read.is_none() && new.requires.all.len() <= 8);
+    }
+    if let Ok(requires) = hub::requires::body(data, 7) {
+        assert!(requires.all.len() <= 8);
+    }
+    drop(hub::pools::new(data));
+    drop(hub::repositories::new_repository(data));
+    drop(hub::users::new(data).map(|user| assert!(!user.password.expose().is_empty())));
+    drop(hub::users::serving(data));
 }
 
 /// The same for the cache, whose bodies end with their first value.
