@@ -74,15 +74,22 @@ impl Spread {
         Spread { every, slices: u32::try_from(files.div_ceil(SLICE)).unwrap_or(u32::MAX).max(1) }
     }
 
-    /// When the slice after so many is due, from the beginning of the pass.
+    /// When the slice after so many is due, from the beginning of the pass: not later than its end.
     fn due(self, done: u32) -> Duration {
-        self.every.mul_f64(f64::from(done) / f64::from(self.slices))
+        self.every.mul_f64(f64::from(done.min(self.slices)) / f64::from(self.slices))
     }
 }
 
 impl Pass {
     fn begin(began: Instant, spread: Option<Spread>) -> Pass {
         Pass { began, spread, done: 0, after: None, rested: began }
+    }
+
+    /// There are so many files by now: what has come since it began is looked at in the same time.
+    fn grow(&mut self, files: usize) {
+        if let Some(spread) = &mut self.spread {
+            *spread = Spread::over(spread.every, files);
+        }
     }
 
     fn due(&self) -> Instant {
@@ -154,8 +161,11 @@ impl<H: House> Passes<H> {
     }
 
     async fn step(&mut self, files: usize) -> Step {
-        let due = match &self.pass {
-            Some(pass) => pass.due(),
+        let due = match &mut self.pass {
+            Some(pass) => {
+                pass.grow(files);
+                pass.due()
+            }
             None => {
                 let began = self.next.max(Instant::now());
                 self.watches.begin();

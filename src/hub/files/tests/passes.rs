@@ -164,3 +164,16 @@ fn slices_are_spread_over_the_time() {
     assert_eq!(pass.due(), began + Duration::from_secs(3));
     assert_eq!(Pass { spread: None, ..pass }.due(), began);
 }
+
+#[test]
+fn a_pass_takes_its_time_however_many_files_come_while_it_goes_on() {
+    let (began, every) = (Instant::now(), Duration::from_secs(5));
+    let mut pass = Pass::begin(began, Some(Spread::over(every, 1)));
+    assert_eq!(pass.due(), began);
+    pass.grow(100 * SLICE);
+    pass.done = 50;
+    assert_eq!(pass.due(), began + every / 2);
+    // What is beyond all that was known of is due at its end, and not once for each pass of old.
+    pass.done = 1_000;
+    assert_eq!(pass.due(), began + every);
+}
