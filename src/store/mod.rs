@@ -47,6 +47,7 @@ mod record;
 mod redo;
 mod reserve;
 mod restore;
+mod spare;
 mod swap;
 mod tap;
 mod ticket;

@@ -4,9 +4,9 @@
 //! - Its `flush()` ends in `sync_file_range`, which survives a killed process but no power cut. Each [`sync`] is
 //!   followed by an fdatasync through a descriptor of our own.
 //! - It never syncs `conf`, nor the names of its files: done here, each time it is opened.
-//! - A damaged `snap.*` or `conf` keeps it from opening, although both can be made anew from `db`. A cut `db` makes it
-//!   panic. So it is opened on a thread that may panic, and once more without `snap.*` and `conf`; the directory is
-//!   copied aside before.
+//! - A damaged `snap.*` or `conf` keeps it from opening, and a cut `db` makes it panic. So it is opened on a thread that may
+//!   panic, and once more with the copy of `snap.*` (see spare.rs) and without `conf`, which it makes anew; the directory is
+//!   copied aside before. A `snap.*` that is missing keeps it from nothing, and may cost everything: the copy takes its place.
 //! - When it is interrupted while it writes a snapshot, it takes what is left of it for a damaged one. Such files end in
 //!   `.generating`, are never complete, and are removed before it is opened.
 //! - It keeps seven threads that look for work once a second. They inherit the timer slack of the thread that first
@@ -16,6 +16,7 @@
 
 use super::backend::{Backend, Changes, RawPairs};
 use super::layout::{size_of_files, sync_dir};
+use super::spare;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub(super) struct Tree {
 
 /// Why the tree does not open.
 pub(super) enum TreeError {
-    /// It is damaged beyond what can be made anew; the copy that was made of it before the attempt, if any.
+    /// It is damaged beyond what can be mended; the copy that was made of it before the attempt, if any.
     Damaged { why: String, copy: Option<PathBuf> },
     /// The disk says no.
     Io(io::Error),
@@ -55,14 +56,16 @@ impl From<io::Error> for TreeError {
 impl Tree {
     /// Opens the tree in this directory, or makes a new one. Beside it: what was done to a damaged one.
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<(Tree, Option<String>), TreeError> {
+        let missed = spare::replace_missing(path)?.then(|| "a snapshot of the database was missing".to_owned());
         match attempt(path, cache_bytes) {
-            Ok(db) => Ok((Tree::settle(db, path)?, None)),
+            Ok(db) => Ok((Tree::settle(db, path)?, missed)),
             Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
             Err(Attempt::Damaged(why)) => {
-                let Some(copy) = set_aside(path)? else {
-                    return Err(TreeError::Damaged { why, copy: None }); // nothing left that could be made anew
-                };
-                tracing::warn!(why, copy = %copy.display(), "the database is damaged: trying to recover it from its log");
+                let copy = set_aside(path)?;
+                if !mend(path)? {
+                    return Err(TreeError::Damaged { why, copy: Some(copy) });
+                }
+                tracing::warn!(why, copy = %copy.display(), "the database is damaged: trying to mend it");
                 match attempt(path, cache_bytes) {
                     Ok(db) => {
                         Ok((Tree::settle(db, path)?, Some(format!("{why}; the files are kept in {}", copy.display()))))
@@ -81,6 +84,7 @@ impl Tree {
         file.sync_all()?;
         sync_dir(path)?;
         sync_dir(path.parent().unwrap_or(Path::new("/")))?;
+        spare::keep(path)?;
         Ok(Tree { db, file, path: path.to_owned() })
     }
 }
@@ -142,7 +146,7 @@ fn remove_unfinished(path: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(".generating") {
+        if entry.file_name().to_string_lossy().ends_with(spare::GENERATING) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -189,30 +193,26 @@ fn attempt_once(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
     }
 }
 
-/// Copies the directory beside itself, then removes what can be made anew: `snap.*` and `conf`. `None` when neither is
-/// there, so that damage which cannot be repaired is copied once and not at each try.
-fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
-    let mut renewable = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        if name == "conf" || name.to_string_lossy().starts_with("snap.") {
-            renewable.push(path.join(name));
-        }
-    }
+/// Copies the directory beside itself, unless that was done at an earlier try.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let copy = path.with_extension("damaged");
     let same = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
-    if renewable.is_empty() {
-        return Ok(None);
-    }
     if same(&path.join("db"), &copy.join("db")) != Some(true) {
         super::layout::remove_dir(&copy)?;
         copy_dir(path, &copy)?;
     }
-    for file in renewable {
-        fs::remove_file(file)?;
+    Ok(copy)
+}
+
+/// Removes `conf`, and puts the copy of the snapshot in its place; false when there is nothing that could be done.
+fn mend(path: &Path) -> io::Result<bool> {
+    let brought_back = spare::replace_damaged(path)?;
+    match fs::remove_file(path.join("conf")) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(brought_back),
+        removed => removed?,
     }
     sync_dir(path)?;
-    Ok(Some(copy))
+    Ok(true)
 }
 
 /// Copies files and directories, durably.

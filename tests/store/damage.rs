@@ -11,9 +11,13 @@ const DECISIONS: u64 = 40;
 
 /// A store that was closed in order, after so many decisions.
 fn sample() -> TempDir {
+    sample_of(DECISIONS)
+}
+
+fn sample_of(decisions: u64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    for n in 0..DECISIONS {
+    for n in 0..decisions {
         store.submit(batch(&decision(n))).wait().unwrap();
     }
     dir
@@ -40,7 +44,7 @@ fn an_undamaged_store_needs_no_repair() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_made_anew() {
+fn a_damaged_snapshot_comes_back() {
     let damages: [fn(&Path); 3] = [
         |snap| fs::write(snap, b"").unwrap(),
         |snap| fs::File::options().write(true).open(snap).unwrap().set_len(7).unwrap(),
@@ -55,6 +59,54 @@ fn a_damaged_snapshot_is_made_anew() {
         assert!(whole(dir.path()), "opened without repair");
         assert!(dir.path().join("db.damaged/db").exists(), "no copy was kept");
         assert!(!whole(dir.path()), "the repair did not last");
+    }
+}
+
+/// The log alone is not enough once parts of it were thrown away: how many, and where it breaks off, differs with what was
+/// written, so stores of many lengths are tried.
+#[test]
+fn what_a_snapshot_said_is_never_guessed() {
+    for decisions in (10..60).step_by(7) {
+        for name in ["removed", "damaged", "without a copy"] {
+            let dir = sample_of(decisions);
+            drop(open(dir.path()));
+            let (copies, snapshots) = (dir.path().join("db/spare"), snapshots(dir.path()));
+            assert!(!snapshots.is_empty(), "sled wrote no snapshot");
+            for snap in &snapshots {
+                match name {
+                    "removed" => fs::remove_file(snap).unwrap(),
+                    _ => fs::write(snap, b"snap").unwrap(),
+                }
+            }
+            if name == "without a copy" {
+                fs::remove_dir_all(&copies).unwrap();
+                match Store::open(settings(dir.path())) {
+                    Err(OpenError::Damaged { copy: Some(copy), .. }) => assert!(copy.join("db").exists()),
+                    Err(other) => panic!("{other}"),
+                    Ok(_) => panic!("opened without what says which parts of the log count"),
+                }
+                continue;
+            }
+            let store = open(dir.path());
+            assert!(contents(&store) == state_after(decisions), "{name}, {decisions}: something is missing");
+            assert!(store.stats().repaired.is_some(), "{name}, {decisions}: opened without repair");
+        }
+    }
+}
+
+/// Whatever the store is told to forget of a snapshot, the next start has a copy of the present one.
+#[test]
+fn every_start_has_a_copy_of_the_snapshot() {
+    let dir = sample();
+    for n in 0..5 {
+        let store = open(dir.path());
+        store.submit(batch(&decision(DECISIONS + n))).wait().unwrap();
+        drop(store);
+        let names = |dir: &Path| -> Vec<_> {
+            let found = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+            found.filter(|name| name.to_string_lossy().starts_with("snap.")).collect()
+        };
+        assert_eq!(names(&dir.path().join("db/spare")), names(&dir.path().join("db")), "start {n}");
     }
 }
 
