@@ -13,7 +13,7 @@ use super::files::{Failing, read_at};
 use super::known::Known;
 use super::live::{Live, Look};
 use super::sums::crc_of;
-use super::watching;
+use super::watching::{self, Report};
 use super::{Inner, Progress};
 use crate::cache::model::piece::bytes_of;
 use crate::cache::model::{Crc, Extent, Source, Task, Validators};
@@ -303,7 +303,7 @@ impl Reader {
                     Ok(file) => (Arc::new(file), edition),
                     Err(failed) if failed.kind() == io::ErrorKind::NotFound => {
                         let all: Vec<u32> = self.task.pieces.iter().map(|(number, _)| number).collect();
-                        all.iter().for_each(|number| self.known.bad(*number));
+                        self.known.bad(&all);
                         self.report(number, &all, None).await?;
                         return Ok(None);
                     }
@@ -348,15 +348,17 @@ impl Reader {
             all.sort_unstable();
             all.dedup();
         }
-        // Somebody else may have reported it, and it may be there again by now.
-        all.retain(|number| !self.known.is_good(*number));
-        if all.is_empty() {
-            (self.file, self.good) = (None, None);
-            return Ok(());
-        }
+        let live = match self.inner.found_damaged(self.task.no, &self.known, &all) {
+            Report::Gone => {
+                return Err(io::Error::other("the content is damaged, and was replaced while it was being read"));
+            }
+            Report::ThereAgain => {
+                (self.file, self.good) = (None, None);
+                return Ok(());
+            }
+            Report::Heard(live) => live,
+        };
         tracing::warn!(task = self.task.no.0, pieces = ?all, "pieces are not what they were");
-        let lost = || io::Error::other("the content is damaged, and was replaced while it was being read");
-        let live = self.inner.damaged(self.task.no, &self.known, &all).ok_or_else(lost)?;
         (self.file, self.good, self.reported) = (None, None, Some(number));
         // What comes now is compared with the digest as a whole.
         self.proven = self.task.digest.is_none();
@@ -382,7 +384,7 @@ impl Reader {
         let Some(extent) = self.extent else { return Err(io::ErrorKind::UnexpectedEof.into()) };
         let number = u32::try_from(at / extent.piece_length.max(1)).unwrap_or(u32::MAX);
         let file = self.file.as_ref().map(|(file, _)| Arc::clone(file));
-        self.known.bad(number);
+        self.known.bad(&[number]);
         self.report(number, &[number], file.as_ref()).await
     }
 

@@ -139,7 +139,7 @@ pub(super) async fn compare_the_rest(inner: &Arc<Inner>, task: &Arc<Task>, file:
     }
     let wrong: Vec<u32> = wrong.into_iter().collect();
     if !wrong.is_empty() {
-        inner.damaged(task.no, &known, &wrong);
+        inner.found_damaged(task.no, &known, &wrong);
     }
     Ok(wrong)
 }

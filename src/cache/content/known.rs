@@ -47,10 +47,13 @@ impl Known {
         }
     }
 
-    /// It is not what it was.
-    pub(super) fn bad(&self, number: u32) {
-        if let Some(word) = lock(&self.good).get_mut(number as usize / 64) {
-            *word &= !(1 << (number % 64));
+    /// They are not what they were.
+    pub(super) fn bad(&self, numbers: &[u32]) {
+        let mut words = lock(&self.good);
+        for number in numbers {
+            if let Some(word) = words.get_mut(*number as usize / 64) {
+                *word &= !(1 << (number % 64));
+            }
         }
     }
 

@@ -181,10 +181,15 @@ impl Live {
         }
     }
 
-    /// Notes pieces that are not what they were: those of which nobody knew.
-    pub(super) fn damaged(&self, numbers: &[u32]) -> Vec<u32> {
+    /// Notes pieces that are not what they were: those of which nobody knew. None: all of them are there again.
+    pub(super) fn damaged(&self, known: &Known, numbers: &[u32]) -> Option<Vec<u32>> {
         let state = &mut *lock(&self.state);
-        let fresh: Vec<u32> = numbers.iter().copied().filter(|number| state.reported.insert(*number)).collect();
+        // A piece is known to be good before it is put here: whoever compared it before that is late, and is seen to be.
+        let is_lost = |number: &u32| state.reported.contains(number) || !known.is_good(*number);
+        let lost: Vec<u32> = numbers.iter().copied().filter(is_lost).collect();
+        let is_there_again = lost.is_empty();
+        let fresh: Vec<u32> = lost.into_iter().filter(|number| state.reported.insert(*number)).collect();
+        known.bad(&fresh);
         for number in &fresh {
             state.pieces.take(*number);
         }
@@ -192,7 +197,7 @@ impl Live {
             state.lost.extend(&fresh);
             self.lost.notify_one();
         }
-        fresh
+        (!is_there_again).then_some(fresh)
     }
 
     /// What was lost since the last time.

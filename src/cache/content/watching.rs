@@ -61,6 +61,16 @@ fn said(end: &Progress) -> usize {
     headers + said.body.as_ref().map_or(0, bytes::Bytes::len)
 }
 
+/// What becomes of a report of damage.
+pub(super) enum Report {
+    /// The content is not there any more: there is nothing to report.
+    Gone,
+    /// Somebody else reported it, and it was repaired.
+    ThereAgain,
+    /// The fetch by which it comes back.
+    Heard(Arc<Live>),
+}
+
 /// See [`super::Contents::fetch`].
 pub(super) fn begin(inner: &Arc<Inner>, order: Order, authority: Arc<dyn Authority>) {
     let task = order.task;
@@ -208,23 +218,28 @@ impl Inner {
         watch::channel(told).1
     }
 
-    /// Reports pieces that are not what they were, and gives the fetch by which they come back. None where the content is
-    /// not there any more: then there is nothing to report.
-    pub(super) fn damaged(&self, task: TaskNo, known: &Known, numbers: &[u32]) -> Option<Arc<Live>> {
+    /// Reports pieces that are not what they were, whatever was known of them.
+    pub(super) fn damaged(&self, task: TaskNo, known: &Known, numbers: &[u32]) {
+        known.bad(numbers);
+        self.found_damaged(task, known, numbers);
+    }
+
+    /// Reports pieces that were found not to be what they were, unless they are there again by now.
+    pub(super) fn found_damaged(&self, task: TaskNo, known: &Known, numbers: &[u32]) -> Report {
         let mut fetches = lock(&self.fetches);
         if known.is_gone() {
-            return None;
+            return Report::Gone;
+        }
+        if !fetches.live.contains_key(&task) && numbers.iter().all(|number| known.is_good(*number)) {
+            return Report::ThereAgain;
         }
         let live = Arc::clone(fetches.live.entry(task).or_insert_with(Live::new));
-        let fresh = live.damaged(numbers);
-        for number in &fresh {
-            known.bad(*number);
-        }
+        let Some(fresh) = live.damaged(known, numbers) else { return Report::ThereAgain };
         if !fresh.is_empty() {
             self.knowledge.close(task);
             self.tell(Event::Damaged(task, fresh));
         }
-        Some(live)
+        Report::Heard(live)
     }
 
     /// Nobody fetches what readers wait for.

@@ -102,11 +102,8 @@ impl Fetch {
         self.live.publish(extent);
         *lock(&self.claims) = claims;
         self.source = Some(*source);
-        let fresh = self.live.damaged(&damaged);
-        if !fresh.is_empty() {
-            for number in &fresh {
-                known.bad(*number);
-            }
+        known.bad(&damaged);
+        if let Some(fresh) = self.live.damaged(&known, &damaged).filter(|fresh| !fresh.is_empty()) {
             self.inner.tell(Event::Damaged(task, fresh));
         }
     }

@@ -2,8 +2,10 @@
 
 use super::script::{Nobody, TASK, Turn};
 use super::{Script, World, bytes, sha256};
+use crate::cache::content::live::Live;
+use crate::cache::content::watching::Report;
 use crate::cache::machine::{Event, FetchEnd};
-use crate::cache::model::{TaskNo, TaskState};
+use crate::cache::model::{Crc, TaskNo, TaskState};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use std::fs;
@@ -110,6 +112,29 @@ async fn many_readers_report_damage_once() {
     assert!(all.into_iter().all(|read| read.unwrap() == bytes(3500)));
     let reports = world.log().into_iter().filter(|event| matches!(event, Event::Damaged(..))).count();
     assert_eq!(reports, 1);
+}
+
+#[tokio::test]
+async fn whoever_finds_damage_that_is_repaired_by_then_reports_nothing() {
+    let world = World::complete(3500, 1000).await;
+    let inner = &world.contents.inner;
+    let known = inner.knowledge.of(TASK);
+    let before = world.log().len();
+    assert!(matches!(inner.found_damaged(TASK, &known, &[0, 2]), Report::ThereAgain), "after the fetch");
+    // While it goes on: what has come is there, what was reported is not reported again.
+    let live = Live::new();
+    known.bad(&[1, 2]);
+    assert_eq!(live.damaged(&known, &[0, 1, 2]), Some(vec![1, 2]));
+    assert_eq!(live.damaged(&known, &[1]), Some(vec![]));
+    known.good(1);
+    assert_eq!(live.damaged(&known, &[1]), Some(vec![]), "compared, and not told of yet");
+    live.put(1, Crc(1));
+    assert_eq!(live.damaged(&known, &[0, 1]), None);
+    assert_eq!(world.log().len(), before);
+    // Who knows better is heard.
+    inner.damaged(TASK, &known, &[1]);
+    world.until(|log| log[before..].iter().find(|event| matches!(event, Event::Damaged(..))).cloned()).await;
+    assert_eq!(world.read(0..3500).await.unwrap(), bytes(3500));
 }
 
 #[tokio::test]
