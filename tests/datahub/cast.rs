@@ -223,8 +223,8 @@ impl Cast {
 
     /// That becomes so within this time.
     #[track_caller]
-    pub fn tags_become(&self, within: Duration, more: &str, expected: Value) -> Duration {
-        settles("the state of the tags", within, expected, || bare(self.tags(more)))
+    pub fn tags_become(&self, within: Duration, more: &str, expected: Value) {
+        settles("the state of the tags", within, expected, || bare(self.tags(more)));
     }
 
     /// A tag of the item of the cases.

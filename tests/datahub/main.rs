@@ -87,19 +87,21 @@ fn encoded(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Waits until `look` gives what is expected, which it must within `bound`; how long that took.
+/// Waits until `look` gives what is expected, which is promised within `bound`; zero: at once. How long that took is for a
+/// benchmark to judge: this machine may have other things to do.
 #[track_caller]
-fn settles<T: PartialEq + Debug>(what: &str, bound: Duration, expected: T, mut look: impl FnMut() -> T) -> Duration {
+fn settles<T: PartialEq + Debug>(what: &str, bound: Duration, expected: T, mut look: impl FnMut() -> T) {
     let begin = Instant::now();
-    until(what, bound + SOON, || {
+    let patience = if bound.is_zero() { bound } else { bound + SOON };
+    until(what, patience + SOON, || {
         let asked = begin.elapsed();
         let seen = look();
         if seen == expected {
-            return Some(asked);
+            return Some(());
         }
-        assert!(asked <= bound, "{what}: {seen:?} even after {bound:?}, instead of {expected:?}");
+        assert!(asked <= patience, "{what}: {seen:?} even after {asked:?}, instead of {expected:?}");
         None
-    })
+    });
 }
 
 // What comes back
