@@ -1,7 +1,7 @@
 //! # store — what must survive
 //!
-//! Rooms see typed records ([`Record`], [`Key`]), one decision at a time ([`Batch`]), and a promise ([`Ticket`]). Behind
-//! it: one sled tree, one thread that writes, files for what does not fit.
+//! Rooms see typed records ([`Record`], [`Key`]), one decision at a time ([`Batch`]), a promise ([`Ticket`]), and
+//! what they owe once it is kept ([`Debts`]). Behind it: one sled tree, one thread that writes, files for what does not fit.
 //!
 //! ```text
 //! rooms --Batch--> queue --> writer --> committer --> objects/ (over 4 KiB), redo/ (over 256 operations)
@@ -33,6 +33,7 @@ mod batch;
 mod check;
 mod committer;
 mod compact;
+mod debts;
 mod disk;
 mod export;
 mod formats;
@@ -63,6 +64,7 @@ pub use backup::BackupError;
 pub use batch::Batch;
 pub use check::{Report, Rule};
 pub use compact::{Compacted, compact};
+pub use debts::{Debts, Payer};
 pub use export::ExportError;
 pub use formats::{STORE_FORMAT as FORMAT, Table};
 pub use handle::{Full, Stats, Store};

@@ -26,16 +26,16 @@ use crate::auth::Accounts;
 use crate::base::{Bus, Mono, Now, Secret, Wall};
 use crate::metrics::Metrics;
 use crate::schedule::Clock;
-use crate::store::{Batch, ReadError, Store};
+use crate::store::{Batch, Debts, ReadError, Store};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
 
-pub(super) use closing::{Answer, Closing, close};
+pub(super) use closing::Answer;
 use deciding::LONG;
 pub(super) use deciding::{Decided, SharedRoom};
 
@@ -338,9 +338,7 @@ pub struct Engine {
     pub(super) clock: Clock,
     pub(super) watches: Watches,
     pub(super) wiped: Arc<Wiped>,
-    pub(super) closing: UnboundedSender<Closing>,
-    /// How many of those are not closed yet.
-    pub(super) open: Arc<AtomicUsize>,
+    pub(super) debts: Debts<Vec<Answer>>,
     /// What was decided since the last batch.
     pub(super) group: Group,
     /// Who waits, and for what he is known to the machine.
@@ -474,7 +472,7 @@ impl Engine {
         self.carry_out(decided, asker);
     }
 
-    /// Adds what is to be written to the group, and leaves what must wait for the disk to [`close`].
+    /// Adds what is to be written to the group, and leaves what must wait for the disk to [`Debts`].
     pub(super) fn carry_out(&mut self, decided: Decided, asker: Option<Asker>) {
         let Decided { at, batch, wiped, verdict, effects, changes, waste } = decided;
         if self.group.batch.len() + batch.len() > TOGETHER {
@@ -511,7 +509,7 @@ impl Engine {
             verdict if tells_nothing(&verdict) => drop(to.send(verdict)), // he has given up waiting
             verdict => {
                 let answer = Answer { to, verdict };
-                if !writes && self.group.is_empty() && self.open.load(Ordering::Acquire) == 0 {
+                if !writes && self.group.is_empty() && self.debts.are_paid() {
                     answer.give(&self.own);
                 } else {
                     self.group.answers.push(answer);
@@ -566,8 +564,7 @@ impl Engine {
         if !wiped.is_empty() {
             self.wiped.add(wiped);
         }
-        self.open.fetch_add(1, Ordering::AcqRel);
-        let _ = self.closing.send(Closing { ticket, answers }); // the runtime is ending
+        self.debts.add(ticket, answers);
     }
 
     fn publish(&self, change: &Change, at: Wall) {

@@ -1,16 +1,16 @@
 //! From what was stored to a room that can be asked.
 
-use super::engine::{Decided, Engine, Group, Handle, Registration, Settings, SharedRoom, Tools, Wiped, close};
+use super::engine::{Answer, Decided, Engine, Group, Handle, Registration, Settings, SharedRoom, Tools, Wiped};
 use super::machine::{self, Ask, Event, Numbers, Plan, Room};
 use super::model::ManagerId;
 use super::records::{self, Loaded};
 use super::watch::Watches;
 use crate::base::{Now, Secret};
 use crate::schedule::Clock;
-use crate::store::Reader;
+use crate::store::{Debts, Reader};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -35,9 +35,9 @@ pub async fn start(tools: Tools, settings: Settings) -> io::Result<(Handle, Engi
     // From here on; who went before is looked for below.
     let removed = tools.accounts.watch_removed();
     let (own, mailbox) = unbounded_channel();
-    let (closing, closed) = unbounded_channel();
-    let open = Arc::new(AtomicUsize::new(0));
-    tokio::spawn(close(closed, own.clone(), open.clone()));
+    let (debts, payer) = Debts::new();
+    let driver = own.clone();
+    tokio::spawn(payer.pay(move |answers: Vec<Answer>| answers.into_iter().for_each(|answer| answer.give(&driver))));
     let handle = Handle {
         code: draw_code()?,
         room: SharedRoom::new(room),
@@ -58,8 +58,7 @@ pub async fn start(tools: Tools, settings: Settings) -> io::Result<(Handle, Engi
         watches: Watches::new(own.clone()),
         wiped: handle.wiped.clone(),
         own,
-        closing,
-        open,
+        debts,
         group: Group::default(),
         waiting: HashMap::new(),
         waits: HashMap::new(),

@@ -3,10 +3,7 @@
 use super::{Given, Reader};
 use crate::cache::machine::{Event, Verdict};
 use crate::cache::model::{Ids, JobId, TaskNo};
-use crate::store::Ticket;
 use futures_util::StreamExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
@@ -15,13 +12,22 @@ const REMOVED_AT_ONCE: usize = 8;
 
 /// Decisions that went to the disk in one batch.
 pub(super) struct Closing {
-    /// None: nothing was to be written, but what was decided before may be on its way.
-    pub(super) ticket: Option<Ticket>,
     pub(super) answers: Vec<Answer>,
     /// Files of tasks that are written down as doomed.
     pub(super) removals: Vec<(TaskNo, Ids)>,
     /// Jobs that can be read from the store from then on.
     pub(super) finished: Vec<JobId>,
+}
+
+impl Closing {
+    /// Pays what is owed, now that it is durable. `forget` hears of jobs that can be read from the store.
+    pub(super) fn close(self, forget: impl Fn(&[JobId]), removals: &UnboundedSender<(TaskNo, Ids)>) {
+        forget(&self.finished);
+        for removal in self.removals {
+            let _ = removals.send(removal); // the runtime is ending
+        }
+        self.answers.into_iter().for_each(Answer::give);
+    }
 }
 
 /// One answer.
@@ -46,30 +52,6 @@ impl Answer {
             (verdict, _) => Given::Verdict(verdict),
         };
         drop(answer.send(given));
-    }
-}
-
-/// Closes batches, each when it and all before it is durable; counts down how many are open. `forget` hears of jobs that can
-/// be read from the store.
-pub(super) async fn close(
-    mut closed: UnboundedReceiver<Closing>,
-    forget: impl Fn(&[JobId]),
-    removals: UnboundedSender<(TaskNo, Ids)>,
-    open: Arc<AtomicUsize>,
-) {
-    while let Some(closing) = closed.recv().await {
-        if let Some(ticket) = closing.ticket
-            && ticket.durable().await.is_err()
-        {
-            // The core ends. Nobody is told anything any more, since nothing later can become durable either.
-            return;
-        }
-        forget(&closing.finished);
-        for removal in closing.removals {
-            let _ = removals.send(removal); // the runtime is ending
-        }
-        closing.answers.into_iter().for_each(Answer::give);
-        open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

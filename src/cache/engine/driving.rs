@@ -9,13 +9,12 @@ use crate::cache::machine::{Event, Plan, Refusal, Verdict};
 use crate::cache::model::{Ids, JobId, Pieces, TaskId, TaskNo, piece};
 use crate::cache::records;
 use crate::schedule::Clock;
-use crate::store::Batch;
+use crate::store::{Batch, Debts};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How many messages are heard before what they led to goes to the disk.
 pub(super) const HEARD_AT_ONCE: usize = 64;
@@ -37,9 +36,7 @@ pub struct Engine {
     pub(super) mailbox: UnboundedReceiver<Message>,
     pub(super) events: UnboundedReceiver<Event>,
     pub(super) clock: Clock,
-    pub(super) closing: UnboundedSender<Closing>,
-    /// How many of those are not closed yet.
-    pub(super) open: Arc<AtomicUsize>,
+    pub(super) debts: Debts<Closing>,
     /// What was decided since the last batch.
     pub(super) group: Group,
     pub(super) lazy: Lazy,
@@ -303,7 +300,7 @@ impl Engine {
     fn give(&mut self, asker: Asker, verdict: Verdict, writes: bool) {
         let answer = Answer { asker, verdict };
         let at_once = answer.asker.reader.is_some() || tells_nothing(&answer.verdict);
-        if at_once || (!writes && self.group.is_empty() && self.open.load(Ordering::Acquire) == 0) {
+        if at_once || (!writes && self.group.is_empty() && self.debts.are_paid()) {
             answer.give();
         } else {
             self.group.answers.push(answer);
@@ -329,8 +326,7 @@ impl Engine {
                 ticket = Some(store.submit(batch));
             }
         }
-        self.open.fetch_add(1, Ordering::AcqRel);
-        let _ = self.closing.send(Closing { ticket, answers, removals, finished }); // the runtime is ending
+        self.debts.add(ticket, Closing { answers, removals, finished });
     }
 
     /// Writes down pieces that have waited long enough. The group was flushed before, so that they come after whatever was

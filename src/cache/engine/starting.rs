@@ -1,6 +1,6 @@
 //! From what was stored to a room that can be asked, and what goes on in the background.
 
-use super::closing::{close, remove};
+use super::closing::{Closing, remove};
 use super::deciding::SharedRoom;
 use super::driving::{Group, Lazy};
 use super::errands::Errands;
@@ -12,8 +12,9 @@ use crate::cache::model::{Task, TaskId, TaskNo};
 use crate::cache::origin::Origins;
 use crate::cache::records;
 use crate::schedule::Clock;
+use crate::store::Debts;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
@@ -46,12 +47,12 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
     let origins = Origins::new(settings.origin.clone())?;
     let (asks, mailbox) = unbounded_channel();
     let (sender, events) = unbounded_channel();
-    let (to_close, closed) = unbounded_channel();
     let (to_remove, removals) = unbounded_channel();
-    let open = Arc::new(AtomicUsize::new(0));
+    let (debts, payer) = Debts::new();
     let room = SharedRoom::new(room, numbers);
     let finished = room.clone();
-    tokio::spawn(close(closed, move |jobs| finished.forget_finished(jobs), to_remove, open.clone()));
+    let close = move |closing: Closing| closing.close(|jobs| finished.forget_finished(jobs), &to_remove);
+    tokio::spawn(payer.pay(close));
     let handle = Handle(Arc::new(Inner {
         tools,
         settings,
@@ -73,8 +74,7 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
         mailbox,
         events,
         clock: Clock::new()?,
-        closing: to_close,
-        open,
+        debts,
         group: Group::default(),
         lazy: Lazy::default(),
         owed: HashMap::new(),

@@ -1,6 +1,6 @@
 //! What of a decision is written when, who is told when, and who speaks for a fetch.
 
-use super::closing::{Answer, Asker, Closing, close, remove};
+use super::closing::{Answer, Asker, Closing, remove};
 use super::deciding::{Cause, Decided};
 use super::driving::Lazy;
 use super::errands::{Errands, MASKED, Speaker, unmasked};
@@ -16,12 +16,11 @@ use crate::cache::model::{
 use crate::cache::origin::Authority;
 use crate::cache::records::{self, Numbers};
 use crate::cache::registry::Credentials;
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Debts, Store};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::unbounded_channel;
@@ -223,32 +222,32 @@ fn who_went_before_he_was_answered_leaves_too() {
     assert_eq!(sent(&errands.speaker(Errand::Reader(6), "u")), None);
 }
 
-/// Closes one batch, and answers with what was answered, removed and forgotten, and how many stay open.
-async fn closed(store: &Store) -> (bool, usize, Vec<JobId>, usize) {
+/// Closes one batch, and answers with what was answered, removed and forgotten, and whether nothing stays owed.
+async fn closed(store: &Store) -> (bool, usize, Vec<JobId>, bool) {
     let mut batch = Batch::new();
     records::write(&[Change::Task(task(1, TaskState::Doomed))], &mut Numbers::default(), &mut batch);
     let ids = task(1, TaskState::Doomed).ids.clone();
     let (answer, answered) = oneshot::channel();
-    let (to_close, closing) = unbounded_channel();
+    let (debts, payer) = Debts::new();
     let (to_remove, mut removals) = unbounded_channel();
-    let (open, forgotten) = (Arc::new(AtomicUsize::new(1)), Mutex::new(Vec::new()));
+    let forgotten = Mutex::new(Vec::new());
     let answers = vec![Answer { asker: Asker { reader: None, answer }, verdict: Verdict::Done }];
     let (removed, finished) = (vec![(TaskNo(1), ids)], vec![JobId(2)]);
-    let ticket = Some(store.submit(batch));
-    to_close.send(Closing { ticket, answers, removals: removed, finished }).ok().unwrap();
-    drop(to_close);
-    close(closing, |jobs| forgotten.lock().unwrap().extend_from_slice(jobs), to_remove, open.clone()).await;
+    debts.add(Some(store.submit(batch)), Closing { answers, removals: removed, finished });
+    let forget = |jobs: &[JobId]| forgotten.lock().unwrap().extend_from_slice(jobs);
+    // In memory it is durable at once, or never.
+    let _ = payer.pay(|closing: Closing| closing.close(forget, &to_remove)).now_or_never();
     let mut count = 0;
     while removals.try_recv().is_ok() {
         count += 1;
     }
-    (answered.await.is_ok(), count, forgotten.into_inner().unwrap(), open.load(Ordering::Relaxed))
+    (answered.await.is_ok(), count, forgotten.into_inner().unwrap(), debts.are_paid())
 }
 
 #[tokio::test]
 async fn nobody_is_told_and_nothing_removed_before_it_is_on_disk() {
-    assert_eq!(closed(&Store::in_memory()).await, (true, 1, vec![JobId(2)], 0));
-    assert_eq!(closed(&Store::dying_after(0)).await, (false, 0, vec![], 1));
+    assert_eq!(closed(&Store::in_memory()).await, (true, 1, vec![JobId(2)], true));
+    assert_eq!(closed(&Store::dying_after(0)).await, (false, 0, vec![], false));
 }
 
 #[tokio::test]

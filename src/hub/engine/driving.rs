@@ -1,6 +1,6 @@
 //! The loop: what comes in at once is decided, and goes to the disk in one batch.
 
-use super::closing::{Answer, Closing};
+use super::closing::Answer;
 use super::deciding::{Decided, LONG, SharedRoom};
 use super::{Asked, Handle, Message, facts};
 use crate::base::{Mono, Now, Wall};
@@ -8,12 +8,10 @@ use crate::hub::events::News;
 use crate::hub::machine::{Ask, Event, Plan, Refusal, Verdict};
 use crate::hub::model::AccountId;
 use crate::schedule::Clock;
-use crate::store::Batch;
+use crate::store::{Batch, Debts};
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -37,9 +35,7 @@ pub struct Engine {
     /// Those that were removed when nobody listened.
     pub(super) strangers: Vec<AccountId>,
     pub(super) clock: Clock,
-    pub(super) closing: UnboundedSender<Closing>,
-    /// How many of those are not closed yet.
-    pub(super) open: Arc<AtomicUsize>,
+    pub(super) debts: Debts<Vec<Answer>>,
     /// What was decided since the last batch.
     pub(super) group: Group,
     /// Who hears later.
@@ -242,7 +238,7 @@ impl Engine {
     /// Tells somebody: now, where nothing that it tells of is on its way to the disk, else when it is there.
     fn give(&mut self, answer: Answer, writes: bool, weight: Weight) {
         let is_light = weight == Weight::Light || matches!(answer.verdict, Verdict::Refused(Refusal::Name(_)));
-        let is_settled = self.group.is_empty() && self.open.load(Ordering::Acquire) == 0;
+        let is_settled = self.group.is_empty() && self.debts.are_paid();
         match !writes && (is_light || is_settled) {
             true => answer.give(),
             false => self.group.answers.push(answer),
@@ -256,8 +252,7 @@ impl Engine {
         }
         let Group { batch, answers } = std::mem::take(&mut self.group);
         let ticket = (!batch.is_empty()).then(|| self.handle.0.tools.store.submit(batch));
-        self.open.fetch_add(1, Ordering::AcqRel);
-        let _ = self.closing.send(Closing { ticket, answers }); // the runtime is ending
+        self.debts.add(ticket, answers);
     }
 }
 

@@ -1,8 +1,9 @@
 //! From what was stored to a room that can be asked.
 
+use super::closing::Answer;
 use super::deciding::SharedRoom;
 use super::driving::{Group, is_account};
-use super::{Engine, Failed, Handle, Inner, Settings, Tools, closing, random};
+use super::{Engine, Failed, Handle, Inner, Settings, Tools, random};
 use crate::base::Now;
 use crate::cache::origin::Origins;
 use crate::hub::files::Verifier;
@@ -12,10 +13,9 @@ use crate::hub::reach::Reach;
 use crate::hub::records;
 use crate::hub::transfer::Pulls;
 use crate::schedule::{Clock, Zone};
-use crate::store::{Batch, ReadError, Reader, Store};
+use crate::store::{Batch, Debts, ReadError, Reader, Store};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -49,9 +49,8 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
     let verifier = Verifier::new(settings.stat_every, settings.hash_rate, settings.rules.inline_hash_max);
     let (asks, mailbox) = unbounded_channel();
     let (sender, events) = unbounded_channel();
-    let (to_close, closed) = unbounded_channel();
-    let open = Arc::new(AtomicUsize::new(0));
-    tokio::spawn(closing::close(closed, open.clone()));
+    let (debts, payer) = Debts::new();
+    tokio::spawn(payer.pay(|answers: Vec<Answer>| answers.into_iter().for_each(Answer::give)));
     // From here on; who went before is looked for below.
     let removed = tools.accounts.watch_removed();
     let handle = Handle(Arc::new(Inner {
@@ -76,8 +75,7 @@ pub async fn start(tools: Tools, settings: Settings) -> Result<(Handle, Engine),
         events,
         removed,
         clock: Clock::new()?,
-        closing: to_close,
-        open,
+        debts,
         group: Group::default(),
         owed: HashMap::new(),
         counted: Default::default(),

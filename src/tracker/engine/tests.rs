@@ -136,13 +136,13 @@ impl ByHand {
 
     /// Everybody is answered whose decision is durable.
     async fn answer(&self) {
-        while self.engine.open.load(Ordering::Acquire) > 0 {
+        while !self.engine.debts.are_paid() {
             tokio::task::yield_now().await;
         }
     }
 
     async fn settle(&mut self) {
-        while self.hear() > 0 || self.engine.open.load(Ordering::Acquire) > 0 {
+        while self.hear() > 0 || !self.engine.debts.are_paid() {
             self.answer().await;
         }
     }
