@@ -46,6 +46,15 @@ impl Clock {
             fired = self.real.fired() => fired,
         }
     }
+
+    /// As [`Clock::until`], for a deadline that may stand for a moment of the wall clock: that is another one when somebody
+    /// sets it, so no moment of it is awaited but for hearing so.
+    ///
+    /// # Errors
+    /// As [`Clock::until`].
+    pub async fn due(&mut self, deadline: Option<Mono>) -> io::Result<()> {
+        self.until(deadline, deadline.map(|_| Wall::MAX_UTC)).await
+    }
 }
 
 /// Before 1970 is as past as 1970.
@@ -128,6 +137,16 @@ mod tests {
         assert!(Now::read().mono >= soon.mono);
         tokio::time::timeout(SOON, clock.until(Some(late.mono), Some(soon.wall))).await.unwrap().unwrap();
         assert!(Now::read().wall >= soon.wall);
+    }
+
+    #[tokio::test]
+    async fn the_wall_clock_is_heard_of_while_something_is_due() {
+        let mut clock = Clock::new().unwrap();
+        tokio::time::timeout(SOON, clock.due(Some(Mono::default()))).await.unwrap().unwrap();
+        for (deadline, armed) in [(Some(Mono(Duration::MAX)), true), (None, false)] {
+            assert!(clock.due(deadline).now_or_never().is_none());
+            assert_eq!((clock.boot.armed, clock.real.armed), (armed, armed));
+        }
     }
 
     #[tokio::test]

@@ -385,9 +385,6 @@ impl Engine {
         loop {
             let deadline = self.tick_if_due().await;
             self.flush();
-            // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
-            // but for hearing so.
-            let clock_set = deadline.map(|_| Wall::MAX_UTC);
             tokio::select! {
                 biased;
                 count = self.mailbox.recv_many(&mut heard, HEARD_AT_ONCE) => {
@@ -401,7 +398,7 @@ impl Engine {
                 Some(account) = self.removed.recv() => {
                     self.step(Event::Asked(Ask::ForgetManager(ManagerId(account))), None);
                 }
-                fired = self.clock.until(deadline, clock_set) => {
+                fired = self.clock.due(deadline) => {
                     fired?;
                     self.step(Event::Tick, None);
                 }

@@ -128,9 +128,6 @@ impl Engine {
             self.flush();
             self.flush_lazy(Now::read().mono);
             let next = [deadline, self.lazy.due()].into_iter().flatten().min();
-            // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
-            // but for hearing so.
-            let clock_set = deadline.map(|_| Wall::MAX_UTC);
             tokio::select! {
                 count = self.mailbox.recv_many(&mut asked, HEARD_AT_ONCE) => {
                     if count == 0 {
@@ -144,7 +141,7 @@ impl Engine {
                 _ = self.events.recv_many(&mut heard, HEARD_AT_ONCE) => {
                     heard.drain(..).for_each(|event| self.happened(event));
                 }
-                fired = self.clock.until(next, clock_set) => {
+                fired = self.clock.due(next) => {
                     fired?;
                     self.step(Event::Tick, None);
                 }

@@ -3,7 +3,7 @@
 use super::closing::Answer;
 use super::deciding::{Decided, LONG, SharedRoom};
 use super::{Asked, Handle, Message, facts};
-use crate::base::{Mono, Now, Wall};
+use crate::base::{Mono, Now};
 use crate::hub::events::News;
 use crate::hub::machine::{Ask, Event, Plan, Refusal, Verdict};
 use crate::hub::model::AccountId;
@@ -75,9 +75,6 @@ impl Engine {
         loop {
             let deadline = self.tick_if_due().await;
             self.flush();
-            // What is due by the wall clock is due at another moment when somebody sets that: no moment of it is awaited
-            // but for hearing so.
-            let clock_set = deadline.map(|_| Wall::MAX_UTC);
             tokio::select! {
                 count = self.mailbox.recv_many(&mut asked, HEARD_AT_ONCE) => {
                     if count == 0 {
@@ -92,7 +89,7 @@ impl Engine {
                     heard.drain(..).for_each(|event| self.step(event));
                 }
                 Some(account) = self.removed.recv() => self.step(Event::Removed(account)),
-                fired = self.clock.until(deadline, clock_set) => {
+                fired = self.clock.due(deadline) => {
                     fired?;
                     self.step(Event::Tick);
                 }
