@@ -37,6 +37,10 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Decisions are put into one batch up to so many operations: well below what the store writes at once, since a value
+    /// that becomes a file takes several.
+    pub const TOGETHER: usize = 100;
+
     /// An empty decision.
     pub fn new() -> Batch {
         Batch::default()

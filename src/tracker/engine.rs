@@ -42,10 +42,6 @@ pub(super) use deciding::{Decided, SharedRoom};
 /// How many messages are heard before what they led to goes to the disk.
 const HEARD_AT_ONCE: usize = 64;
 
-/// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
-/// that becomes a file takes several.
-const TOGETHER: usize = 100;
-
 /// The room's settings, as plain values.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -472,7 +468,7 @@ impl Engine {
     /// Adds what is to be written to the group, and leaves what must wait for the disk to [`Debts`].
     pub(super) fn carry_out(&mut self, decided: Decided, asker: Option<Asker>) {
         let Decided { at, batch, wiped, verdict, effects, changes, waste } = decided;
-        if self.group.batch.len() + batch.len() > TOGETHER {
+        if self.group.batch.len() + batch.len() > Batch::TOGETHER {
             self.flush();
         }
         let writes = !batch.is_empty();

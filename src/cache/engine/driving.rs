@@ -22,10 +22,6 @@ pub(super) const HEARD_AT_ONCE: usize = 64;
 /// How many events are heard before what somebody asks, at most: more would keep him, and everybody else, waiting.
 const CAUGHT_UP: usize = 1024;
 
-/// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
-/// that becomes a file takes several.
-const TOGETHER: usize = 100;
-
 /// How long pieces that have come wait to be written down where nothing else is, so that those of one task are written
 /// together.
 const LAZINESS: Duration = Duration::from_millis(250);
@@ -94,7 +90,7 @@ impl Lazy {
 
     /// Writes those of some tasks: as many as the batch may have.
     pub(super) fn add_to(&mut self, batch: &mut Batch) {
-        while batch.len() < TOGETHER
+        while batch.len() < Batch::TOGETHER
             && let Some((no, pieces)) = self.pieces.pop_first()
         {
             records::write_pieces(no, &pieces, batch);
@@ -245,7 +241,7 @@ impl Engine {
 
     /// Adds what is to be written to the group, performs what need not wait, and leaves the rest for when it is durable.
     pub(super) fn carry_out(&mut self, decided: Decided, asker: Option<Asker>) {
-        if self.group.batch.len() + decided.batch.len() > TOGETHER {
+        if self.group.batch.len() + decided.batch.len() > Batch::TOGETHER {
             self.flush();
         }
         let writes = !decided.batch.is_empty();

@@ -21,10 +21,6 @@ const HEARD_AT_ONCE: usize = 64;
 /// How many events are heard before what somebody asks, at most: more would keep him, and everybody else, waiting.
 const CAUGHT_UP: usize = 1024;
 
-/// Decisions are put into one batch up to so many operations: well below what a batch of the store holds, since a value
-/// that becomes a file takes several.
-const TOGETHER: usize = 100;
-
 /// The driver's state.
 pub struct Engine {
     pub(super) handle: Handle,
@@ -197,7 +193,7 @@ impl Engine {
 
     /// Adds what is to be written to the group, performs what need not wait, and leaves the rest for when it is durable.
     fn carry_out(&mut self, decided: Decided, asker: Option<oneshot::Sender<Verdict>>, weight: Weight) {
-        if self.group.batch.len() + decided.batch.len() > TOGETHER {
+        if self.group.batch.len() + decided.batch.len() > Batch::TOGETHER {
             self.flush();
         }
         let writes = !decided.batch.is_empty();
