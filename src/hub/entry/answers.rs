@@ -1,6 +1,5 @@
 //! The routes of the entry listener: path → whose, and who asks → file → answer.
 
-use super::access::Ledger;
 use super::board::{Sent, Transfer, board};
 use super::notes::Notes;
 use super::sending::{self, Listens};
@@ -17,6 +16,7 @@ use crate::hub::machine::Event;
 use crate::hub::model::{
     Access, AccountId, DaemonId, Digests, Health, ItemName, Look, Reason, RepName, Stamp, State, TagName, TagNo,
 };
+use crate::hub::proof::Ledger;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
 };
