@@ -6,7 +6,7 @@
 use super::{By, Change, Effect, NewItem, NewPull, NewTag, News, Refusal, Room, Rules, Verdict};
 use crate::base::{Mono, Wall};
 use crate::hub::model::{
-    AccountId, BadName, ItemName, Job, JobId, JobKind, JobState, Look, PullSource, RepName, TagName, TagNo,
+    AccountId, BadName, ItemName, Job, JobId, JobKind, JobState, Look, OPERATOR, PullSource, RepName, TagName, TagNo,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -301,7 +301,7 @@ impl Room {
     /// Publishes what was pulled, in an item that is made where there is none.
     fn publish_pulled(&mut self, job: &Job, source: &PullSource, tag: NewTag) -> Result<TagNo, Refusal> {
         // The built-in operator is always an administrator.
-        let by = By { account: job.owner, admin: job.owner == 0 || self.jobs.by_admins.contains(&job.id) };
+        let by = By { account: job.owner, admin: job.owner == OPERATOR || self.jobs.by_admins.contains(&job.id) };
         self.admits_into(by, &source.pool)?;
         self.admits_pulled(by, &job.rep, &job.item, &job.tag, source)?;
         if self.catalogue.item(&job.rep, &job.item).is_none()

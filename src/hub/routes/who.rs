@@ -18,12 +18,9 @@ use crate::base::{Now, Secret, Wall};
 use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Head};
 use crate::hub::engine::Failed;
 use crate::hub::machine::By;
-use crate::hub::model::{AccountId, Requirement, Requirements};
+use crate::hub::model::{AccountId, OPERATOR, Requirement, Requirements};
 use crate::hub::proof::{Bearer, Ledger, Shown, Unread};
 use hyper::{HeaderMap, Method};
-
-/// The account of operators who have none.
-pub(super) const OPERATOR: AccountId = 0;
 
 /// Somebody who has proven who he is, and may use the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,10 +201,7 @@ pub(super) fn spoken_of(
 
 /// What an account is called; its number where it is no more.
 pub(super) fn name_of(shared: &Shared, account: AccountId) -> String {
-    if account == OPERATOR {
-        return BUILT_IN.to_owned();
-    }
-    shared.handle.accounts().get(account).map_or_else(|| format!("#{account}"), |account| account.name)
+    shared.handle.name_of(account).unwrap_or_else(|| format!("#{account}"))
 }
 
 impl Shared {
