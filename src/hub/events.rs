@@ -3,13 +3,9 @@
 
 use super::machine::{self, Room, Shown};
 use super::model::{AccountId, Job, JobState, Tag, TagNo};
-use crate::auth::Accounts;
 use crate::base::{Bus, Now, Wall};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-
-/// The name of who is no account.
-const OPERATOR: &str = "operator";
 
 /// Something that changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,21 +24,13 @@ enum Of {
 }
 
 impl News {
-    /// Tells it.
-    pub(super) fn publish(self, bus: &Bus, accounts: &Accounts, at: Wall) {
+    /// Tells it, with what an account is called by now; its number where it is none any more.
+    pub(super) fn publish(self, bus: &Bus, name_of: impl FnOnce(AccountId) -> Option<String>, at: Wall) {
         let name = match self.of {
             Of::Name(name) => name,
-            Of::Account(account) => called(accounts, account),
+            Of::Account(account) => name_of(account).unwrap_or_else(|| account.to_string()),
         };
         bus.publish(at, self.kind, name, None, self.data);
-    }
-}
-
-/// What an account is called; a number where it is none any more.
-pub(super) fn called(accounts: &Accounts, account: AccountId) -> String {
-    match account {
-        0 => OPERATOR.to_owned(),
-        id => accounts.get(id).map_or_else(|| id.to_string(), |account| account.name),
     }
 }
 
@@ -111,8 +99,7 @@ fn job(job: &Job) -> News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::model::{ItemName, JobId, JobKind, RepName, TagName};
-    use crate::store::Store;
+    use crate::hub::model::{ItemName, JobId, JobKind, OPERATOR, RepName, TagName};
 
     fn made(state: JobState) -> Job {
         Job {
@@ -131,14 +118,14 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_hear_of_jobs_by_their_numbers_and_of_accounts_by_their_names() {
-        let accounts = Accounts::load(Store::in_memory()).unwrap();
+        let name_of = |account: AccountId| (account == OPERATOR).then(|| "operator".to_owned());
         let bus = Bus::new(Wall::UNIX_EPOCH);
         let mut listener = bus.listen(None);
-        job(&made(JobState::Failed("no route".into()))).publish(&bus, &accounts, Wall::UNIX_EPOCH);
+        job(&made(JobState::Failed("no route".into()))).publish(&bus, name_of, Wall::UNIX_EPOCH);
         let gone = News { kind: "hub.account.offline", of: Of::Account(7), data: Value::Null };
-        gone.publish(&bus, &accounts, Wall::UNIX_EPOCH);
-        let operator = News { kind: "hub.account.online", of: Of::Account(0), data: Value::Null };
-        operator.publish(&bus, &accounts, Wall::UNIX_EPOCH);
+        gone.publish(&bus, name_of, Wall::UNIX_EPOCH);
+        let operator = News { kind: "hub.account.online", of: Of::Account(OPERATOR), data: Value::Null };
+        operator.publish(&bus, name_of, Wall::UNIX_EPOCH);
         let heard = listener.next().await.unwrap();
         let names: Vec<_> = heard.iter().map(|event| (event.kind, event.name.as_str())).collect();
         assert_eq!(

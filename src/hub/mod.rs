@@ -23,6 +23,7 @@ mod events;
 pub mod files;
 pub mod machine;
 pub mod model;
+mod proof;
 pub mod reach;
 pub mod records;
 pub mod routes;

@@ -2,10 +2,10 @@
 //! the present first.
 
 use super::engine::Handle;
-use super::events::called;
 use super::machine::{Room, Shown};
-use super::model::{Access, AccountId, Item, ItemName, Member, RepName, Requirements, Tag, TagName};
+use super::model::{Access, AccountId, Item, ItemName, Member, OPERATOR, RepName, Requirements, Tag, TagName};
 use crate::auth::Caller;
+use crate::auth::accounts::BUILT_IN;
 use crate::base::{Now, Wall, Why};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::json;
@@ -32,7 +32,7 @@ impl Handle {
         let now = Now::read();
         let (item, tag, shown) = self.look(|room| find(room, &names, now))?;
         let owner = self.look(|room| room.repository(&item.rep).map(|repository| repository.owner))?;
-        let owner = called(self.accounts(), owner);
+        let owner = self.name_of(owner).unwrap_or_else(|| owner.to_string());
         let mut sentences = vec![standing(of, &tag, &shown), looks(&tag)];
         sentences.extend(requirements(&tag.requires));
         sentences.push(format!(
@@ -65,7 +65,7 @@ impl Handle {
     fn why_account(&self, name: &str) -> Option<Why> {
         let account: AccountId = match self.accounts().by_name(name) {
             Some(account) => account.id,
-            None if called(self.accounts(), 0) == name => 0,
+            None if name == BUILT_IN => OPERATOR,
             None => return None,
         };
         let now = Now::read();

@@ -266,6 +266,21 @@ fn a_pull_can_be_cancelled() {
 }
 
 #[test]
+fn a_pull_that_is_cancelled_while_it_is_verified_leaves_no_file() {
+    let content = noise(size(), 10);
+    let (source, sink) = (source("public", &content), sink());
+    let id = begin(&sink, &order(&source.entry_url(), json!({})));
+    until("it is put in its place", patience(), || Some(()).filter(|()| placed(&sink).exists()));
+    ok(sink.bob().delete(&format!("/api/job/{id}")));
+    // Which of both came first is in the log.
+    let logged = sink.ring(&sink.bob()).join("\n");
+    match logged.contains(&format!("(job {id}) is cancelled")) {
+        true => until("the file is gone", SOON, || Some(()).filter(|()| !placed(&sink).exists())),
+        false => assert!(fs::read(placed(&sink)).expect("the file") == content, "{logged}"),
+    }
+}
+
+#[test]
 fn a_damaged_file_is_not_handed_out() {
     let content = noise(4 << 20, 7);
     let (source, sink) = (source("public", &content), sink());

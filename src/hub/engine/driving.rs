@@ -150,7 +150,7 @@ impl Engine {
             Message::Ask(asked) => {
                 let Asked { ask, answer } = *asked;
                 if let Ask::Join(account, _) = &ask
-                    && !is_account(&self.handle, *account)
+                    && !self.handle.is_account(*account)
                 {
                     // Removed since he signed in: nobody would ever take him for gone again.
                     let unknown = Refusal::Unknown { what: "user", name: account.to_string() };
@@ -211,8 +211,7 @@ impl Engine {
             }
         }
         if !decided.news.is_empty() {
-            let (bus, accounts) = (&self.handle.0.tools.bus, &self.handle.0.tools.accounts);
-            decided.news.into_iter().for_each(|news| news.publish(bus, accounts, decided.at));
+            decided.news.into_iter().for_each(|news| publish(&self.handle, news, decided.at));
             self.stir();
         }
         if decided.new_facts {
@@ -252,16 +251,16 @@ impl Engine {
 /// What takes long, where it keeps nobody else from working.
 async fn decide_aside(handle: Handle, event: Event) -> Option<Decided> {
     let teller = handle.clone();
-    let tell = move |news: News, at| news.publish(&teller.0.tools.bus, &teller.0.tools.accounts, at);
+    let tell = move |news: News, at| publish(&teller, news, at);
     let decided = handle.0.room.decide_aside(event, tell).await;
     // Its news were told on the way.
     handle.0.news.send_modify(|generation| *generation += 1);
     decided
 }
 
-/// Whether this may be a member. The operator never was an account.
-pub(super) fn is_account(handle: &Handle, account: AccountId) -> bool {
-    account == 0 || handle.accounts().get(account).is_some()
+/// Tells listeners.
+fn publish(handle: &Handle, news: News, at: Wall) {
+    news.publish(&handle.0.tools.bus, |account| handle.name_of(account), at);
 }
 
 impl Group {

@@ -216,7 +216,7 @@ impl Watch {
 
     /// Facts about tasks and runs count only as long as whoever says so may see them.
     fn may_ask(&self, by: AccountId) -> Outcome {
-        let is_operator = by == 0 || self.handle.accounts().get(by).is_some_and(|account| account.rights.operator);
+        let is_operator = self.handle.rights_of(by).is_some_and(|rights| rights.operator);
         is_operator.then_some(()).ok_or_else(|| "whoever required it is no operator any more".to_owned())
     }
 

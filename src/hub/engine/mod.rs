@@ -30,10 +30,11 @@ mod tests;
 
 use super::files::Verifier;
 use super::machine::{Ask, Event, Newcomer, Rules, Verdict};
-use super::model::{AccountId, DaemonId, Member};
+use super::model::{AccountId, DaemonId, Member, OPERATOR};
 use super::reach::Reach;
 use super::transfer::Pulls;
 use crate::auth::Accounts;
+use crate::auth::accounts::{BUILT_IN, Rights};
 use crate::base::Bus;
 use crate::metrics::Metrics;
 use crate::schedule::Zone;
@@ -214,6 +215,27 @@ impl Handle {
     /// Accounts.
     pub fn accounts(&self) -> &Accounts {
         &self.0.tools.accounts
+    }
+
+    /// What an account is called; none: it is none any more.
+    pub fn name_of(&self, account: AccountId) -> Option<String> {
+        match account {
+            OPERATOR => Some(BUILT_IN.to_owned()),
+            id => self.accounts().get(id).map(|account| account.name),
+        }
+    }
+
+    /// What an account may do, which is everything for the built-in operator; none: it is none any more.
+    pub fn rights_of(&self, account: AccountId) -> Option<Rights> {
+        match account {
+            OPERATOR => Some(Rights::ADMIN),
+            id => self.accounts().get(id).map(|account| account.rights),
+        }
+    }
+
+    /// Whether this may be a member.
+    pub fn is_account(&self, account: AccountId) -> bool {
+        self.rights_of(account).is_some()
     }
 
     /// The cache.

@@ -12,6 +12,7 @@ impl Engine {
             Effect::LookAt(item) => inner.verifier.look_at(item),
             Effect::Pull(job) => inner.pulls.begin(self.handle.clone(), job),
             Effect::StopPulling(job) => inner.pulls.stop(job),
+            Effect::Unplace(job, stamp) => inner.pulls.unplace(self.handle.clone(), job, stamp),
             Effect::Beat(daemon) => {
                 let handle = self.handle.clone();
                 // Those that are over leave nothing behind but their place in the set.

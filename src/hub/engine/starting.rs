@@ -2,7 +2,7 @@
 
 use super::closing::Answer;
 use super::deciding::SharedRoom;
-use super::driving::{Group, is_account};
+use super::driving::Group;
 use super::{Engine, Failed, Handle, Inner, Settings, Tools, random};
 use crate::base::Now;
 use crate::cache::origin::Origins;
@@ -107,5 +107,5 @@ async fn name_host(store: &Store) -> Result<String, Failed> {
 /// Members that are no accounts any more.
 fn strangers(handle: &Handle) -> Vec<AccountId> {
     let members: Vec<AccountId> = handle.look(|room| room.members().map(|member| member.account).collect());
-    members.into_iter().filter(|account| !is_account(handle, *account)).collect()
+    members.into_iter().filter(|account| !handle.is_account(*account)).collect()
 }

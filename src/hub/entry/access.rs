@@ -3,28 +3,14 @@
 //! Shown are a token in the query, as consumers of the original do it, or an `Authorization` header. The connection lends
 //! nobody a right. What is refused is a 400, as in the original.
 
+use crate::auth::Place;
 use crate::auth::accounts::{Account, Hub, SignInError};
-use crate::auth::tokens::Tokens;
-use crate::auth::{Accounts, Place, Scope};
-use crate::base::{Now, Secret, Wall};
+use crate::base::{Now, Wall};
 use crate::http::{ErrorStatus, Failure, Query};
 use crate::hub::model::AccountId;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use crate::hub::proof::{Bearer, Ledger, Shown, Unread};
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-
-/// Who is known.
-pub(super) struct Ledger<'a> {
-    pub(super) tokens: &'a Tokens,
-    pub(super) accounts: &'a Accounts,
-}
-
-/// What a request shows.
-enum Shown<'a> {
-    Token(&'a str),
-    Password(String, Secret),
-}
+use hyper::header::{HeaderValue, RETRY_AFTER};
 
 /// Somebody who has proven who he is.
 enum Reader {
@@ -46,7 +32,7 @@ impl Ledger<'_> {
         now: Now,
     ) -> Result<(), Failure> {
         let reader = match shown(query, headers)? {
-            Shown::Token(text) => self.by_token(text, query.get("username"), now.wall)?,
+            Shown::Text(text) => self.by_token(text, query.get("username"), now.wall)?,
             Shown::Password(name, password) => {
                 let account =
                     self.accounts.sign_in_by_digest(&name, &password, from, now).await.map_err(not_signed_in)?;
@@ -62,15 +48,13 @@ impl Ledger<'_> {
 
     /// `username` is whom the token must be of, where it is said.
     fn by_token(&self, text: &str, username: Option<&str>, now: Wall) -> Result<Reader, Failure> {
-        if let Some(account) = self.accounts.hub_session(text, now) {
-            let is_his = username.is_none_or(|name| name.is_empty() || name == account.name);
-            return if is_his { allowed(&account) } else { Err(rejected()) };
-        }
-        let token = self.tokens.shown(text, now).map_err(|_| rejected())?;
-        let holds = |scope: &Scope| matches!(scope, Scope::Hub | Scope::Admin);
-        match token.owner.uid().is_some() && token.rights().iter().any(holds) {
-            true => Ok(Reader::Admin),
-            false => Err(forbidden("this needs a token with the scope hub")),
+        match self.bearer(text, now).ok_or_else(rejected)? {
+            Bearer::Account(account) => {
+                let is_his = username.is_none_or(|name| name.is_empty() || name == account.name);
+                if is_his { allowed(&account) } else { Err(rejected()) }
+            }
+            Bearer::Operator(..) => Ok(Reader::Admin),
+            Bearer::Stranger(_) => Err(forbidden("this needs a token with the scope hub")),
         }
     }
 }
@@ -78,29 +62,10 @@ impl Ledger<'_> {
 /// What is shown, the query before the header.
 fn shown<'a>(query: &'a Query, headers: &'a HeaderMap) -> Result<Shown<'a>, Failure> {
     if let Some(token) = query.get("token").filter(|token| !token.is_empty()) {
-        return Ok(Shown::Token(token));
+        return Ok(Shown::Text(token));
     }
-    let mut all = headers.get_all(AUTHORIZATION).iter();
-    let Some(header) = all.next() else {
-        return Err(refusal(1005, "unauthorized", "the item is private: a token is needed"));
-    };
-    let mut words = header.to_str().unwrap_or_default().split_ascii_whitespace();
-    let (Some(scheme), Some(text), None, None) = (words.next(), words.next(), words.next(), all.next()) else {
-        return Err(rejected());
-    };
-    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
-    match () {
-        () if is("token") || is("bearer") => Ok(Shown::Token(text)),
-        () if is("basic") => basic(text).ok_or_else(rejected),
-        () => Err(rejected()),
-    }
-}
-
-/// What follows `Basic`.
-fn basic(text: &str) -> Option<Shown<'static>> {
-    let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
-    let (name, password) = text.split_once(':')?;
-    Some(Shown::Password(name.to_owned(), Secret::new(password)))
+    let nothing = || refusal(1005, "unauthorized", "the item is private: a token is needed");
+    Shown::of(headers).map_err(|Unread| rejected())?.ok_or_else(nothing)
 }
 
 fn allowed(account: &Account) -> Result<Reader, Failure> {

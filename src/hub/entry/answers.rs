@@ -1,6 +1,5 @@
 //! The routes of the entry listener: path → whose, and who asks → file → answer.
 
-use super::access::Ledger;
 use super::board::{Sent, Transfer, board};
 use super::notes::Notes;
 use super::sending::{self, Listens};
@@ -17,6 +16,7 @@ use crate::hub::machine::Event;
 use crate::hub::model::{
     Access, AccountId, DaemonId, Digests, Health, ItemName, Look, Reason, RepName, Stamp, State, TagName, TagNo,
 };
+use crate::hub::proof::Ledger;
 use hyper::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
 };
@@ -37,8 +37,6 @@ const GREETING: &str = "This is a data entry point of hostler: GET /pull/REPOSIT
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many files are being opened at once: a disk that hangs keeps so many threads and no more.
 const OPENING: usize = 16;
-/// The account of operators who have none.
-const OPERATOR: AccountId = 0;
 
 const MD5: HeaderName = HeaderName::from_static("x-source-md5");
 const SHA256: HeaderName = HeaderName::from_static("x-source-sha256");
@@ -90,7 +88,7 @@ async fn health(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
 }
 
 fn is_admin(handle: &Handle, account: AccountId) -> bool {
-    account == OPERATOR || handle.accounts().get(account).is_some_and(|account| account.rights.hub == Hub::Admin)
+    handle.rights_of(account).is_some_and(|rights| rights.hub == Hub::Admin)
 }
 
 /// What is asked for, as the room knows it.
@@ -151,7 +149,7 @@ fn find(handle: &Handle, cx: &Cx) -> Option<Found> {
         })
     })?;
     // Of an account that is no more nothing is handed out, also before the room hears of it.
-    (found.owner == OPERATOR || handle.accounts().get(found.owner).is_some()).then_some(found)
+    handle.is_account(found.owner).then_some(found)
 }
 
 /// Proves that he may, opens, looks.

@@ -2,11 +2,15 @@
 //!
 //! A pull waits in line, goes on, and is over. A publication goes on from the beginning: it follows the reading of its tag.
 //! Jobs that are over are remembered for a while.
+//!
+//! A pull that is ended before it is over leaves no file: what it has put in place is removed, unless that is published or
+//! another pull's by then.
 
 use super::{By, Change, Effect, NewItem, NewPull, NewTag, News, Refusal, Room, Rules, Verdict};
 use crate::base::{Mono, Wall};
 use crate::hub::model::{
-    AccountId, BadName, ItemName, Job, JobId, JobKind, JobState, Look, PullSource, RepName, TagName, TagNo,
+    AccountId, BadName, ItemName, Job, JobId, JobKind, JobState, Look, OPERATOR, PullSource, RepName, Stamp, Tag,
+    TagName, TagNo,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +34,8 @@ pub(super) struct Jobs {
     line: BTreeSet<JobId>,
     /// Pulls that go on.
     going: BTreeSet<JobId>,
+    /// What those have put in place.
+    placed: HashMap<JobId, Stamp>,
     /// Publications that go on, by the tags that are read.
     readings: HashMap<TagNo, JobId>,
     /// Those that are over, by when.
@@ -77,6 +83,7 @@ impl Jobs {
     fn stop(&mut self, id: JobId, kind: &JobKind) {
         self.line.remove(&id);
         self.going.remove(&id);
+        self.placed.remove(&id);
         self.by_admins.remove(&id);
         if let JobKind::Publish(no) = kind
             && self.readings.get(no) == Some(&id)
@@ -230,13 +237,14 @@ impl Room {
 
     /// Forgets a job, and ends what it does.
     fn drop_job(&mut self, by: By, id: JobId) {
+        let placed = self.jobs.placed.get(&id).copied();
         let Some(job) = self.jobs.remove(id) else { return };
         self.plan.changes.push(Change::JobGone(id));
         self.plan.news.push(News::Job(id));
         if job.state.is_over() {
             return;
         }
-        self.stop_pulling(&job);
+        self.stop_pulling(&job, placed);
         self.line(job.owner, format!("{} is cancelled", about(&job)));
         if let JobKind::Publish(no) = &job.kind
             && let Some(tag) = self.catalogue.tag_by_no(*no).filter(|tag| tag.digests.is_none())
@@ -246,11 +254,48 @@ impl Room {
         }
     }
 
-    /// Ends a pull, also one in line: there may be a secret that is kept for it.
-    fn stop_pulling(&mut self, job: &Job) {
+    /// Ends a pull, also one in line: there may be a secret that is kept for it. What it has put in place goes with it.
+    fn stop_pulling(&mut self, job: &Arc<Job>, placed: Option<Stamp>) {
         if matches!(job.kind, JobKind::Pull(_)) {
             self.plan.effects.push(Effect::StopPulling(job.id));
         }
+        if let Some(stamp) = placed {
+            self.unplace(job, stamp);
+        }
+    }
+
+    /// A pull has put its file in place. One that was ended meanwhile could not keep it from coming there.
+    pub(super) fn placed(&mut self, job: Arc<Job>, stamp: Stamp) {
+        match self.jobs.going.contains(&job.id) {
+            true => drop(self.jobs.placed.insert(job.id, stamp)),
+            false => self.unplace(&job, stamp),
+        }
+    }
+
+    fn unplace(&mut self, job: &Arc<Job>, stamp: Stamp) {
+        if self.is_left(job) {
+            self.plan.effects.push(Effect::Unplace(job.clone(), stamp));
+        }
+    }
+
+    /// Whether the file that an ended pull has put in place is nobody's: it is not published, and no other pull goes there
+    /// or has come there.
+    pub fn is_left(&self, job: &Job) -> bool {
+        let JobKind::Pull(source) = &job.kind else { return false };
+        let Some(pool) = self.catalogue.pool(&source.pool) else { return false };
+        // Pools of one owner may have one directory.
+        let pools = self.catalogue.pools().filter(|other| other.dir == pool.dir);
+        let mut items = pools.flat_map(|pool| self.catalogue.items_of_pool(&pool.name));
+        let is_it = |tag: &Arc<Tag>| tag.detail == source.file;
+        let is_published = items.any(|item| item.dir == source.dir && self.catalogue.tags(item.no).any(is_it));
+        let is_pulled = self.jobs.iter().any(|other| match &other.kind {
+            JobKind::Pull(to) if other.id != job.id && !matches!(other.state, JobState::Failed(_)) => {
+                let dir = self.catalogue.pool(&to.pool).map(|pool| &pool.dir);
+                dir == Some(&pool.dir) && (&to.dir, &to.file) == (&source.dir, &source.file)
+            }
+            _ => false,
+        });
+        !is_published && !is_pulled
     }
 
     /// Pulls of an account that is no more.
@@ -259,8 +304,9 @@ impl Room {
             if let Some(job) = self.jobs.get(id).filter(|job| !job.state.is_over()).cloned()
                 && matches!(job.kind, JobKind::Pull(_))
             {
+                let placed = self.jobs.placed.get(&id).copied();
                 self.end_job(id, JobState::Failed("the account is removed".to_owned()));
-                self.stop_pulling(&job);
+                self.stop_pulling(&job, placed);
             }
         }
     }
@@ -301,7 +347,7 @@ impl Room {
     /// Publishes what was pulled, in an item that is made where there is none.
     fn publish_pulled(&mut self, job: &Job, source: &PullSource, tag: NewTag) -> Result<TagNo, Refusal> {
         // The built-in operator is always an administrator.
-        let by = By { account: job.owner, admin: job.owner == 0 || self.jobs.by_admins.contains(&job.id) };
+        let by = By { account: job.owner, admin: job.owner == OPERATOR || self.jobs.by_admins.contains(&job.id) };
         self.admits_into(by, &source.pool)?;
         self.admits_pulled(by, &job.rep, &job.item, &job.tag, source)?;
         if self.catalogue.item(&job.rep, &job.item).is_none()

@@ -139,6 +139,7 @@ impl Room {
             Event::Fact(fact, holds) => self.fact(fact, holds),
             Event::JobMoved(id, state) => self.job_moved(id, state),
             Event::JobSized(id, size) => self.job_sized(id, size),
+            Event::Placed(job, stamp) => self.placed(job, stamp),
             Event::Pulled(id, tag, look) => self.pulled(id, *tag, look),
             Event::Tick => {}
         }

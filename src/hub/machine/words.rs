@@ -3,7 +3,8 @@
 use crate::base::{Mono, Wall};
 use crate::hub::model::{
     Access, AccountId, BadName, DaemonId, Digests, EntryPoint, Item, ItemName, ItemNo, Job, JobId, JobState, Look,
-    Member, Pool, PoolName, PullSource, Reading, RepName, Repository, Requirement, Requirements, Tag, TagName, TagNo,
+    Member, Pool, PoolName, PullSource, Reading, RepName, Repository, Requirement, Requirements, Stamp, Tag, TagName,
+    TagNo,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub enum Event {
     JobMoved(JobId, JobState),
     /// How many bytes a job is about.
     JobSized(JobId, u64),
+    /// A pull has put its file in place; it may have been forgotten meanwhile. Told before it is over, and not where the
+    /// file was there.
+    Placed(Arc<Job>, Stamp),
     /// What a pull was to be published as, once its file is in place: read, and right.
     Pulled(JobId, Box<NewTag>, Look),
     /// A deadline has come, or a clock was set.
@@ -104,7 +108,7 @@ pub struct NewTag {
     pub replace: bool,
     /// What the file is: read just now. None: a job reads it, and the tag is [`Pending`](super::super::model::State::Pending)
     /// until then.
-    pub read: Option<(crate::hub::model::Stamp, Digests)>,
+    pub read: Option<(Stamp, Digests)>,
     /// How long it is, where it was not read.
     pub size: u64,
 }
@@ -291,6 +295,11 @@ pub enum Effect {
     Pull(Arc<Job>),
     /// End a pull, or forget one that has not begun; nothing needs to follow.
     StopPulling(JobId),
+    /// Remove the file that a pull has put in place, where it is still that, and still nobody's ([`Room::is_left`]);
+    /// nothing needs to follow.
+    ///
+    /// [`Room::is_left`]: super::Room::is_left
+    Unplace(Arc<Job>, Stamp),
 }
 
 /// A file to be read.

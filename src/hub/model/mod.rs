@@ -20,5 +20,8 @@ pub use pool::Pool;
 pub use requirement::{Requirement, Requirements};
 pub use tag::{Digests, Tag, TagNo};
 
-/// The number of an account; 0 is the built-in operator's.
+/// The number of an account.
 pub type AccountId = u32;
+
+/// The account of operators who have none: the built-in one, which never was in the list of accounts.
+pub const OPERATOR: AccountId = 0;

@@ -6,7 +6,7 @@
 use super::Shared;
 use super::answer;
 use super::failures::{empty_daemonid, forbidden, no_credentials, unknown_user, unreachable};
-use super::who::{self, OPERATOR, Who};
+use super::who::{self, Who};
 use crate::auth::accounts::Hub;
 use crate::auth::{Gate, Place};
 use crate::base::Now;
@@ -89,8 +89,7 @@ fn is_here(from: Place, headers: &HeaderMap) -> bool {
 /// The member of this daemon id, if the account may use the hub.
 fn member(shared: &Shared, daemonid: &str) -> Result<Arc<Member>, Failure> {
     let found = DaemonId::parse(daemonid).and_then(|id| shared.handle.look(|room| room.by_daemon(&id).cloned()));
-    let accounts = shared.handle.accounts();
-    let may = |account| account == OPERATOR || accounts.get(account).is_some_and(|it| it.rights.hub != Hub::None);
+    let may = |account| shared.handle.rights_of(account).is_some_and(|rights| rights.hub != Hub::None);
     found.filter(|member| may(member.account)).ok_or_else(|| unknown_user("no user has this daemonid"))
 }
 

@@ -6,12 +6,12 @@
 use super::Shared;
 use super::answer;
 use super::failures::{conflict, forbidden, not_made};
-use super::who::{self, OPERATOR, User, Who};
+use super::who::{self, User, Who};
 use crate::auth::accounts::{Hub, NewAccount, Rights};
 use crate::base::Now;
 use crate::http::{Cx, Doc, Failure, Reply, Route};
 use crate::hub::machine::{Ask, Room};
-use crate::hub::model::AccountId;
+use crate::hub::model::{AccountId, OPERATOR};
 use crate::hub::wire::requires;
 use crate::hub::wire::users::{self as wire, Made, Me, Shown};
 use hyper::Method;

@@ -13,20 +13,14 @@
 use super::Shared;
 use super::failures::{empty_user, forbidden, no_credentials, not_signed_in, rejected, unknown_user};
 use crate::auth::accounts::{Account, BUILT_IN, Hub, Rights};
-use crate::auth::tokens::Tokens;
-use crate::auth::{Accounts, Caller, Place, Scope, Transport};
+use crate::auth::{Caller, Place, Scope, Transport};
 use crate::base::{Now, Secret, Wall};
 use crate::http::{Access, Cx, Doc, Draft, Failure, Family, Head};
 use crate::hub::engine::Failed;
 use crate::hub::machine::By;
-use crate::hub::model::{AccountId, Requirement, Requirements};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use hyper::header::AUTHORIZATION;
+use crate::hub::model::{AccountId, OPERATOR, Requirement, Requirements};
+use crate::hub::proof::{Bearer, Ledger, Shown, Unread};
 use hyper::{HeaderMap, Method};
-
-/// The account of operators who have none.
-pub(super) const OPERATOR: AccountId = 0;
 
 /// Somebody who has proven who he is, and may use the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,10 +201,7 @@ pub(super) fn spoken_of(
 
 /// What an account is called; its number where it is no more.
 pub(super) fn name_of(shared: &Shared, account: AccountId) -> String {
-    if account == OPERATOR {
-        return BUILT_IN.to_owned();
-    }
-    shared.handle.accounts().get(account).map_or_else(|| format!("#{account}"), |account| account.name)
+    shared.handle.name_of(account).unwrap_or_else(|| format!("#{account}"))
 }
 
 impl Shared {
@@ -225,46 +216,19 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
 }
 
-/// What a request shows.
-enum Shown<'a> {
-    /// One word, that stands for somebody.
-    Text(&'a str),
-    /// A name and a password.
-    Password(String, Secret),
-}
-
 impl<'a> Asked<'a> {
     /// None where there is no header.
     ///
     /// # Errors
     /// It is something else than what the hub reads.
     fn shown(&self) -> Result<Option<Shown<'a>>, No> {
-        let mut all = self.headers.get_all(AUTHORIZATION).iter();
-        let Some(header) = all.next() else { return Ok(None) };
-        let mut words = header.to_str().unwrap_or_default().split_ascii_whitespace();
-        let (Some(scheme), Some(text), None, None) = (words.next(), words.next(), words.next(), all.next()) else {
-            return Err(rejected().into());
-        };
-        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
-        let shown = match () {
-            () if is("token") || is("bearer") => Some(Shown::Text(text)),
-            () if is("basic") => basic(text),
-            () => None,
-        };
-        shown.map(Some).ok_or_else(|| rejected().into())
+        Shown::of(self.headers).map_err(|Unread| rejected().into())
     }
 
     /// Whether the connection is an operator's who needs to show nothing.
     fn is_lent(&self) -> bool {
         self.caller.is_ambient() && self.caller.transport() == Transport::Unix && self.caller.is_operator()
     }
-}
-
-/// What follows `Basic`; none where it cannot be that.
-fn basic(text: &str) -> Option<Shown<'static>> {
-    let text = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
-    let (name, password) = text.split_once(':')?;
-    Some(Shown::Password(name.to_owned(), Secret::new(password)))
 }
 
 /// A refusal, and who it was, where that is known.
@@ -301,12 +265,6 @@ enum Door {
     Known(Box<Who>),
 }
 
-/// Who is known.
-pub(super) struct Ledger<'a> {
-    pub(super) tokens: &'a Tokens,
-    pub(super) accounts: &'a Accounts,
-}
-
 impl Ledger<'_> {
     /// Who asks, as far as that costs nothing.
     fn at_the_door(&self, asked: &Asked<'_>, now: Wall) -> Result<Door, No> {
@@ -333,17 +291,13 @@ impl Ledger<'_> {
     }
 
     fn by_text(&self, text: &str, now: Wall) -> Result<Who, No> {
-        if let Some(account) = self.accounts.hub_session(text, now) {
-            return allowed(account, Proof::Session(Secret::new(text)));
-        }
-        let token = self.tokens.shown(text, now).map_err(|_| rejected())?;
-        let holds = |scope: Scope| token.owner.uid().is_some() && token.rights().contains(&scope);
-        match (holds(Scope::Admin), holds(Scope::Hub)) {
-            (false, false) => {
+        match self.bearer(text, now).ok_or_else(rejected)? {
+            Bearer::Account(account) => allowed(account, Proof::Session(Secret::new(text))),
+            Bearer::Operator(token, operator) => Ok(Who::operator(operator, Proof::Token(token))),
+            Bearer::Stranger(token) => {
                 let failure = forbidden(format!("this needs a token with the scope {}", Scope::Hub));
-                Err(No { who: Some(format!("token {}", token.name)), failure })
+                Err(No { who: Some(format!("token {token}")), failure })
             }
-            (operator, _) => Ok(Who::operator(operator, Proof::Token(token.name))),
         }
     }
 

@@ -11,13 +11,15 @@ use crate::cache::machine::{Refusal, Wanted};
 use crate::cache::model::{Digest, Identity, Task};
 use crate::cache::registry::Credentials;
 use crate::hub::engine::Handle;
+use crate::hub::files;
 use crate::hub::machine::{Event, NewTag};
 use crate::hub::model::{Digests, Job, JobState, Look, PullSource, Requirements, Stamp};
 use hyper::HeaderMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
@@ -105,22 +107,26 @@ impl Course {
         self.blocking(move |go_on| target.confirm(&said, go_on)).await
     }
 
-    /// Puts a content where it is to be.
+    /// Puts a content where it is to be. On its own: what is being copied comes there also where the pull is ended
+    /// meanwhile, into a directory that has to be held until then; and the room has to hear of it.
     async fn place(&self, task: &Arc<Task>, target: &Target) -> Result<(), Trouble> {
         let directory = {
             let target = target.clone();
             // Held until it is there: a link that is put in its place meanwhile leads nowhere.
             self.blocking(move |_| target.directory()).await?
         };
-        let placed = self.handle.downloads().contents().place(task, &directory.file(&target.file), Placing::Copy).await;
-        placed.map_err(|why| match why.kind() {
-            // Pieces were damaged, and are fetched again.
-            ErrorKind::InvalidData | ErrorKind::Interrupted => Trouble::Passing(why.to_string()),
-            _ => {
-                let why = directory.for_people(&why.to_string());
-                Trouble::Lasting(format!("the file cannot be put in its place: {why}"))
+        let (handle, job, task, target) = (self.handle.clone(), self.job.clone(), task.clone(), target.clone());
+        let placing = tokio::spawn(async move {
+            let to = directory.file(&target.file);
+            let placed = handle.downloads().contents().place(&task, &to, Placing::Copy).await;
+            placed.map_err(|why| unplaced(&why, &directory))?;
+            let look = move || files::look(&target.pool, &target.dir, &target.file);
+            if let Ok(Look::There(stamp)) = tokio::task::spawn_blocking(look).await {
+                handle.tell(Event::Placed(job, stamp));
             }
-        })
+            Ok(())
+        });
+        over(placing).await
     }
 
     fn target(&self) -> Result<Target, Trouble> {
@@ -145,11 +151,7 @@ impl Course {
     ) -> Result<T, Trouble> {
         let watch = self.watch.clone();
         let working = move || work(&|_| !watch.stopped.load(Ordering::Relaxed));
-        match tokio::task::spawn_blocking(working).await {
-            Ok(worked) => worked,
-            Err(why) if why.is_panic() => Err(Trouble::Lasting("internal error".to_owned())),
-            Err(_) => Err(Trouble::Ending),
-        }
+        over(tokio::task::spawn_blocking(working)).await
     }
 
     /// Has the cache fetch it.
@@ -248,6 +250,27 @@ impl Course {
     fn sized(&mut self, size: u64) {
         if self.size.replace(size) != Some(size) {
             self.handle.tell(Event::JobSized(self.job.id, size));
+        }
+    }
+}
+
+/// What came of something that goes on beside.
+async fn over<T>(beside: JoinHandle<Result<T, Trouble>>) -> Result<T, Trouble> {
+    match beside.await {
+        Ok(over) => over,
+        Err(why) if why.is_panic() => Err(Trouble::Lasting("internal error".to_owned())),
+        Err(_) => Err(Trouble::Ending),
+    }
+}
+
+/// A file could not be put in its place.
+fn unplaced(why: &io::Error, directory: &files::Held) -> Trouble {
+    match why.kind() {
+        // Pieces were damaged, and are fetched again.
+        ErrorKind::InvalidData | ErrorKind::Interrupted => Trouble::Passing(why.to_string()),
+        _ => {
+            let why = directory.for_people(&why.to_string());
+            Trouble::Lasting(format!("the file cannot be put in its place: {why}"))
         }
     }
 }

@@ -6,6 +6,8 @@
 //!    `── silent ──> pause <───┴───────────────────────┘                         `── its rename is atomic
 //! ```
 //!
+//! A pull that is ended while its file is being put in place lets it come there: the machine is told, and has it removed.
+//!
 //! Each step finds out what is there before it does anything, so that a pull may be begun anew after any of them. What may
 //! pass is tried again, after pauses that double, for a day; then it has failed.
 //!
@@ -22,13 +24,14 @@ mod tests;
 
 use super::engine::Handle;
 use super::machine::Event;
-use super::model::{Job, JobId, JobKind, JobState, PullSource};
+use super::model::{Job, JobId, JobKind, JobState, PullSource, Stamp};
 use crate::base::Secret;
 use course::Course;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use target::Target;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -110,6 +113,19 @@ impl Pulls {
             live.watch.stopped.store(true, Ordering::Relaxed);
             live.task.abort();
         }
+    }
+
+    /// See [`Effect::Unplace`](super::machine::Effect::Unplace).
+    pub fn unplace(&self, handle: Handle, job: Arc<Job>, stamp: Stamp) {
+        let Ok(runtime) = handle.downloads().thread().handle() else { return }; // the daemon is ending
+        runtime.spawn_blocking(move || {
+            let JobKind::Pull(source) = &job.kind else { return };
+            // Somebody may have come to it while this waited for its turn.
+            if let (Ok((target, _)), true) = (Target::of(&handle, &job, source), handle.look(|room| room.is_left(&job)))
+            {
+                target.remove(stamp);
+            }
+        });
     }
 
     /// How many bytes of a job are there.

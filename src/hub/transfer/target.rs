@@ -104,6 +104,17 @@ impl Target {
             Some(Reading::Failed(why)) => Err(Trouble::Lasting(format!("{file} cannot be read: {why}"))),
         }
     }
+
+    /// Removes the file that was put in place, unless it is another one by now. Blocks.
+    pub(super) fn remove(&self, stamp: Stamp) {
+        if files::look(&self.pool, &self.dir, &self.file) != Look::There(stamp) {
+            return;
+        }
+        let held = files::directory(&self.pool, &self.dir);
+        if let Err(why) = held.and_then(|held| std::fs::remove_file(held.file(&self.file))) {
+            tracing::warn!(file = %self.file, %why, "the file of a pull that was ended cannot be removed");
+        }
+    }
 }
 
 /// Of whom the file is that a pull is to become.

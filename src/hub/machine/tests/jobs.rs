@@ -201,6 +201,96 @@ fn pulls_end_with_their_account() {
     }
 }
 
+/// Tells that the file of a pull is in place, and how it then is.
+fn place(play: &mut Play, id: JobId, ino: u64) -> (Arc<Job>, Stamp) {
+    let job = play.room.job(id).expect("a job").clone();
+    play.tell(Event::Placed(job.clone(), stamp(ino, 10)));
+    (job, stamp(ino, 10))
+}
+
+/// The files that were to be removed since this was asked last.
+fn removed(play: &mut Play) -> Vec<(JobId, Stamp)> {
+    let removed = |effect| match effect {
+        Effect::Unplace(job, stamp) => Some((job.id, stamp)),
+        _ => None,
+    };
+    play.take_effects().into_iter().filter_map(removed).collect()
+}
+
+fn forget(play: &mut Play, id: JobId) {
+    assert_eq!(play.ask(Ask::ForgetJob(by(ALICE), Some(id))), Verdict::Gone(1));
+}
+
+#[test]
+fn a_pull_that_is_ended_leaves_no_file() {
+    let mut play = started();
+    let id = pull(&mut play, "a");
+    play.tell(Event::JobMoved(id, JobState::Verifying));
+    let (_, placed) = place(&mut play, id, 7);
+    assert_eq!(removed(&mut play), []);
+    forget(&mut play, id);
+    assert_eq!(removed(&mut play), [(id, placed)], "it was being verified");
+    // And also where it was on its way there.
+    let id = pull_from(&mut play, "b", source(Some(Access::Public)));
+    let job = play.room.job(id).unwrap().clone();
+    forget(&mut play, id);
+    assert_eq!(removed(&mut play), []);
+    play.tell(Event::Placed(job, stamp(8, 10)));
+    play.tell(Event::Pulled(id, Box::new(new_tag("b", 10)), Look::There(stamp(8, 10))));
+    assert_eq!(removed(&mut play), [(id, stamp(8, 10))]);
+    assert!(play.shelf.tags.is_empty(), "what comes after the end is not published");
+    let id = pull(&mut play, "c");
+    let (_, placed) = place(&mut play, id, 9);
+    play.tell(Event::Removed(ALICE));
+    assert_eq!(removed(&mut play), [(id, placed)]);
+}
+
+#[test]
+fn a_pull_that_is_over_leaves_its_file() {
+    let mut play = started();
+    for (publish, over) in [(None, JobState::Downloaded), (Some(Access::Public), JobState::Published)] {
+        let id = pull_from(&mut play, "a", source(publish));
+        place(&mut play, id, 7);
+        play.tell(Event::Pulled(id, Box::new(new_tag("a", 10)), Look::There(stamp(7, 10))));
+        assert_eq!(state(&play, id), over);
+        forget(&mut play, id);
+    }
+    // It was there before: nobody has put it there.
+    let id = pull(&mut play, "b");
+    play.tell(Event::JobMoved(id, JobState::Verifying));
+    forget(&mut play, id);
+    assert_eq!(removed(&mut play), []);
+}
+
+#[test]
+fn the_file_of_an_ended_pull_stays_where_it_is_somebodys() {
+    let mut play = started();
+    // The same file, for two.
+    let (one, two) = (pull(&mut play, "a"), pull(&mut play, "a"));
+    let (job, placed) = place(&mut play, one, 7);
+    assert!(!play.room.is_left(&job));
+    forget(&mut play, one);
+    assert_eq!(removed(&mut play), [], "the other may have found it there");
+    forget(&mut play, two);
+    let elsewhere = PullSource { file: "t2.bin".into(), ..source(None) };
+    let other = pull_from(&mut play, "b", elsewhere);
+    let again = pull(&mut play, "a");
+    let (job, _) = place(&mut play, again, 7);
+    assert!(play.room.is_left(&job), "one of another file says nothing");
+    forget(&mut play, other);
+    // What is published stays, whoever has put it there; also where it is published under another name.
+    let id = pull_from(&mut play, "t1", source(Some(Access::Public)));
+    play.tell(Event::Pulled(id, Box::new(new_tag("t1", 10)), Look::There(placed)));
+    assert_eq!(state(&play, id), JobState::Published);
+    forget(&mut play, id);
+    forget(&mut play, again);
+    assert_eq!(removed(&mut play), []);
+    let ask = Ask::ForgetTags(by(ALICE), rep("weather"), item("rain"), Which::All);
+    assert_eq!(play.ask(ask), Verdict::Gone(1));
+    play.tell(Event::Placed(job, placed));
+    assert_eq!(removed(&mut play), [(again, placed)], "it came when it was nobody's");
+}
+
 /// A tag of `weather/rain` that has to be read, and the job that does it.
 fn publication(play: &mut Play, name: &str) -> (TagNo, Arc<Job>) {
     let (no, job) = play.publish(ALICE, NewTag { read: None, ..new_tag(name, 1 << 30) });

@@ -9,7 +9,7 @@ use crate::hub::machine::{Room, Shown};
 use crate::hub::model::{AccountId, Item, ItemName, ItemNo, RepName, Repository, Tag, TagName};
 use crate::hub::routes::Shared;
 use crate::hub::routes::failures::missing;
-use crate::hub::routes::who::{OPERATOR, Who};
+use crate::hub::routes::who::Who;
 use crate::hub::wire::tags::Sight;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -81,8 +81,7 @@ pub(super) fn repository_of_path(shared: &Shared, who: &Who, cx: &Cx) -> Result<
 
 /// Whether somebody may know of what this account has made.
 pub(super) fn is_shown(shared: &Shared, who: Option<&Who>, owner: AccountId) -> bool {
-    let is_there = || owner == OPERATOR || shared.handle.accounts().get(owner).is_some();
-    who.is_some_and(|who| who.admin) || is_there()
+    who.is_some_and(|who| who.admin) || shared.handle.is_account(owner)
 }
 
 /// A tag and how it is.

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::auth::accounts::NewAccount;
-use crate::auth::tokens::{AccountAsk, Ask};
-use crate::auth::{Local, Source};
+use crate::auth::tokens::{Ask, Tokens};
+use crate::auth::{Accounts, Local, Source};
 use crate::store::Store;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -98,8 +100,8 @@ impl World {
     }
 
     /// A token of hostler, made by root.
-    async fn token(&self, name: &str, scope: Scope, expires: Option<Wall>) -> String {
-        let ask = Ask { name: name.to_owned(), scopes: vec![scope], owner: None, expires };
+    async fn token(&self, name: &str, scope: Scope) -> String {
+        let ask = Ask { name: name.to_owned(), scopes: vec![scope], owner: None, expires: None };
         self.tokens.mint(&root(Transport::Unix), ask, start()).await.unwrap().0.expose().to_owned()
     }
 }
@@ -113,9 +115,7 @@ async fn a_token_of_the_hub_stands_for_its_account() {
     let world = World::new().await;
     let text = world.session(2).await;
     let who = Ok(Some(alice(Proof::Session(Secret::new(&*text)))));
-    for scheme in ["Token", "token", "TOKEN ", "Bearer", "bEaReR"] {
-        assert_eq!(world.ask(&authorization(&format!("{scheme} {text}"))).await, who, "{scheme}");
-    }
+    assert_eq!(world.ask(&authorization(&format!("Token {text}"))).await, who);
     let admin = world.ask(&authorization(&format!("Token {}", world.session(1).await))).await.unwrap().unwrap();
     assert!(admin.admin && !admin.operator && admin.account == 1 && admin.role() == "admin");
     let boss = world.ask(&authorization(&format!("Token {}", world.session(4).await))).await.unwrap().unwrap();
@@ -129,27 +129,12 @@ async fn a_token_of_the_hub_stands_for_its_account() {
 async fn what_is_shown_counts_also_where_it_is_wrong() {
     let world = World::new().await;
     let text = world.session(2).await;
-    let cookie = world.accounts.open_session(2, HOUR, start()).await.unwrap().0;
-    let wrong = [
-        "Token deadbeef",
-        "Token",
-        "",
-        "Basic",
-        "Basic ?",
-        "Basic eA==",
-        "Digest x",
-        &text,
-        &format!("Token {text} x"),
-        &format!("Token {}", text.to_uppercase()),
-        &format!("Token {}", cookie.expose()),
-    ];
+    let wrong = ["Token deadbeef", "", &text, &format!("Token {}", text.to_uppercase())];
     for caller in [root(Transport::Tcp), root(Transport::Unix)] {
         for header in wrong {
             let answer = world.ask_by(&caller, &authorization(header), there(1), start()).await;
             assert_eq!(answer, Err(401), "{header:?}");
         }
-        let twice = headers(&[("authorization", &format!("Token {text}")), ("authorization", "Token x")]);
-        assert_eq!(world.ask_by(&caller, &twice, there(1), start()).await, Err(401));
     }
 }
 
@@ -189,38 +174,16 @@ async fn too_many_wrong_passwords_make_wait() {
 #[tokio::test]
 async fn tokens_of_hostler_act_as_the_operator() {
     let world = World::new().await;
-    let (hub, admin) = (world.token("hub", Scope::Hub, None).await, world.token("all", Scope::Admin, None).await);
+    let (hub, admin) = (world.token("hub", Scope::Hub).await, world.token("all", Scope::Admin).await);
     for (text, name, operator) in [(&hub, "hub", false), (&admin, "all", true)] {
         let who = Who::operator(operator, Proof::Token(name.to_owned()));
-        for scheme in ["Token", "Bearer"] {
-            assert_eq!(world.ask(&authorization(&format!("{scheme} {text}"))).await, Ok(Some(who.clone())));
-        }
+        assert_eq!(world.ask(&authorization(&format!("Token {text}"))).await, Ok(Some(who.clone())));
         assert!(
             who.admin && who.account == OPERATOR && who.name == BUILT_IN && who.audited() == format!("token {name}")
         );
     }
-    let other = world.token("proc", Scope::ProcWrite, None).await;
+    let other = world.token("proc", Scope::ProcWrite).await;
     assert_eq!(world.ask(&authorization(&format!("Token {other}"))).await, Err(403));
-    let short = world.token("short", Scope::Hub, Some(start().later(HOUR).wall)).await;
-    let short = authorization(&format!("Token {short}"));
-    assert!(world.ask(&short).await.is_ok());
-    let late = start().later(2 * HOUR);
-    assert_eq!(world.ask_by(&root(Transport::Tcp), &short, there(1), late).await, Err(401));
-}
-
-#[tokio::test]
-async fn tokens_of_accounts_for_the_cache_open_nothing_here() {
-    let world = World::new().await;
-    let ask = AccountAsk {
-        name: "ci".to_owned(),
-        bio: String::new(),
-        scopes: Vec::new(),
-        account: 1,
-        expires: start().later(HOUR).wall,
-        by: "a test".to_owned(),
-    };
-    let (text, _) = world.tokens.mint_for_account(ask, start()).await.unwrap();
-    assert_eq!(world.ask(&authorization(&format!("Token {}", text.expose()))).await, Err(403));
 }
 
 #[tokio::test]
