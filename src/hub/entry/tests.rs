@@ -4,7 +4,7 @@ use super::access::Ledger;
 use crate::auth::accounts::{Hub, NewAccount, Rights};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Accounts, Place};
-use crate::base::{Now, Secret};
+use crate::base::{Hex, Now, Secret};
 use crate::http::Query;
 use crate::store::Store;
 use base64::Engine as _;
@@ -87,7 +87,7 @@ async fn a_password_is_as_good_as_a_token() {
     let world = World::new();
     let alice = world.account("alice", Hub::Ordinary).await;
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "alice's password"))).await, 0);
-    let md5: String = Md5::digest("alice's password").iter().map(|byte| format!("{byte:02x}")).collect();
+    let md5 = Hex(&Md5::digest("alice's password")).to_string();
     assert_eq!(world.asks(alice, "", Some(&basic("alice", &md5))).await, 0);
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "wrong"))).await, 1005);
     let (cookie, _) = world.accounts.open_session(alice, Duration::from_secs(60), Now::read()).await.unwrap();
