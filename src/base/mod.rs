@@ -24,6 +24,6 @@ pub use ids::RunId;
 pub use known::Known;
 pub use owner::Owner;
 pub use secret::{Secret, same};
-pub use time::{Mono, Nanos, Now, Wall};
+pub use time::{Mono, Nanos, Now, Span, Wall};
 pub use timers::Timers;
 pub use why::Why;
