@@ -1,6 +1,6 @@
 //! # base — words every room shares
 //!
-//! Identifiers, the two clocks as values, durations as people write them, deadlines, secrets that do not print themselves,
+//! Identifiers, the two clocks as values, durations and bytes as people write them, deadlines, secrets that do not print themselves,
 //! and the bus on which rooms announce what changed.
 //!
 //! **Absent:** files, sockets, threads, the store. A machine may use all of this, save [`time::Now::read`].
@@ -9,6 +9,7 @@
 pub mod chance;
 pub mod duration;
 pub mod events;
+pub mod hex;
 pub mod ids;
 pub mod known;
 pub mod owner;
@@ -18,10 +19,11 @@ pub mod timers;
 pub mod why;
 
 pub use events::Bus;
+pub use hex::Hex;
 pub use ids::RunId;
 pub use known::Known;
 pub use owner::Owner;
 pub use secret::{Secret, same};
-pub use time::{Mono, Nanos, Now, Wall};
+pub use time::{Mono, Nanos, Now, Span, Wall};
 pub use timers::Timers;
 pub use why::Why;

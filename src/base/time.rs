@@ -53,6 +53,23 @@ impl<'de> Deserialize<'de> for Nanos {
     }
 }
 
+/// A duration as it is stored: seconds, and nanoseconds beyond them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span(u64, u32);
+
+impl From<Duration> for Span {
+    fn from(span: Duration) -> Span {
+        Span(span.as_secs(), span.subsec_nanos())
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(Span(seconds, nanos): Span) -> Duration {
+        // More than a second's worth of nanoseconds was never written; it must not overflow all the same.
+        Duration::from_secs(seconds).saturating_add(Duration::from_nanos(u64::from(nanos)))
+    }
+}
+
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -85,6 +102,19 @@ mod tests {
         let early = Mono(Duration::from_secs(1));
         assert_eq!(early + Duration::MAX, Mono(Duration::MAX));
         assert_eq!(early - Mono(Duration::from_secs(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_duration_is_stored_in_two_numbers() {
+        let stored = |span: Duration| serde_json::to_string(&Span::from(span)).unwrap();
+        let read = |text: &str| Duration::from(serde_json::from_str::<Span>(text).unwrap());
+        assert_eq!(stored(Duration::from_millis(1500)), "[1,500000000]");
+        assert_eq!(stored(Duration::MAX), "[18446744073709551615,999999999]");
+        for span in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(86_400), Duration::MAX] {
+            assert_eq!(read(&stored(span)), span);
+        }
+        assert_eq!(read("[1,4294967295]"), Duration::new(5, 294_967_295), "which nobody has written");
+        assert_eq!(read("[18446744073709551615,4294967295]"), Duration::MAX);
     }
 
     #[test]

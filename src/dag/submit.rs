@@ -5,6 +5,7 @@ use super::machine::{Ask, Asker, Submission, Verdict};
 use super::model::*;
 use super::specification::{self, Limits};
 use super::{records, rights, runs, wire};
+use crate::base::Hex;
 use crate::http::{Cx, ErrorStatus, Failure, Reply, blocking};
 use bytes::Bytes;
 use serde_json::json;
@@ -121,10 +122,7 @@ fn key(cx: &Cx) -> Result<Option<String>, Failure> {
 /// What makes two requests the same.
 async fn digest(origin: &Origin, body: Bytes) -> Result<String, Failure> {
     let dag = origin.dag().map(|name| format!("{name}\n")).unwrap_or_default();
-    let hash = move || {
-        let digest = Sha256::new().chain_update(dag).chain_update(&body).finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
+    let hash = move || Hex(&Sha256::new().chain_update(dag).chain_update(&body).finalize()).to_string();
     tokio::task::spawn_blocking(hash).await.map_err(Failure::internal)
 }
 

@@ -9,8 +9,8 @@ use super::disk::DiskView;
 use super::formats::Table;
 use super::objects::{INDEX, LONGEST_INLINE, Reference, indexed};
 use super::reader::{ReadError, Reader};
-use super::record::hex;
 use super::redo::MARKER;
+use crate::base::Hex;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) fn check(view: &Arc<DiskView>, db: &Path, tables: &[Table], rules: &[
     let mut owners = check_records(view, tables, &mut report);
     check_index(view, &mut owners, &mut report);
     for (id, key) in owners {
-        report.add(format!("object {id:016x} of {} is not in the index", hex(&key)));
+        report.add(format!("object {id:016x} of {} is not in the index", Hex(&key)));
     }
     check_blobs(db, &mut report);
     run_rules(&Reader { view: view.clone() }, rules, &mut report);
@@ -85,7 +85,7 @@ fn check_records(view: &DiskView, tables: &[Table], report: &mut Report) -> Hash
         };
         report.records += 1;
         if value.len() > LONGEST_INLINE {
-            report.add(format!("{}: {} bytes in the tree", hex(&key), value.len()));
+            report.add(format!("{}: {} bytes in the tree", Hex(&key), value.len()));
         }
         if let Some(reference) = Reference::in_value(&value) {
             report.objects += 1;
@@ -95,17 +95,17 @@ fn check_records(view: &DiskView, tables: &[Table], report: &mut Report) -> Hash
             Ok(Some(value)) => value,
             Ok(None) => continue, // deleted meanwhile
             Err(why) => {
-                report.add(format!("{}: {why}", hex(&key)));
+                report.add(format!("{}: {why}", Hex(&key)));
                 continue;
             }
         };
         match tables.iter().find(|table| key.first() == Some(&table.kind().byte())) {
             Some(table) => {
                 if let Err(why) = table.verify(&key, &value) {
-                    report.add(format!("{}: {why}", hex(&key)));
+                    report.add(format!("{}: {why}", Hex(&key)));
                 }
             }
-            None => report.add(format!("{}: no room of this version keeps such records", hex(&key))),
+            None => report.add(format!("{}: no room of this version keeps such records", Hex(&key))),
         }
     }
     owners
@@ -117,8 +117,8 @@ fn check_index(view: &DiskView, owners: &mut HashMap<u64, Vec<u8>>, report: &mut
         match pair {
             Ok((key, owner)) => match indexed(&key) {
                 Some(id) if owners.get(&id) == Some(&owner) => drop(owners.remove(&id)),
-                Some(id) => report.add(format!("object {id:016x} belongs to {}, which does not name it", hex(&owner))),
-                None => report.add(format!("index key {} is damaged", hex(&key))),
+                Some(id) => report.add(format!("object {id:016x} belongs to {}, which does not name it", Hex(&owner))),
+                None => report.add(format!("index key {} is damaged", Hex(&key))),
             },
             Err(why) => return report.add(format!("the database cannot be read: {why}")),
         }

@@ -3,7 +3,8 @@
 use super::backup::RECORDS;
 use super::formats::Table;
 use super::reader::{ReadError, View};
-use super::record::{DecodeError, hex};
+use super::record::DecodeError;
+use crate::base::Hex;
 use serde_json::json;
 use std::io::{self, BufWriter, Write};
 
@@ -32,7 +33,7 @@ pub(super) fn export(view: &dyn View, tables: &[Table], out: &mut dyn Write) -> 
                 json!({ "kind": table.kind().name(), "key": key, "record": record })
             }
             // A record of a kind that this version does not know might hold secrets.
-            None => json!({ "kind": null, "key": hex(&key), "bytes": value.len() }),
+            None => json!({ "kind": null, "key": Hex(&key).to_string(), "bytes": value.len() }),
         };
         serde_json::to_writer(&mut out, &line).map_err(io::Error::from)?;
         out.write_all(b"\n")?;

@@ -4,7 +4,7 @@
 //! of keys is a range of bytes. A value is the record's format number, one byte, followed by its JSON. Format 0 never
 //! occurs in a record: a value that starts with it names a file under `objects/` (see `objects.rs`).
 
-use crate::base::RunId;
+use crate::base::{Hex, RunId};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::ops::{Bound, RangeBounds};
@@ -73,7 +73,7 @@ pub trait Key: Sized {
     fn to_json(&self) -> Value {
         let mut bytes = Vec::new();
         self.encode(&mut bytes);
-        Value::String(hex(&bytes))
+        Value::String(Hex(&bytes).to_string())
     }
 }
 
@@ -195,7 +195,7 @@ pub(super) fn full_key<R: Record>(key: &R::Key) -> Vec<u8> {
 
 /// The record's key out of the tree's.
 pub(super) fn own_key<R: Record>(full: &[u8]) -> Result<R::Key, DecodeError> {
-    let malformed = || DecodeError::Malformed { kind: R::KIND.name, why: format!("key {} is damaged", hex(full)) };
+    let malformed = || DecodeError::Malformed { kind: R::KIND.name, why: format!("key {} is damaged", Hex(full)) };
     let (kind, key) = full.split_first().ok_or_else(malformed)?;
     if *kind != R::KIND.byte {
         return Err(malformed());
@@ -245,13 +245,4 @@ pub(super) fn decode<R: Record>(value: &[u8]) -> Result<R, DecodeError> {
     }
     let json = serde_json::from_slice(json).map_err(|why| malformed(why.to_string()))?;
     R::migrate(format, json).ok_or(DecodeError::Forgotten { kind, format })
-}
-
-/// Bytes as hexadecimal digits, for messages.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }

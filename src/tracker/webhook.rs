@@ -6,13 +6,12 @@ use super::engine::{Handle, HookHash, Settings};
 use super::machine::{Ask, Verdict};
 use super::model::ProjectId;
 use super::wire::asked;
-use crate::base::{Secret, same};
+use crate::base::{Hex, Secret, same};
 use crate::http::{Cx, Failure, Reply};
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::{HeaderMap, StatusCode};
 use sha1::Sha1;
 use sha2::Sha256;
-use std::fmt::Write as _;
 use std::future::pending;
 
 /// What git servers call their signatures, and how they make them: GitHub before and now, Gogs, Gitea.
@@ -87,11 +86,7 @@ fn signature(hash: HookHash, key: &Secret, content: &[u8]) -> String {
         HookHash::Sha1 => Hmac::<Sha1>::new_from_slice(key).map(|mac| finish(mac, content)),
         HookHash::Sha256 => Hmac::<Sha256>::new_from_slice(key).map(|mac| finish(mac, content)),
     };
-    let mut hex = String::with_capacity(64);
-    for byte in bytes.unwrap_or_default() {
-        let _ = write!(hex, "{byte:02x}"); // cannot fail
-    }
-    hex
+    Hex(&bytes.unwrap_or_default()).to_string()
 }
 
 fn finish(mut mac: impl Mac, content: &[u8]) -> Vec<u8> {

@@ -8,7 +8,7 @@
 //! account exists or was imported.
 
 use super::words::AccountError;
-use crate::base::{Secret, same};
+use crate::base::{Hex, Secret, hex, same};
 use crate::store::CommitError;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher, PasswordVerifier};
@@ -162,7 +162,7 @@ fn argon2() -> Result<Argon2<'static>, HashError> {
 
 /// See the head of the file.
 fn inner(password: &Secret) -> String {
-    Md5::digest(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(&Md5::digest(password.expose().as_bytes())).to_string()
 }
 
 fn hash(password: &Secret) -> Result<Kept, HashError> {
@@ -192,8 +192,7 @@ fn decoy(inners: &[String]) -> Result<Found, HashError> {
 /// What may have been hashed, if this is the password: how much work that is depends on nothing but what is shown.
 fn inners(shown: &Secret, form: Form) -> Vec<String> {
     let text = shown.expose();
-    let is_digest = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let digest = Some(text.to_owned()).filter(|_| form == Form::OrDigest && is_digest);
+    let digest = Some(text.to_owned()).filter(|text| form == Form::OrDigest && hex::is_small(text, 32));
     // A password may look like a digest.
     digest.into_iter().chain([inner(shown)]).collect()
 }

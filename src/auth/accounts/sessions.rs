@@ -6,7 +6,7 @@
 
 use super::records::StoredSession;
 use super::words::AccountError;
-use crate::base::{Secret, Timers, Wall};
+use crate::base::{Hex, Secret, Timers, Wall, hex};
 use crate::store::Batch;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -52,12 +52,12 @@ pub(super) fn new_text() -> Result<Secret, AccountError> {
 pub(super) fn new_token() -> Result<Secret, AccountError> {
     let mut random = [0; DIGITS / 2];
     getrandom::fill(&mut random).map_err(|why| AccountError::NoRandomness(why.to_string()))?;
-    Ok(Secret::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(Secret::new(Hex(&random).to_string()))
 }
 
 /// Whether a text has the form of a token of the data hub.
 pub(super) fn is_token(text: &str) -> bool {
-    text.len() == DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    hex::is_small(text, DIGITS)
 }
 
 /// Whether a text has the form of what stands in a cookie.

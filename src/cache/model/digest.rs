@@ -1,6 +1,7 @@
 //! What a content's digest must be.
 
 use super::id::TaskId;
+use crate::base::{Hex, hex};
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,8 +50,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Digest, NoDigest> {
         let read = |(algorithm, value): (&str, &str)| match algorithm {
-            "sha256" => Some(Digest::Sha256(unhex(value)?.try_into().ok()?)),
-            "sha512" => Some(Digest::Sha512(Box::new(<[u8; 64]>::try_from(unhex(value)?).ok()?))),
+            "sha256" => hex::read(value).map(Digest::Sha256),
+            "sha512" => hex::read(value).map(Digest::Sha512),
             "crc32" if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().ok().map(Digest::Crc32),
             _ => None,
         };
@@ -61,32 +62,11 @@ impl FromStr for Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Digest::Sha256(bytes) => {
-                f.write_str("sha256:")?;
-                write_hex(f, bytes)
-            }
-            Digest::Sha512(bytes) => {
-                f.write_str("sha512:")?;
-                write_hex(f, &bytes[..])
-            }
+            Digest::Sha256(bytes) => write!(f, "sha256:{}", Hex(bytes)),
+            Digest::Sha512(bytes) => write!(f, "sha512:{}", Hex(&bytes[..])),
             Digest::Crc32(value) => write!(f, "crc32:{value}"),
         }
     }
-}
-
-/// The bytes of a hexadecimal text of whole bytes, in small letters or capitals.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(byte).collect()
-}
-
-/// The text of bytes in small letters.
-pub(super) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 #[cfg(test)]

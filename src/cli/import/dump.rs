@@ -1,6 +1,7 @@
 //! The tables of a task_tracker, as `psql \copy TABLE TO 'TABLE.csv' CSV HEADER` writes them: columns by name in any
 //! order, `t` and `f`, bytes as `\x…`, nothing for NULL. Rows become the JSON that the daemon's import takes.
 
+use crate::base::hex;
 use crate::cli::exit::Problem;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -127,13 +128,7 @@ impl Row<'_> {
     fn bytes(&self, column: &str, length: usize) -> Result<String, String> {
         let expected = || format!("{column}: expected {length} bytes as \\x and hex digits");
         let digits = self.text(column).strip_prefix("\\x").ok_or_else(expected)?;
-        if digits.len() != 2 * length || !digits.is_ascii() {
-            return Err(expected());
-        }
-        let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..length).map(|at| byte(2 * at)).collect();
-        // A sign is a digit to the parser.
-        let bytes = bytes.filter(|_| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let bytes = hex::read(digits).filter(|bytes: &Vec<u8>| bytes.len() == length);
         Ok(STANDARD.encode(bytes.ok_or_else(expected)?))
     }
 

@@ -3,7 +3,7 @@
 use crate::auth::accounts::{Hub, NewAccount, Rights};
 use crate::auth::tokens::Tokens;
 use crate::auth::{Accounts, Place};
-use crate::base::{Now, Secret};
+use crate::base::{Hex, Now, Secret};
 use crate::http::Query;
 use crate::hub::proof::Ledger;
 use crate::store::Store;
@@ -84,7 +84,7 @@ async fn a_password_is_as_good_as_a_token() {
     let world = World::new();
     let alice = world.account("alice", Hub::Ordinary).await;
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "alice's password"))).await, 0);
-    let md5: String = Md5::digest("alice's password").iter().map(|byte| format!("{byte:02x}")).collect();
+    let md5 = Hex(&Md5::digest("alice's password")).to_string();
     assert_eq!(world.asks(alice, "", Some(&basic("alice", &md5))).await, 0);
     assert_eq!(world.asks(alice, "", Some(&basic("alice", "wrong"))).await, 1005);
     assert_eq!(world.asks(alice, "", Some("Basic nonsense")).await, 1005);

@@ -1,6 +1,7 @@
 //! What the hub knows of an account.
 
 use super::{AccountId, EntryPoint, Requirements};
+use crate::base::{Hex, hex};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,13 +13,12 @@ pub struct DaemonId(Arc<str>);
 impl DaemonId {
     /// Of 160 random bits.
     pub fn of(bits: [u8; 20]) -> DaemonId {
-        DaemonId(bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+        DaemonId(Hex(&bits).to_string().into())
     }
 
     /// Reads one; none where it cannot be one.
     pub fn parse(text: &str) -> Option<DaemonId> {
-        let is_one = text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_one.then(|| DaemonId(text.into()))
+        hex::is_small(text, 40).then(|| DaemonId(text.into()))
     }
 
     /// The whole text: for its account, and for nobody else.

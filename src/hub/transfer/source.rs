@@ -1,6 +1,7 @@
 //! The other side: what the source says of the file.
 
 use super::Trouble;
+use crate::base::{Hex, hex};
 use crate::cache::origin::{Answer, OriginError, Origins, Request};
 use crate::hub::model::{Digests, EntryPoint, Job};
 use futures_util::StreamExt;
@@ -35,8 +36,8 @@ impl Said {
         let size = size.and_then(|text| text.parse().ok());
         let said = |size| Said {
             size,
-            md5: text("x-source-md5").and_then(unhex),
-            sha256: text("x-source-sha256").and_then(unhex),
+            md5: text("x-source-md5").and_then(hex::read),
+            sha256: text("x-source-sha256").and_then(hex::read),
         };
         match size.map(said) {
             Some(said) if said.md5.is_some() || said.sha256.is_some() => Ok(said),
@@ -55,26 +56,10 @@ impl Said {
 
     /// Names this version of the file.
     pub(super) fn version(&self) -> String {
-        let digest = self.sha256.map(|digest| hex(&digest)).or_else(|| self.md5.map(|digest| hex(&digest)));
-        format!("{}-{}", digest.unwrap_or_default(), self.size)
+        let sha256 = self.sha256.as_ref().map(|digest| &digest[..]);
+        let digest = sha256.or(self.md5.as_ref().map(|digest| &digest[..]));
+        format!("{}-{}", Hex(digest.unwrap_or_default()), self.size)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// So many bytes, as hexadecimal digits in either case.
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Where the source hands out what a job is about.

@@ -4,7 +4,7 @@
 
 use super::fields::Fields;
 use super::{Fault, requires, zone};
-use crate::base::Wall;
+use crate::base::{Hex, Wall};
 use crate::hub::machine::{NewTag, Shown};
 use crate::hub::model::{self, Access, AccountId, BadName, Item, ItemName, RepName, Tag, TagName};
 use chrono::SecondsFormat;
@@ -141,8 +141,8 @@ impl TagView {
         let digests = tag.digests.as_ref();
         let data = || Data {
             size: digests.map(|digests| digests.size).or(tag.health.right.map(|stamp| stamp.size)),
-            md5: digests.map(|digests| hex(&digests.md5)),
-            sha256: digests.map(|digests| hex(&digests.sha256)),
+            md5: digests.map(|digests| Hex(&digests.md5).to_string()),
+            sha256: digests.map(|digests| Hex(&digests.sha256).to_string()),
         };
         let file = || File { detail: tag.detail.to_string(), path: None, requires: requires::show(&tag.requires) };
         TagView {
@@ -177,10 +177,6 @@ impl TagView {
             data.size = data.size.or(size);
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ pub mod persistent;
 mod tests;
 mod whatwg;
 
-use super::digest::{Digest, unhex, write_hex};
+use super::digest::Digest;
+use crate::base::{Hex, hex};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl TaskId {
     /// Reads an id; none where it is no hexadecimal text of 8 to 128 digits, two to a byte. Capitals are read, too.
     pub fn parse(text: &str) -> Option<TaskId> {
         let fits = DIGITS.contains(&text.len()) && text.len().is_multiple_of(2);
-        fits.then(|| unhex(text))?.map(|bytes| TaskId::new(&bytes))
+        fits.then(|| hex::read(text))?.map(|bytes: Vec<u8>| TaskId(bytes.into()))
     }
 
     /// Its bytes.
@@ -60,7 +61,7 @@ impl TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        Hex(&self.0).fmt(f)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Jobs: what they were given, secrets masked, and what came of them.
 
 use super::Base64;
-use super::{Digest, Id, Pin, Span, is_default};
-use crate::base::{Nanos, Wall};
+use super::{Digest, Id, Pin, is_default};
+use crate::base::{Nanos, Span, Wall};
 use crate::cache::model::{
     self, Args, ClusterId, FindArgs, FindBy, Found, GcArgs, GcKind, ImageArgs, Job as Whole, JobHead, JobId, JobKind,
     JobResult, JobState, Naming, Part, PartState, PreheatArgs, PreheatKind, TaskId, TaskNo, UrlOutcome,

@@ -14,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
-use std::time::Duration;
 use uuid::Uuid;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -52,23 +51,6 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Id, D::Error> {
         let text = Cow::<'_, str>::deserialize(from)?;
         Uuid::parse_str(&text).map(Id).map_err(|why| de::Error::custom(format_args!("no UUID: {why}")))
-    }
-}
-
-/// A duration: seconds, and nanoseconds beyond them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Span(u64, u32);
-
-impl From<Duration> for Span {
-    fn from(span: Duration) -> Span {
-        Span(span.as_secs(), span.subsec_nanos())
-    }
-}
-
-impl From<Span> for Duration {
-    fn from(Span(seconds, nanos): Span) -> Duration {
-        // More than a second's worth of nanoseconds was never written; it must not overflow all the same.
-        Duration::from_secs(seconds).saturating_add(Duration::from_nanos(u64::from(nanos)))
     }
 }
 

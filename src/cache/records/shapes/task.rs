@@ -1,7 +1,7 @@
 //! Tasks, and which of their pieces are there.
 
-use super::{Base64, Digest, Id, Pin, Span, is_default};
-use crate::base::{Nanos, Wall};
+use super::{Base64, Digest, Id, Pin, is_default};
+use crate::base::{Nanos, Span, Wall};
 use crate::cache::model::{
     self, Crc, DEFAULT_FILTER, Extent, Failure, Filter, Identity, Ids, LastUse, Source, TaskId, TaskNo, TaskState,
     Validators,

@@ -1,6 +1,6 @@
 //! A registry with one image for several machines, which wants to see what a test says.
 
-use crate::base::Secret;
+use crate::base::{Hex, Secret};
 use crate::cache::model::{Image, Platform};
 use crate::cache::origin::Origins;
 use crate::cache::origin::tests::double::{Double, Reply, Seen};
@@ -20,8 +20,7 @@ pub(super) enum Wants {
 }
 
 pub(super) fn named(bytes: &str) -> String {
-    let hex: String = Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", Hex(&Sha256::digest(bytes.as_bytes())))
 }
 
 fn descriptor(kind: &str, bytes: &str, more: &str) -> String {

@@ -11,7 +11,7 @@ pub(super) use health::Health;
 pub(super) use job::Job;
 pub(super) use tag::{Item, Tag};
 
-use crate::base::{Nanos, Wall};
+use crate::base::{Nanos, Span, Wall};
 use crate::hub::machine;
 use crate::hub::model::{self, DaemonId, EntryPoint, PoolName, RepName};
 use serde::{Deserialize, Serialize};
@@ -24,23 +24,6 @@ use std::time::Duration;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// A duration: seconds, and nanoseconds beyond them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Span(u64, u32);
-
-impl From<Duration> for Span {
-    fn from(span: Duration) -> Span {
-        Span(span.as_secs(), span.subsec_nanos())
-    }
-}
-
-impl From<Span> for Duration {
-    fn from(Span(seconds, nanos): Span) -> Duration {
-        // More than a second's worth of nanoseconds was never written; it must not overflow all the same.
-        Duration::from_secs(seconds).saturating_add(Duration::from_nanos(u64::from(nanos)))
-    }
 }
 
 /// A path: text, or bytes where it is none.
