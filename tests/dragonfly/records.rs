@@ -165,7 +165,7 @@ fn case_74_who_waits_is_answered_when_it_is_over() {
     assert_eq!(cache.client().get(&format!("{path}?wait=300ms")).expect(200).json()["state"], "PENDING");
     assert!(begin.elapsed() >= millis(300), "{:?}", begin.elapsed());
     let client = cache.client();
-    let waiting = std::thread::spawn(move || client.get(&format!("{path}?wait=20s")).expect(200).json());
+    let waiting = std::thread::spawn(move || client.get(&format!("{path}?wait=50s")).expect(200).json());
     gate.open();
     warmed(&waiting.join().expect("an answer"));
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
