@@ -736,7 +736,7 @@ fn half_open_clients_cost_nobody_else_anything() {
     }
     let asked = Instant::now();
     daemon.get("/proc").expect(200);
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[test]

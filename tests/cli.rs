@@ -311,9 +311,9 @@ fn probes_exit_by_what_they_see() {
     assert_eq!(probe(&["tcp", &address, "--timeout", "5s"]), Some(0));
     assert_eq!(probe(&["http", &format!("http://{address}/healthz"), "--timeout", "5s"]), Some(0));
     assert_eq!(probe(&["http", &format!("http://{address}/healthz"), "--expect-status", "418"]), Some(1));
-    let limit = Duration::from_secs(5);
+    let limit = Duration::from_secs(30);
     let begun = std::time::Instant::now();
-    assert_eq!(probe(&["tcp", "127.0.0.1:1", "--timeout", "5s"]), Some(1));
+    assert_eq!(probe(&["tcp", "127.0.0.1:1", "--timeout", "60s"]), Some(1));
     assert!(begun.elapsed() < limit, "a refused connection is not waited for");
 }
 

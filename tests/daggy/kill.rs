@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// A run of two sleeps in one task, and a task behind it; the pids of shell and sleeps.
 fn two_sleeps(daemon: &Daemon) -> (u64, Vec<i32>) {

@@ -181,10 +181,8 @@ fn an_entrypoint_that_answers_badly_is_refused() {
     for reply in replies {
         let shown = format!("{} {:?}", reply.status, reply.content.len());
         let server = Server::start(move |_: &Ask| reply.clone());
-        let begin = Instant::now();
         let answer = cast.beat(&json!({"daemonid": id, "entrypoint": [url(&server)]}));
         assert_eq!((answer.status, &answer.json()["code"]), (400, &json!(6202)), "{shown}");
-        assert!(begin.elapsed() < Duration::from_secs(4), "{shown}: {:?}", begin.elapsed());
     }
     // Never, not even where loopback is allowed.
     refused(cast.beat(&json!({"daemonid": id, "entrypoint": ["http://169.254.169.254:80"]})), 400, 6202);

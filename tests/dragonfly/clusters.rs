@@ -1,14 +1,13 @@
 //! Cases 78–84: how often jobs may come, and clusters.
 
 use super::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const CLUSTERS: &str = "/oapi/v1/clusters";
 
 /// Thirty look-ups as fast as they go, for these clusters; how they were answered.
 #[track_caller]
 fn thirty(cache: &Cache, clusters: Value) -> Vec<Answer> {
-    let begin = Instant::now();
     let body = json!({
         "type": "get_task", "args": {"url": "https://example.com/rate"}, "scheduler_cluster_ids": clusters,
     });
@@ -18,9 +17,7 @@ fn thirty(cache: &Cache, clusters: Value) -> Vec<Answer> {
             std::thread::spawn(move || (0..10).map(|_| client.post("/oapi/v1/jobs", &body)).collect::<Vec<_>>())
         })
         .collect();
-    let answers = senders.into_iter().flat_map(|sender| sender.join().expect("answers")).collect();
-    assert!(begin.elapsed() < Duration::from_secs(1), "too slow to tell: {:?}", begin.elapsed());
-    answers
+    senders.into_iter().flat_map(|sender| sender.join().expect("answers")).collect()
 }
 
 fn statuses(answers: &[Answer], status: u16) -> usize {
@@ -55,10 +52,13 @@ fn no_registry_is_asked_for_what_is_not_let_in() {
 #[test]
 fn case_78_jobs_for_a_cluster_come_at_its_rate() {
     let cache = Cache::start();
+    let begin = Instant::now();
     let answers = thirty(&cache, json!([1]));
+    // Ten at once, and ten for every second that it took.
+    let most = 11 + usize::try_from(begin.elapsed().as_millis() / 100).expect("some seconds");
     let (good, refused) = (statuses(&answers, 200), statuses(&answers, 429));
     assert_eq!(good + refused, 30);
-    assert!((10..=21).contains(&good), "{good} of 30 at ten a second");
+    assert!((10..=most).contains(&good), "{good} of 30, where {most} may be let in");
     for answer in answers.iter().filter(|answer| answer.status == 429) {
         assert_eq!(answer.text(), "rate limit exceeded");
         assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));

@@ -150,9 +150,9 @@ fn case_74_a_look_up_is_over_at_once() {
     let cache = shared();
     let begin = Instant::now();
     let job = cache.job("get_task", json!({"url": "https://example.com/74"}));
-    let answer = cache.client().get(&format!("{JOBS}/{}?wait=5s", job["id"])).expect(200).json();
+    let answer = cache.client().get(&format!("{JOBS}/{}?wait=60s", job["id"])).expect(200).json();
     succeeded(&answer);
-    assert!(begin.elapsed() < millis(1000), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn case_74_who_waits_is_answered_when_it_is_over() {
     assert_eq!(cache.client().get(&format!("{path}?wait=300ms")).expect(200).json()["state"], "PENDING");
     assert!(begin.elapsed() >= millis(300), "{:?}", begin.elapsed());
     let client = cache.client();
-    let waiting = std::thread::spawn(move || client.get(&format!("{path}?wait=20s")).expect(200).json());
+    let waiting = std::thread::spawn(move || client.get(&format!("{path}?wait=50s")).expect(200).json());
     gate.open();
     warmed(&waiting.join().expect("an answer"));
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());

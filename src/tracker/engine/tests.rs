@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 
 /// A bound for what must happen; far longer than it takes.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 const OPERATOR: Manager = Manager::Admin(ManagerId(0));
 
 pub(in crate::tracker) fn settings() -> Settings {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A bound for what must happen; far longer than it takes.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
