@@ -3,7 +3,7 @@
 use super::closing::Answer;
 use super::deciding::{Decided, LONG, SharedRoom};
 use super::{Asked, Handle, Message, facts};
-use crate::base::{Mono, Now};
+use crate::base::{Mono, Now, Wall};
 use crate::hub::events::News;
 use crate::hub::machine::{Ask, Event, Plan, Refusal, Verdict};
 use crate::hub::model::AccountId;
