@@ -11,7 +11,6 @@ mod support;
 use nix::sys::signal::Signal;
 use origin::{File, HELLO, Origin};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -19,15 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use support::cli::{ended, hostler, json_of, told};
 use support::server::{Framing, Gate};
-use support::{Daemon, SOON, process, until};
+use support::{Daemon, SOON, digest_of, process, until};
 
 /// The length of a piece where nobody asks for another.
 const FULL_PIECE: u64 = 4 << 20;
-
-/// The SHA-256 of some bytes as text.
-fn digest_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// A daemon that fetches from this host and tries again at once, an origin, and a directory for what is fetched.
 struct Stage {

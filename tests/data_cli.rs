@@ -6,12 +6,11 @@
 mod support;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use support::cli::{ended, hostler, json_of, told};
-use support::{Daemon, Request, SOON, keys, until};
+use support::{Daemon, Request, SOON, digest_of, keys, until};
 
 const RAIN: &[u8] = b"day,mm\n1,4\n";
 /// What is longer than that is read by a job, in these tests.
@@ -122,10 +121,6 @@ impl Stage {
     fn all_well(&self) {
         until("all is well", SOON, || (self.json(&["data", "list", "--unwell"]) == json!([])).then_some(()));
     }
-}
-
-fn digest_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes that a job reads.

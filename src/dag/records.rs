@@ -36,7 +36,7 @@ use super::machine::{FiringRow, LiveAttempt, Write};
 use super::model::*;
 use super::specification::Limits;
 use crate::base::Wall;
-use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};
+use crate::store::{Batch, ReadError, Reader, Table, record};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,17 +44,6 @@ pub use load::{LoadError, load, load_run};
 pub use purged::{purged, remains};
 pub use rules::rules;
 pub use tasks::{attempts, attempts_from, mark};
-
-/// A record whose key and shape are given, in format 1.
-macro_rules! record {
-    ($record:ty, $byte:expr, $name:expr, $key:ty) => {
-        impl Record for $record {
-            const KIND: Kind = Kind::new($byte, $name);
-            const FORMAT: u8 = 1;
-            type Key = $key;
-        }
-    };
-}
 
 record!(shapes::Run, 0x30, "dag.run", u64);
 record!(shapes::Unfinished, 0x31, "dag.unfinished", u64);

@@ -17,23 +17,12 @@ use super::document;
 use super::machine::{Cursor, LiveRun, Owed, Queued, Seats, Standing, Stored, StoredRest, StoredTask, Write};
 use super::model::*;
 use crate::base::{Mono, RunId, Wall};
-use crate::store::{Batch, Kind, ReadError, Reader, Record, Rule, Table};
+use crate::store::{Batch, Kind, ReadError, Reader, Record, Rule, Table, record};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A record whose key and shape are given, in format 1.
-macro_rules! record {
-    ($record:ty, $byte:expr, $name:expr, $key:ty) => {
-        impl Record for $record {
-            const KIND: Kind = Kind::new($byte, $name);
-            const FORMAT: u8 = 1;
-            type Key = $key;
-        }
-    };
-}
 
 record!(Task, 0x10, "proc.task", u64);
 record!(StandingRecord, 0x11, "proc.standing", u64);

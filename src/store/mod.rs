@@ -70,6 +70,7 @@ pub use formats::{STORE_FORMAT as FORMAT, Table};
 pub use handle::{Full, Stats, Store};
 pub use open::{MOST_LIVE, OpenError, Settings};
 pub use reader::{ReadError, Reader, Scan, beside};
+pub(crate) use record::record;
 pub use record::{DecodeError, Key, Kind, Record};
 pub use restore::{RestoreError, restore, verify};
 pub use ticket::{CommitError, Ticket};

@@ -246,3 +246,21 @@ pub(super) fn decode<R: Record>(value: &[u8]) -> Result<R, DecodeError> {
     let json = serde_json::from_slice(json).map_err(|why| malformed(why.to_string()))?;
     R::migrate(format, json).ok_or(DecodeError::Forgotten { kind, format })
 }
+
+/// Makes a type a [`Record`] of format 1: the byte and the name of its kind, its key, and the function that masks it, if
+/// any of it is secret.
+macro_rules! record {
+    ($record:ty, $byte:expr, $name:expr, $key:ty $(, $mask:path)?) => {
+        impl $crate::store::Record for $record {
+            const KIND: $crate::store::Kind = $crate::store::Kind::new($byte, $name);
+            const FORMAT: u8 = 1;
+            type Key = $key;
+
+            $(fn mask(json: &mut serde_json::Value) {
+                $mask(json);
+            })?
+        }
+    };
+}
+
+pub(crate) use record;

@@ -13,11 +13,7 @@ struct Note {
     text: String,
 }
 
-impl Record for Note {
-    const KIND: Kind = Kind::new(0x10, "test.note");
-    const FORMAT: u8 = 1;
-    type Key = (u64, String);
-}
+record!(Note, 0x10, "test.note", (u64, String));
 
 fn note(text: &str) -> Note {
     Note { text: text.into() }
@@ -121,14 +117,27 @@ fn a_record_from_the_future_is_not_guessed_at() {
 }
 
 #[test]
+fn a_record_is_declared_in_a_line() {
+    #[derive(Serialize, Deserialize)]
+    struct Hidden(String);
+    fn hide(json: &mut serde_json::Value) {
+        *json = "…".into();
+    }
+    record!(Hidden, 0x12, "test.hidden", u32, hide);
+    assert_eq!((Hidden::KIND, Hidden::FORMAT), (Kind::new(0x12, "test.hidden"), 1));
+    let masked = |mask: fn(&mut serde_json::Value)| {
+        let mut json = "secret".into();
+        mask(&mut json);
+        json
+    };
+    assert_eq!((masked(Hidden::mask), masked(Note::mask)), ("…".into(), "secret".into()));
+}
+
+#[test]
 fn what_json_cannot_hold_is_refused_whole() {
     #[derive(Serialize, Deserialize)]
     struct Odd(std::collections::BTreeMap<(u8, u8), u8>);
-    impl Record for Odd {
-        const KIND: Kind = Kind::new(0x11, "test.odd");
-        const FORMAT: u8 = 1;
-        type Key = ();
-    }
+    record!(Odd, 0x11, "test.odd", ());
     let store = Store::in_memory();
     let mut batch = Batch::new();
     batch.put(&key(1, "n"), &note("fine"));

@@ -35,7 +35,7 @@ mod tests;
 
 use super::machine::Write;
 use super::model::{ProjectId, Sample};
-use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};
+use crate::store::{Batch, ReadError, Reader, Table, record};
 use serde_json::Value;
 use std::ops::RangeInclusive;
 
@@ -44,29 +44,10 @@ pub use logs::{Logged, forget_logs, last_log, logged, put_log};
 pub use rules::rules;
 pub use wiped::{Remains, delete_remains};
 
-/// A record whose key and shape are given, in format 1; the fields named last are secret.
-macro_rules! record {
-    ($record:ty, $byte:expr, $name:expr, $key:ty $(, $secret:literal)*) => {
-        impl Record for $record {
-            const KIND: Kind = Kind::new($byte, $name);
-            const FORMAT: u8 = 1;
-            type Key = $key;
-
-            fn mask(json: &mut Value) {
-                for name in [$($secret,)*] as [&str; _] {
-                    if let Some(secret) = json.get_mut(name) {
-                        *secret = Value::from("…");
-                    }
-                }
-            }
-        }
-    };
-}
-
-record!(shapes::Worker, 0x50, "tracker.worker", u32, "secret");
+record!(shapes::Worker, 0x50, "tracker.worker", u32, mask);
 record!(shapes::WorkerClosed, 0x51, "tracker.worker_closed", u32);
 record!(shapes::Project, 0x52, "tracker.project", u32);
-record!(shapes::Secrets, 0x53, "tracker.secrets", u32, "secret", "webhook");
+record!(shapes::Secrets, 0x53, "tracker.secrets", u32, mask);
 record!(shapes::Closed, 0x54, "tracker.closed", u32);
 record!(shapes::Marked, 0x55, "tracker.marks", u32);
 record!(shapes::Access, 0x56, "tracker.access", (u32, u32));
@@ -77,6 +58,15 @@ record!(shapes::Sample, 0x5A, "tracker.sample", (u32, u64));
 record!(shapes::Numbers, 0x5B, "tracker.numbers", ());
 record!(shapes::Log, 0x5C, "tracker.log", u64);
 record!(shapes::LogAt, 0x5D, "tracker.log_at", (u8, (u64, u64)));
+
+/// The secrets of workers and of projects.
+fn mask(json: &mut Value) {
+    for name in ["secret", "webhook"] {
+        if let Some(secret) = json.get_mut(name) {
+            *secret = Value::from("…");
+        }
+    }
+}
 
 /// All kinds of records, for the store: 0x50 on.
 pub const TABLES: [Table; 14] = [

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
-use support::{Answer, Daemon, Request, SOON, holds, keys, millis, process, until};
+use support::{Answer, Daemon, Request, SOON, await_gone, holds, keys, millis, plus, process, until};
 
 /// The capacity that the cases are written for.
 const CAPACITY: &str = "[dag]\ncores = 4\nmemory_mb = 4096\n";
@@ -54,13 +54,6 @@ fn t(command: &[&str]) -> Value {
 /// `sh:X` of the reference.
 fn sh(script: &str) -> Value {
     t(&["/bin/sh", "-c", script])
-}
-
-/// An object with more fields.
-fn plus(mut base: Value, more: Value) -> Value {
-    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else { panic!("two objects") };
-    fields.extend(more);
-    base
 }
 
 fn after(task: Value, parents: &[&str]) -> Value {
@@ -305,9 +298,4 @@ fn history(record: &Value) -> Vec<&str> {
 fn noted(path: &std::path::Path) -> Vec<i32> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-#[track_caller]
-fn await_gone(pids: &[i32]) {
-    until("the processes are gone", SOON, || pids.iter().all(|pid| !process::alive(*pid)).then_some(()));
 }

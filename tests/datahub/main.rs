@@ -33,7 +33,9 @@ use std::time::{Duration, Instant};
 
 use cast::{Cast, Settings};
 use serde_json::{Value, json};
-use support::{Answer, Client, Daemon, Request, SOON, holds, keys, millis, until};
+use support::{
+    Answer, Client, Daemon, Request, SOON, digest_of as sha256, hex, holds, keys, list, millis, plus, text, until,
+};
 
 /// How long a change of a file may go unnoticed: `stat_every` of these tests and a second.
 const NOTICED: Duration = millis(1200);
@@ -43,38 +45,10 @@ fn the_relay_carries_bytes_both_ways() {
     support::relay::entry();
 }
 
-/// An object with more fields.
-#[track_caller]
-fn plus(mut base: Value, more: Value) -> Value {
-    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else { panic!("two objects") };
-    fields.extend(more);
-    base
-}
-
-#[track_caller]
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
-}
-
-#[track_caller]
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
-}
-
 /// The texts of a list.
 #[track_caller]
 fn texts(value: &Value) -> Vec<String> {
     list(value).iter().map(|one| text(one).to_owned()).collect()
-}
-
-/// Text as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    hex(&sha2::Sha256::digest(bytes))
 }
 
 fn md5(bytes: &[u8]) -> String {

@@ -6,7 +6,6 @@ use crate::support::http::Target;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -49,12 +48,6 @@ pub fn shared() -> Arc<Cache> {
         *known = Arc::downgrade(&cache);
         cache
     })
-}
-
-/// `name` with a number, so that it is given only once.
-pub fn fresh(name: &str) -> String {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    format!("{name}-{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Cache {

@@ -40,13 +40,12 @@ mod seed;
 mod support;
 mod tasks;
 
-use cast::{Cache, fresh, shared};
+use cast::{Cache, shared};
 use origin::{File, HELLO, Origin};
 use registry::{ACCOUNT, Access, CONFIG, LAYER_A, LAYER_B, Registry};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use support::server::Gate;
-use support::{Answer, Client, Daemon, Request, SOON, keys, millis, until};
+use support::{Answer, Client, Daemon, Request, SOON, digest_of, fresh, keys, list, millis, plus, text, until};
 
 #[test]
 fn the_relay_carries_bytes_both_ways() {
@@ -56,33 +55,10 @@ fn the_relay_carries_bytes_both_ways() {
 /// The length of a piece where nobody asks for another, of all but huge files.
 const FULL_PIECE: u64 = 4 << 20;
 
-/// The SHA-256 of some bytes as text.
-fn digest_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The id of a task by its URL, for URLs that need no normalising.
 fn id_of(url: &str, tag: &str, application: &str, piece_length: Option<u64>) -> String {
     let length = piece_length.map(|length| length.to_string()).unwrap_or_default();
     digest_of(format!("{url}{tag}{application}{length}STANDARD").as_bytes())
-}
-
-/// An object with more fields.
-#[track_caller]
-fn plus(mut base: Value, more: Value) -> Value {
-    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else { panic!("two objects") };
-    fields.extend(more);
-    base
-}
-
-#[track_caller]
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
-}
-
-#[track_caller]
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
 }
 
 /// The text of this field of each of a list's objects.

@@ -25,7 +25,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use support::{Answer, Daemon, Request, SOON, holds, millis, process, unix_now, until};
+use support::{Answer, Daemon, Request, SOON, await_gone, holds, millis, process, unix_now, until};
 
 const REQUIRED: &str = "JSON body is required";
 const INVALID: &str = "Invalid JSON field";
@@ -119,11 +119,6 @@ fn await_finished(daemon: &Daemon, name: &str) {
         let task = task(daemon, name);
         (task["running"] == 0 && task["last_time"].as_i64()? > 0).then_some(())
     });
-}
-
-#[track_caller]
-fn await_gone(pids: &[i32]) {
-    until("the processes are gone", SOON, || pids.iter().all(|pid| !process::alive(*pid)).then_some(()));
 }
 
 /// The decoded text of each alias.

@@ -20,6 +20,8 @@ pub use daemon::Daemon;
 pub use http::{Answer, Client, Request};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +41,42 @@ pub fn until<T>(what: &str, bound: Duration, mut look: impl FnMut() -> Option<T>
     }
 }
 
+/// An object with more fields.
+#[track_caller]
+pub fn plus(mut base: Value, more: Value) -> Value {
+    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else { panic!("two objects") };
+    fields.extend(more);
+    base
+}
+
+/// The items of a list.
+#[track_caller]
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
+}
+
+/// The text that a value is.
+#[track_caller]
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of some bytes as text.
+pub fn digest_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// `name` with a number, so that it is given only once.
+pub fn fresh(name: &str) -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    format!("{name}-{}", LAST.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The names of an object's fields, sorted.
 #[track_caller]
 pub fn keys(value: &Value) -> Vec<&str> {
@@ -56,6 +94,12 @@ pub fn holds(what: &str, window: Duration, mut look: impl FnMut() -> bool) {
         assert!(look(), "no longer true: {what}");
         thread::park_timeout(LOOK);
     }
+}
+
+/// Waits until none of these processes is left.
+#[track_caller]
+pub fn await_gone(pids: &[i32]) {
+    until("the processes are gone", SOON, || pids.iter().all(|pid| !process::alive(*pid)).then_some(()));
 }
 
 /// A bound generous enough for a loaded machine; reached only by a failing test.

@@ -3,7 +3,6 @@
 
 use super::*;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// A daemon whose tracker has an admin.
@@ -22,12 +21,6 @@ pub fn shared() -> Arc<Tracker> {
         *known = Arc::downgrade(&tracker);
         tracker
     })
-}
-
-/// `name` with a number, so that it is given only once.
-pub fn fresh(name: &str) -> String {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    format!("{name}-{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Tracker {

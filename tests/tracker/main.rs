@@ -38,9 +38,9 @@ mod why;
 mod wire;
 mod workers;
 
-use cast::{Person, Tracker, Worker, cookie, credentials, fresh, identified, shared};
+use cast::{Person, Tracker, Worker, cookie, credentials, identified, shared};
 use serde_json::{Value, json};
-use support::{Answer, Client, Daemon, Request, SOON, keys, millis, unix_now, until};
+use support::{Answer, Client, Daemon, Request, SOON, fresh, hex, keys, list, millis, plus, unix_now, until};
 
 /// What the cases are written for: samples come soon, and every level of log is kept.
 const SETTINGS: &str =
@@ -63,14 +63,6 @@ fn the_relay_carries_bytes_both_ways() {
 /// A task to submit: a recipe of its own, and enough time.
 fn task(project: i64, more: Value) -> Value {
     plus(json!({"project": project, "recipe": fresh("recipe"), "max_assign_time": LONG}), more)
-}
-
-/// An object with more fields.
-#[track_caller]
-fn plus(mut base: Value, more: Value) -> Value {
-    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else { panic!("two objects") };
-    fields.extend(more);
-    base
 }
 
 // What comes back
@@ -159,11 +151,6 @@ fn not_found(answer: Answer) {
 #[track_caller]
 fn affected(answer: Answer, tasks: u64) {
     assert_eq!(ok(answer), json!({"affected_tasks": tasks}));
-}
-
-#[track_caller]
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
 }
 
 /// The number of a task.

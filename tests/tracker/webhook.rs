@@ -7,10 +7,6 @@ use sha2::Sha256;
 
 const MISMATCH: &str = "Signature does not match";
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn sha1(key: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("a key of any length");
     mac.update(body.as_bytes());

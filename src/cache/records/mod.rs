@@ -23,30 +23,10 @@ mod tests;
 
 use super::machine::Change;
 use super::model::{Job, JobId, Pieces, TaskNo};
-use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};
-use serde_json::Value;
+use crate::store::{Batch, ReadError, Reader, Table, record};
 
 pub use load::load;
 pub use rules::{FileState, Looks, rules};
-
-/// A record whose key and shape are given, in format 1.
-macro_rules! record {
-    ($record:ty, $byte:expr, $name:expr, $key:ty) => {
-        record!($record, $byte, $name, $key, |_| ());
-    };
-    ($record:ty, $byte:expr, $name:expr, $key:ty, $mask:expr) => {
-        impl Record for $record {
-            const KIND: Kind = Kind::new($byte, $name);
-            const FORMAT: u8 = 1;
-            type Key = $key;
-
-            fn mask(json: &mut Value) {
-                let mask: fn(&mut Value) = $mask;
-                mask(json);
-            }
-        }
-    };
-}
 
 record!(shapes::Task, 0x70, "cache.task", u64, shapes::mask_task);
 record!(shapes::Pieces, 0x71, "cache.pieces", u64);

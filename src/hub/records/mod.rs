@@ -26,30 +26,10 @@ mod tests;
 use super::machine::{Change, Numbers};
 use super::model::{AccountId, ItemNo};
 use crate::base::Wall;
-use crate::store::{Batch, Kind, ReadError, Reader, Record, Table};
-use serde_json::Value;
+use crate::store::{Batch, ReadError, Reader, Table, record};
 
 pub use load::load;
 pub use rules::rules;
-
-/// A record whose key and shape are given, in format 1.
-macro_rules! record {
-    ($record:ty, $byte:expr, $name:expr, $key:ty) => {
-        record!($record, $byte, $name, $key, |_| ());
-    };
-    ($record:ty, $byte:expr, $name:expr, $key:ty, $mask:expr) => {
-        impl Record for $record {
-            const KIND: Kind = Kind::new($byte, $name);
-            const FORMAT: u8 = 1;
-            type Key = $key;
-
-            fn mask(json: &mut Value) {
-                let mask: fn(&mut Value) = $mask;
-                mask(json);
-            }
-        }
-    };
-}
 
 record!(shapes::Member, 0x90, "hub.member", u32, shapes::mask_member);
 record!(shapes::Line, 0x91, "hub.line", (u32, u64));

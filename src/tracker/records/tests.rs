@@ -3,7 +3,7 @@
 use super::shapes::*;
 use super::*;
 use crate::base::{Secret, Wall};
-use crate::store::{ReadError, Store};
+use crate::store::{Kind, ReadError, Record, Store};
 use crate::tracker::machine::{self, Marks};
 use crate::tracker::model::{Access, Role, Sample, Standing, Task, Worker, *};
 use chrono::TimeDelta;
