@@ -3,6 +3,7 @@
 //! A fact is known by what it says and by whose rights it is asked for with. It is kept for as long as something depends on
 //! it; until it is found out, it does not hold.
 
+use super::lines::FEW;
 use super::{News, Room};
 use crate::hub::model::{AccountId, ItemNo, Member, Requirement, Requirements, Tag, TagNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,29 +133,43 @@ impl Room {
         let Some((dependants, was_known)) = self.facts.set(&key, holds) else { return };
         // That all is as it should be after a start is no event.
         let is_event = was_known || why.is_some();
+        let mut concerned: BTreeMap<AccountId, Vec<TagNo>> = BTreeMap::new();
         for whose in dependants {
             match whose {
                 Dependant::Member(account) => self.members.touch(account),
-                Dependant::Tag(_, no) => {
+                Dependant::Tag(item, no) => {
                     self.plan.news.push(News::Tag(no));
-                    if is_event {
-                        self.line_about_fact(no, &key.0, why.as_deref());
+                    let owner = self.catalogue.item_by_no(item).and_then(|item| self.catalogue.owner(item));
+                    if let Some(owner) = owner.filter(|_| is_event) {
+                        concerned.entry(owner).or_default().push(no);
                     }
                 }
             }
         }
+        for (owner, tags) in concerned {
+            self.lines_about_fact(owner, &tags, &key.0, why.as_deref());
+        }
     }
 
-    /// Tells the owner of a tag that something it depends on has changed.
-    fn line_about_fact(&mut self, no: TagNo, requirement: &Requirement, why: Option<&str>) {
-        let Some(tag) = self.catalogue.tag_by_no(no) else { return };
-        let Some(item) = self.catalogue.item_by_no(tag.item) else { return };
-        let Some(owner) = self.catalogue.repository(&item.rep).map(|repository| repository.owner) else { return };
-        let what = format!("{}/{}:{}", item.rep, item.name, tag.name);
-        let text = match why {
-            Some(why) => format!("tag {what} is abnormal: it requires {requirement}, which does not hold: {why}"),
-            None => format!("tag {what}: {requirement}, which it requires, holds again"),
-        };
-        self.line(owner, text);
+    /// Tells the owner of tags that something they depend on has changed.
+    fn lines_about_fact(&mut self, owner: AccountId, tags: &[TagNo], requirement: &Requirement, why: Option<&str>) {
+        if tags.len() > FEW {
+            let tags = tags.len();
+            let text = match why {
+                Some(why) => {
+                    format!("{tags} tags are abnormal: they require {requirement}, which does not hold: {why}")
+                }
+                None => format!("{tags} tags: {requirement}, which they require, holds again"),
+            };
+            return self.line(owner, text);
+        }
+        for no in tags {
+            let Some(what) = self.catalogue.tag_by_no(*no).map(|tag| self.catalogue.path(tag)) else { continue };
+            let text = match why {
+                Some(why) => format!("tag {what} is abnormal: it requires {requirement}, which does not hold: {why}"),
+                None => format!("tag {what}: {requirement}, which it requires, holds again"),
+            };
+            self.line(owner, text);
+        }
     }
 }

@@ -5,6 +5,9 @@ use crate::base::Wall;
 use crate::hub::model::AccountId;
 use std::collections::HashMap;
 
+/// So many tags of which the same is to be told have a line each; more are told of as one.
+pub(super) const FEW: usize = 5;
+
 /// The longest line, in bytes.
 const LONGEST: usize = 2_048;
 
@@ -89,6 +92,7 @@ impl Room {
     }
 
     pub(super) fn stopping(&mut self) -> Verdict {
+        self.tell_crowds();
         self.line_for_all("hostler stops")
     }
 

@@ -131,7 +131,7 @@ impl Room {
                 Answer::Later(owed) => self.plan.owed = Some(owed),
             },
             Event::Removed(account) => self.removed(account),
-            Event::Looked(looks) => looks.into_iter().for_each(|(no, look)| self.looked(no, look)),
+            Event::Looked(looks) => self.with_each(looks, Room::looked),
             Event::Passed(pool) => self.passed(pool),
             Event::Hangs(pool) => self.hangs(pool),
             Event::Read(no, number, reading) => self.read(no, number, reading),

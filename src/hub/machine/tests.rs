@@ -1,6 +1,7 @@
 //! Stories and an oracle.
 
 mod catalogue;
+mod crowds;
 mod facts;
 mod health;
 mod jobs;

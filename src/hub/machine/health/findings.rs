@@ -1,11 +1,12 @@
 //! What looks and readings lead to; verifications that somebody asked for.
 
+use super::crowds::for_people;
 use super::judge::{conclude, judge, unread};
 use super::lanes::{Going, Urgency, Waiter};
 use crate::base::Mono;
 use crate::hub::machine::long::Work;
-use crate::hub::machine::{Answer, By, Change, Effect, News, ReadOrder, Refusal, Room, Verdict, Which};
-use crate::hub::model::{Digests, Health, Item, ItemName, Look, Reading, Reason, RepName, Stamp, State, Tag, TagNo};
+use crate::hub::machine::{Answer, By, Change, Effect, ReadOrder, Refusal, Room, Verdict, Which};
+use crate::hub::model::{Digests, Health, Item, ItemName, Look, Reading, RepName, Stamp, State, Tag, TagNo};
 use std::sync::Arc;
 
 /// What was found.
@@ -47,12 +48,13 @@ impl Room {
 
     /// What was not read soon enough is no longer known to be what it was.
     pub(in crate::hub::machine) fn end_doubts(&mut self) {
-        for no in self.health.end_doubts(self.now.mono) {
-            if let Some(tag) = self.catalogue.tag_by_no(no).cloned() {
+        let over = self.health.end_doubts(self.now.mono).into_iter().map(|no| (no, ())).collect();
+        self.with_each(over, |room, no, ()| {
+            if let Some(tag) = room.catalogue.tag_by_no(no).cloned() {
                 let health = Health { state: unread(&tag.health.state), ..tag.health.clone() };
-                self.stand_so(&tag, health, tag.digests);
+                room.stand_so(&tag, health, tag.digests);
             }
-        }
+        });
     }
 
     /// A reading is over. What was read before it was stopped is true as well, but nobody has waited for it.
@@ -114,20 +116,6 @@ impl Room {
             self.tell_state(&tag);
         }
     }
-
-    fn tell_state(&mut self, tag: &Tag) {
-        self.plan.news.push(News::Tag(tag.no));
-        let path = self.catalogue.path(tag);
-        let text = match &tag.health.state {
-            State::Normal => format!("{path} is well"),
-            State::Pending => format!("{path} has changed: its bytes are to be compared"),
-            State::Abnormal(reason) => format!("{path} is not well: {}", for_people(reason)),
-        };
-        let owner = self.catalogue.item_by_no(tag.item).and_then(|item| self.catalogue.owner(item));
-        if let Some(owner) = owner {
-            self.line(owner, text);
-        }
-    }
 }
 
 /// Whether a file was seen to be another one than what was read.
@@ -136,14 +124,6 @@ fn is_superseded(reading: &Reading, seen: Option<Stamp>) -> bool {
         Reading::Whole(stamp, _) => seen != Some(*stamp),
         Reading::Unsteady => true,
         Reading::Nothing(_) | Reading::Failed(_) => false,
-    }
-}
-
-/// The wire's word, and more where there is more.
-fn for_people(reason: &Reason) -> String {
-    match reason {
-        Reason::Unreadable(why) | Reason::PoolGone(why) if !why.is_empty() => format!("{} ({why})", reason.word()),
-        _ => reason.word().to_owned(),
     }
 }
 

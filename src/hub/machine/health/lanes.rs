@@ -1,5 +1,6 @@
 //! Whose turn it is to be read.
 
+use super::crowds::Crowd;
 use crate::base::{Mono, Now, Wall};
 use crate::hub::machine::Rules;
 use crate::hub::machine::catalogue::Catalogue;
@@ -84,6 +85,8 @@ pub(in crate::hub::machine) struct Verification {
     doubts: VecDeque<(Mono, TagNo)>,
     /// When all files of a pool were last looked at once in this life of the daemon.
     pub(super) passes: BTreeMap<PoolName, Mono>,
+    /// What is gathered of pools in which many tags have changed.
+    pub(super) crowds: BTreeMap<PoolName, Crowd>,
     /// Pools that do not answer.
     pub(super) hanging: BTreeSet<PoolName>,
 }

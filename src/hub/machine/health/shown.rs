@@ -26,12 +26,14 @@ impl Verification {
     pub(in crate::hub::machine) fn forget_pool(&mut self, pool: &PoolName) {
         self.hanging.remove(pool);
         self.passes.remove(pool);
+        self.crowds.remove(pool);
     }
 }
 
 impl Room {
     pub(in crate::hub::machine) fn passed(&mut self, name: PoolName) {
         if let Some(owner) = self.catalogue.pool(&name).map(|pool| pool.owner) {
+            self.tell_crowd(&name);
             self.health.pass(name, self.now.mono);
             self.members.sort(owner);
         }
@@ -39,6 +41,7 @@ impl Room {
 
     pub(in crate::hub::machine) fn hangs(&mut self, name: PoolName) {
         if let Some(owner) = self.catalogue.pool(&name).map(|pool| pool.owner) {
+            self.tell_crowd(&name);
             self.health.hanging.insert(name);
             self.members.sort(owner);
         }

@@ -89,6 +89,24 @@ fn the_owner_reads_of_it_in_his_log() {
 }
 
 #[test]
+fn a_fact_on_which_many_tags_depend_is_one_line() {
+    let mut play = started();
+    for number in 0..6 {
+        play.publish(ALICE, with(&format!("t{number}"), requires(&[db()], ALICE)));
+    }
+    let before = play.log(ALICE).len();
+    play.take_news();
+    play.tell(Event::Fact((db(), ALICE), Err("it is down".to_owned())));
+    play.tell(Event::Fact((db(), ALICE), Ok(())));
+    let lines = [
+        "6 tags are abnormal: they require proc db, which does not hold: it is down",
+        "6 tags: proc db, which they require, holds again",
+    ];
+    assert_eq!(play.log(ALICE)[before..], lines);
+    assert_eq!(play.take_news().len(), 12, "listeners hear of each");
+}
+
+#[test]
 fn a_tag_that_takes_the_place_of_another_depends_on_its_own_facts() {
     let mut play = started();
     play.publish(ALICE, with("t1", requires(&[db()], ALICE)));
