@@ -19,6 +19,9 @@ mod house;
 mod listeners;
 mod log;
 mod opened;
+mod preflight;
+
+pub use preflight::{certificates, configured, self_check};
 
 use crate::base::{Now, Secret};
 use crate::config::{Config, Listen, LogFormat};
@@ -113,16 +116,6 @@ pub fn store_settings(config: &Config) -> store::Settings {
     }
 }
 
-/// Checks whether this binary could take over from the running one: configuration, store format, carried state.
-///
-/// # Errors
-/// Why it could not.
-pub fn self_check(arguments: &Arguments) -> Result<(), String> {
-    let config = arguments.configuration().map_err(|why| why.to_string())?;
-    crate::keeper::check_carried_state().map_err(|why| why.to_string())?;
-    formats::check(&config.data_dir, &tables())
-}
-
 /// Runs the core until it has to end.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let started = arguments.configuration().map_err(|why| why.to_string()).and_then(|config| {
@@ -161,8 +154,6 @@ async fn core(config: Config) -> ExitCode {
         }
         Err(End::Hopeless(why)) => {
             tracing::error!("{why}");
-            link.done(i32::from(MISUSE));
-            link.closed().await;
             ExitCode::from(MISUSE)
         }
         Err(End::Failed(why)) => {
@@ -184,7 +175,8 @@ enum End {
     HungUp,
     /// It was told to stop, and nothing runs any more.
     Stopped,
-    /// The next core would fail in the same way, and nothing runs that needs one.
+    /// The next core would fail in the same way, until somebody does something about it. A keeper whose first core says
+    /// so ends; one that has had a core which served keeps what it holds, and tries again.
     Hopeless(String),
     /// The next core may do better.
     Failed(Box<dyn Error>),
@@ -218,10 +210,12 @@ impl Connected {
     async fn serve(mut self, config: Config) -> Result<ExitCode, End> {
         let held = std::mem::take(&mut self.welcome.listeners);
         let known: Vec<_> = held.iter().map(|(name, _)| name.clone()).collect();
-        let sockets = listeners::open(&config, held).map_err(|why| match self.welcome.highest_slot() {
-            None => End::Hopeless(why.to_string()),
-            Some(_) => End::Failed(Box::new(why)),
-        })?;
+        let named = listeners::certificates(&config);
+        let found = tokio::task::spawn_blocking(move || listeners::read(&named)).await?;
+        if !found.problems.is_empty() {
+            return Err(End::Hopeless(found.problems.join("; ")));
+        }
+        let sockets = listeners::open(&config, held).map_err(|why| End::Hopeless(why.to_string()))?;
         for socket in &sockets {
             self.link.hold_listener(&socket.key(), socket.fd())?;
         }
@@ -365,7 +359,8 @@ impl Connected {
         if !self.welcome.cgroup.remark.is_empty() {
             tracing::info!("{}", self.welcome.cgroup.remark);
         }
-        let code = self.live((&server, entry.as_ref()), &rooms, &health, &house).await;
+        let named = listeners::certificates(&config);
+        let code = self.live((&server, entry.as_ref()), &named, &rooms, &health, &house).await;
         work.drain();
         if let Some(proxy) = proxy {
             proxy.drain(DRAIN).await;
@@ -391,6 +386,7 @@ impl Connected {
     async fn live(
         &mut self,
         served: listeners::Served<'_>,
+        named: &[(String, http::TlsFiles)],
         rooms: &Rooms,
         health: &Health,
         house: &Mansion,
@@ -437,7 +433,7 @@ impl Connected {
                     Some(News::UpgradeRefused { reason }) => {
                         tracing::warn!("the upgrade was refused, everything goes on: {reason}");
                         house.refused(reason);
-                        listeners::reload(served).await;
+                        listeners::reload(served, named.to_vec()).await;
                     }
                     Some(News::Stray { pid, session, command }) => {
                         tracing::warn!(pid, session, command, "a stray process: it left its session and its environment");

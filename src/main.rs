@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Command::Core(core) if core.self_check => match daemon::self_check(&arguments(&core.serve)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(why) => {
-                eprintln!("{why}");
+                eprintln!("hostler self-check: {why}");
                 ExitCode::FAILURE
             }
         },
@@ -68,7 +68,10 @@ fn perform(offline: &Offline) -> Result<Findings, Problem> {
             let store = store::Store::open(daemon::store_settings(&config)).map_err(|why| local(&why))?;
             let report = store.check(&proc::rules());
             let line = format!("{} records and {} objects read", report.records, report.objects);
-            Ok(Findings { lines: vec![line], problems: report.findings })
+            let certificates = daemon::certificates(&config);
+            let lines = std::iter::once(line).chain(certificates.remarks).collect();
+            let problems = report.findings.into_iter().chain(certificates.problems).collect();
+            Ok(Findings { lines, problems })
         }
         Work::Compact(files) => {
             let config = configuration(files)?;
@@ -77,8 +80,10 @@ fn perform(offline: &Offline) -> Result<Findings, Problem> {
             Ok(Findings { lines: vec![line], ..Findings::default() })
         }
         Work::Config(file) => {
-            config::load(Some(file)).map_err(|why| Problem::Misuse(why.to_string()))?;
-            Ok(Findings { lines: vec![format!("{} is a good configuration", file.display())], ..Findings::default() })
+            let config = config::load(Some(file)).map_err(|why| Problem::Misuse(why.to_string()))?;
+            let found = daemon::configured(&config);
+            let good = found.problems.is_empty().then(|| format!("{} is a good configuration", file.display()));
+            Ok(Findings { lines: good.into_iter().chain(found.remarks).collect(), problems: found.problems })
         }
     }
 }

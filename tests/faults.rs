@@ -16,6 +16,8 @@ mod disk;
 mod doubles;
 #[path = "faults/full.rs"]
 mod full;
+#[path = "faults/reload.rs"]
+mod reload;
 #[path = "faults/unwritable.rs"]
 mod unwritable;
 

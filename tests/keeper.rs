@@ -726,9 +726,9 @@ async fn a_new_binary_that_fails_its_check_changes_nothing() {
     core.link.spawn(TEST, keeper.shell(1, "exec sleep 1000"));
     let child = core.spawned().await;
     for (binary, expected) in [
-        (None, "its self-check ended with code 1"),
+        (None, "its self-check ended with code 1; the log says why"),
         (Some("/no/such/file"), "exec /no/such/file: No such file or directory"),
-        (Some("/bin/false"), "its self-check ended with code 1"),
+        (Some("/bin/false"), "its self-check ended with code 1; the log says why"),
     ] {
         core.link.upgrade(binary.map(Into::into));
         let reason = expected.to_owned();

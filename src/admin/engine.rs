@@ -163,14 +163,17 @@ impl Handle {
         stream::stream(name, alone, produce).map_err(|why| UpkeepError::Failed(why.into()))
     }
 
-    /// What is not as it should be, in the store and between it and the rooms.
+    /// What is not as it should be, in the store, between it and the rooms, and in files that the daemon needs to start.
     pub(super) async fn check(&self) -> Result<Report, UpkeepError> {
         let alone = self.alone()?;
         let store = self.0.services.store.clone();
         let rules: Vec<_> = self.0.services.rooms.iter().flat_map(|room| room.rules()).collect();
+        let house = self.0.services.house.clone();
         let check = move || {
             let _alone = alone; // held to the end, also when nobody waits for the answer any longer
-            store.check(&rules)
+            let mut report = store.check(&rules);
+            house.check().into_iter().for_each(|finding| report.add(finding));
+            report
         };
         tokio::task::spawn_blocking(check).await.map_err(|why| UpkeepError::Failed(why.into()))
     }

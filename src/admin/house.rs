@@ -12,6 +12,9 @@ pub trait House: Send + Sync {
     /// How it stands, now.
     fn facts(&self) -> Facts;
 
+    /// What the next start could not use of the files that the configuration names. Blocks.
+    fn check(&self) -> Vec<String>;
+
     /// Replaces the binary in place, by the one at the path the daemon was started by if none is named. Resolves once
     /// the new binary has checked itself and is about to take over.
     ///

@@ -171,7 +171,7 @@ async fn export(handle: Handle, _: Cx) -> Result<Reply, Failure> {
 }
 
 const CHECK: Doc = Doc {
-    summary: "Verifies checksums, references between records, and that every file named exists",
+    summary: "Verifies checksums, references between records, that every file named exists, and certificates",
     query: &[],
     body: None,
     answers: &[(200, "ok, records, objects, wrong, findings"), (409, "another one reads through the store")],

@@ -42,6 +42,10 @@ impl House for Asked {
         }
     }
 
+    fn check(&self) -> Vec<String> {
+        vec!["listener tls: cert.pem: no certificate in it".to_owned()]
+    }
+
     fn upgrade(&self, binary: Option<PathBuf>) -> BoxFuture<'_, Result<(), String>> {
         self.0.lock().unwrap().push(format!("upgrade {binary:?}"));
         let broken = binary.is_some_and(|path| path.ends_with("broken"));
@@ -314,11 +318,14 @@ async fn upgrade_and_stop_are_handed_to_the_daemon() {
 }
 
 #[tokio::test]
-async fn a_check_gathers_what_store_and_rooms_find() {
+async fn a_check_gathers_what_store_rooms_and_daemon_find() {
     let world = World::new().await;
     let (_, found) = world.post(As::Operator, "check", Value::Null).await;
-    assert_eq!(found["findings"], json!(["web server/1 names a file that is not there"]));
-    assert_eq!((&found["ok"], &found["wrong"]), (&json!(false), &json!(1)));
+    assert_eq!(
+        found["findings"],
+        json!(["web server/1 names a file that is not there", "listener tls: cert.pem: no certificate in it"])
+    );
+    assert_eq!((&found["ok"], &found["wrong"]), (&json!(false), &json!(2)));
     assert_eq!(found["records"], 2, "the operator's token and the number it got");
 }
 

@@ -12,7 +12,10 @@ use serde_json::Value;
 #[command(after_help = "\
 Examples:
   hostler check
-  hostler check --offline --data-dir /var/lib/hostler")]
+  hostler check --offline --data-dir /var/lib/hostler
+
+The certificates and keys of listeners are read, too. `hostler doctor --config FILE` checks a changed
+configuration before the daemon is told to reload it.")]
 pub(super) struct Check {
     /// Work on the files of a daemon that does not run
     #[arg(long)]

@@ -18,7 +18,8 @@ Examples:
   hostler doctor
   hostler doctor --config /etc/hostler/hostler.toml
 
-With --config only that file is checked; no daemon is asked.")]
+With --config only that file is checked, and the certificates, keys and passwords that it names; no
+daemon is asked.")]
 pub(super) struct Doctor {
     /// Check this configuration file
     #[arg(long, value_name = "FILE")]

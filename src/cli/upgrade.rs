@@ -23,8 +23,9 @@ Examples:
   hostler upgrade
   hostler upgrade --binary /opt/hostler-2/hostler
 
-The new binary first checks itself against configuration, store and what runs. If that fails, the
-old one goes on, and the exit code is 1. What the daemon supervises goes on in any case.")]
+The new binary first checks itself against configuration, the certificates and addresses that it
+names, store and what runs. If that fails, the old one goes on, the daemon's log says why, and the
+exit code is 1. What the daemon supervises goes on in any case.")]
 pub(super) struct Upgrade {
     /// The new binary [default: the path the daemon was started by]
     #[arg(long, value_name = "PATH")]

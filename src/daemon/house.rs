@@ -1,11 +1,12 @@
 //! What the administration may ask of the daemon, and of the rooms.
 
-use super::listeners::Bound;
+use super::listeners::{self, Bound};
 use crate::admin::{Facts, House, Listener, Room};
 use crate::auth::Caller;
 use crate::base::{Bus, Wall, Why};
 use crate::config::Config;
 use crate::dag;
+use crate::http::TlsFiles;
 use crate::keeper::{CgroupFacts, Link, Welcome, start_ticks};
 use crate::proc;
 use crate::store::Rule;
@@ -92,6 +93,7 @@ pub struct Mansion {
     link: Link,
     data_dir: PathBuf,
     listeners: Vec<Listener>,
+    certificates: Vec<(String, TlsFiles)>,
     cgroup: CgroupFacts,
     started: Wall,
     core_started: Wall,
@@ -110,6 +112,7 @@ impl Mansion {
             link: link.clone(),
             data_dir: config.data_dir.clone(),
             listeners: sockets.iter().map(listener).collect(),
+            certificates: listeners::certificates(config),
             cgroup: welcome.cgroup.clone(),
             started: born(getppid().as_raw()).unwrap_or(now),
             core_started: born(getpid().as_raw()).unwrap_or(now),
@@ -147,6 +150,10 @@ impl House for Mansion {
             children: self.rooms.children(),
             degraded: None, // a degraded daemon does not get as far as answering this
         }
+    }
+
+    fn check(&self) -> Vec<String> {
+        listeners::read(&self.certificates).problems
     }
 
     fn upgrade(&self, binary: Option<PathBuf>) -> BoxFuture<'_, Result<(), String>> {

@@ -1,6 +1,8 @@
 //! Listening sockets: bound once, or taken from the keeper, which keeps a copy of each for the next core.
 
-use crate::config::Config;
+use super::chain;
+use super::preflight::{Findings, writable};
+use crate::config::{Config, Listen};
 use crate::http::{Server, TlsFiles};
 use crate::hub::entry::Entry;
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, getsockname};
@@ -40,6 +42,9 @@ const PROXY: &str = "proxy ";
 /// The same of the entry listener.
 const ENTRY: &str = "entry ";
 
+/// Why a path cannot be listened on.
+const ANOTHER: &str = "another daemon answers there; stop it, or choose another place with --socket";
+
 /// The two kinds of listening sockets.
 pub enum Socket {
     /// TCP.
@@ -61,7 +66,7 @@ impl Bound {
     pub fn key(&self) -> String {
         match &self.socket {
             Socket::Tcp(listener) => {
-                let kind = listener.local_addr().map_or("?", |at| if at.is_ipv4() { "tcp4" } else { "tcp6" });
+                let kind = listener.local_addr().map_or("?", kind);
                 format!("{kind}:{}", self.name)
             }
             Socket::Unix(_) => format!("unix:{}", self.name),
@@ -85,24 +90,27 @@ pub struct ListenError {
     why: String,
 }
 
-/// The sockets that the configuration asks for: those that the keeper held are used again, the others are bound now.
-/// An address family that this host does not have is passed over as long as another address remains.
+/// A TCP socket that the configuration asks for.
+struct Wanted {
+    name: String,
+    address: SocketAddr,
+    tls: Option<(PathBuf, PathBuf)>,
+    serves: Serves,
+}
+
+/// The TCP sockets that the configuration asks for.
 ///
 /// # Errors
-/// An address that is taken, malformed, or not loopback without TLS and without `plaintext = true`.
-pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>, ListenError> {
-    let mut held: Vec<_> = held.into_iter().filter_map(|(name, fd)| recognised(name, fd)).collect();
-    let mut bound = vec![unix(&config.socket, &mut held)?];
+/// An address that is malformed, or not loopback without TLS and without `plaintext = true`.
+fn wanted(config: &Config) -> Result<Vec<Wanted>, ListenError> {
+    let mut all = Vec::new();
     for entry in &config.listen {
         for address in resolved(&entry.address)? {
             if !address.ip().is_loopback() && entry.tls.is_none() && !entry.plaintext {
                 let why = "an address beyond this host needs `cert` and `key`, or `plaintext = true`".to_owned();
                 return Err(ListenError { name: entry.address.clone(), why });
             }
-            if let Some(socket) = tcp(&entry.address, address, &mut held)? {
-                let (name, tls) = (entry.address.clone(), entry.tls.clone());
-                bound.push(Bound { name, socket, tls, serves: Serves::Api });
-            }
+            all.push(Wanted { name: entry.address.clone(), address, tls: entry.tls.clone(), serves: Serves::Api });
         }
     }
     for text in &config.cache.proxy.listen {
@@ -113,17 +121,29 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
                            network; see cache.proxy.listen";
                 return Err(ListenError { name, why: why.to_owned() });
             }
-            if let Some(socket) = tcp(&name, address, &mut held)? {
-                bound.push(Bound { name: name.clone(), socket, tls: None, serves: Serves::Proxy });
-            }
+            all.push(Wanted { name: name.clone(), address, tls: None, serves: Serves::Proxy });
         }
     }
     for entry in &config.hub.entry_listen {
         let name = format!("{ENTRY}{}", entry.address);
         for address in resolved(&entry.address)? {
-            if let Some(socket) = tcp(&name, address, &mut held)? {
-                bound.push(Bound { name: name.clone(), socket, tls: entry.tls.clone(), serves: Serves::Entry });
-            }
+            all.push(Wanted { name: name.clone(), address, tls: entry.tls.clone(), serves: Serves::Entry });
+        }
+    }
+    Ok(all)
+}
+
+/// The sockets that the configuration asks for: those that the keeper held are used again, the others are bound now.
+/// An address family that this host does not have is passed over as long as another address remains.
+///
+/// # Errors
+/// An address that is taken, malformed, or not loopback without TLS and without `plaintext = true`.
+pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>, ListenError> {
+    let mut held: Vec<_> = held.into_iter().filter_map(|(name, fd)| recognised(name, fd)).collect();
+    let mut bound = vec![unix(&config.socket, &mut held)?];
+    for Wanted { name, address, tls, serves } in wanted(config)? {
+        if let Some(socket) = tcp(&name, address, &mut held)? {
+            bound.push(Bound { name, socket, tls, serves });
         }
     }
     for one in &bound {
@@ -133,6 +153,69 @@ pub fn open(config: &Config, held: Vec<(String, OwnedFd)>) -> Result<Vec<Bound>,
         };
     }
     Ok(bound)
+}
+
+/// Whether [`open`] would succeed in the place of the running core, whose keeper holds sockets of these names. What it
+/// does not hold is bound for a moment.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn check(config: &Config, held: &[String]) -> Result<(), ListenError> {
+    check_unix(&config.socket, held)?;
+    let asked: Vec<_> = held.iter().flat_map(|key| asked_for(key)).collect();
+    // All of them at once, since they may be in each other's way.
+    let (mut bound, mut seen) = (Vec::new(), Vec::new());
+    for Wanted { name, address, .. } in wanted(config)? {
+        if address.port() != 0 && seen.contains(&address) {
+            return Err(ListenError { name, why: format!("{address} is configured twice") });
+        }
+        seen.push(address);
+        if held.contains(&format!("{}:{name}", kind(address))) || asked.contains(&address) {
+            continue;
+        }
+        match TcpListener::bind(address) {
+            Ok(listener) => bound.push(listener),
+            Err(why) if family_is_missing(&why) => {}
+            // The name of a socket whose port the kernel chose does not say which: it may be the one in the way.
+            Err(why) if why.kind() == ErrorKind::AddrInUse && asked.contains(&SocketAddr::new(address.ip(), 0)) => {}
+            Err(why) => return Err(ListenError { name, why: why.to_string() }),
+        }
+    }
+    Ok(())
+}
+
+/// The addresses that a socket held under this key was once asked for.
+fn asked_for(key: &str) -> Vec<SocketAddr> {
+    let name = key.split_once(':').map_or(key, |(_, name)| name);
+    let plain = name.strip_prefix(PROXY).or_else(|| name.strip_prefix(ENTRY)).unwrap_or(name);
+    resolved(plain).unwrap_or_default()
+}
+
+/// What the key of a TCP socket begins with.
+fn kind(address: SocketAddr) -> &'static str {
+    if address.is_ipv4() { "tcp4" } else { "tcp6" }
+}
+
+/// Every certificate that the configuration names, with its listener.
+pub fn certificates(config: &Config) -> Vec<(String, TlsFiles)> {
+    let of = |prefix: &str, entry: &Listen| {
+        let (certificate, key) = entry.tls.clone()?;
+        Some((format!("{prefix}{}", entry.address), TlsFiles { certificate, key }))
+    };
+    let all = config.listen.iter().filter_map(|entry| of("", entry));
+    all.chain(config.hub.entry_listen.iter().filter_map(|entry| of(ENTRY, entry))).collect()
+}
+
+/// Reads certificates and keys as their listeners will: what is wrong with them, and what is only doubtful. Blocks.
+pub fn read(certificates: &[(String, TlsFiles)]) -> Findings {
+    let mut found = Findings::default();
+    for (name, files) in certificates {
+        match files.check() {
+            Ok(remark) => found.remarks.extend(remark),
+            Err(why) => found.problems.push(format!("listener {name}: {}", chain(&why))),
+        }
+    }
+    found
 }
 
 /// The addresses that a text names.
@@ -187,8 +270,12 @@ pub fn addresses(sockets: &[Bound], serves: Serves) -> Vec<(SocketAddr, bool)> {
 /// What answers over TLS: the listeners of all families, and the hub's entry listener.
 pub type Served<'a> = (&'a Server, Option<&'a Entry>);
 
-/// Reads certificates and keys again. Those that cannot be used are told, and the old ones stay.
-pub async fn reload((server, entry): Served<'_>) {
+/// Reads certificates and keys again. Where one cannot be used, this is told, and the old ones stay, all of them.
+pub async fn reload((server, entry): Served<'_>, certificates: Vec<(String, TlsFiles)>) {
+    let found = tokio::task::spawn_blocking(move || read(&certificates)).await.unwrap_or_default();
+    if !found.problems.is_empty() {
+        return found.problems.iter().for_each(|why| tracing::warn!("certificates stay as they were: {why}"));
+    }
     let reload_entry = async {
         match entry {
             Some(entry) => entry.reload().await,
@@ -197,7 +284,7 @@ pub async fn reload((server, entry): Served<'_>) {
     };
     let (all, of_entry) = tokio::join!(server.reload(), reload_entry);
     for why in [all, of_entry].into_iter().filter_map(Result::err) {
-        tracing::warn!("certificates: {}", super::chain(&why));
+        tracing::warn!("certificates: {}", chain(&why));
     }
 }
 
@@ -248,7 +335,7 @@ fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenEr
         std::fs::create_dir_all(directory).map_err(|why| fail(why.to_string()))?;
     }
     if UnixStream::connect(path).is_ok() {
-        return Err(fail("another daemon answers there; stop it, or choose another place with --socket".into()));
+        return Err(fail(ANOTHER.into()));
     }
     match std::fs::remove_file(path) {
         Err(why) if why.kind() != ErrorKind::NotFound => return Err(fail(why.to_string())),
@@ -259,6 +346,23 @@ fn unix(path: &Path, held: &mut Vec<(String, Socket)>) -> Result<Bound, ListenEr
     let mode = if nix::unistd::geteuid().is_root() { 0o666 } else { 0o600 };
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(|why| fail(why.to_string()))?;
     Ok(Bound { name, socket: Socket::Unix(listener), tls: None, serves: Serves::Api })
+}
+
+/// The same as [`unix`] without doing it.
+fn check_unix(path: &Path, held: &[String]) -> Result<(), ListenError> {
+    let name = path.to_string_lossy().into_owned();
+    let fail = |why: String| ListenError { name: name.clone(), why };
+    if held.contains(&format!("unix:{name}")) && path.exists() {
+        return Ok(());
+    }
+    std::os::unix::net::SocketAddr::from_pathname(path).map_err(|why| fail(why.to_string()))?;
+    if UnixStream::connect(path).is_ok() {
+        return Err(fail(ANOTHER.into()));
+    }
+    if path.is_dir() {
+        return Err(fail("a directory is in its place".into()));
+    }
+    writable(path.parent().unwrap_or(path)).map_err(fail)
 }
 
 #[cfg(test)]
@@ -296,5 +400,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let refused = open(&configured(dir.path(), "0.0.0.0:0"), Vec::new()).err().unwrap().to_string();
         assert!(refused.contains("loopback addresses only") && refused.contains("cache.proxy.listen"), "{refused}");
+    }
+
+    #[test]
+    fn what_the_keeper_holds_is_in_nobodys_way_and_others_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = other.local_addr().unwrap().to_string();
+        let config = configured(dir.path(), &text);
+        let path = config.socket.display();
+        let why = check(&config, &[]).unwrap_err().to_string();
+        assert!(why.contains(&format!("proxy {text}: Address already in use")), "{why}");
+        for held in ["tcp4:proxy ", "tcp4:", "tcp4:entry "].map(|kind| format!("{kind}{text}")) {
+            check(&config, &[held]).unwrap();
+        }
+        check(&config, &["tcp4:127.0.0.1:0".to_owned()]).unwrap();
+        check(&config, &["tcp4:127.0.0.2:0".to_owned()]).unwrap_err();
+        let twice = Config { listen: vec![config.listen[0].clone(); 2], ..config.clone() };
+        check(&twice, &[format!("tcp4:{text}")]).unwrap();
+        let one = Listen { address: text.clone(), ..config.listen[0].clone() };
+        let why = check(&Config { listen: vec![one], ..config.clone() }, &[format!("tcp4:{text}")]).unwrap_err();
+        assert!(why.to_string().contains(&format!("{text} is configured twice")), "{why}");
+        assert!(!config.socket.exists(), "nothing is left behind");
+        let _answering = UnixListener::bind(&config.socket).unwrap();
+        let why = check(&config, &[format!("tcp4:{text}")]).unwrap_err().to_string();
+        assert!(why.contains("another daemon answers there"), "{why}");
+        check(&config, &[format!("tcp4:{text}"), format!("unix:{path}")]).unwrap();
     }
 }

@@ -10,8 +10,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// # Errors
 /// A filter that cannot be read.
 pub fn start(settings: &Log) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level).map_err(|why| format!("log.level: {why}"))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(settings)?);
     let journal = if settings.format == LogFormat::Auto && stderr_is_the_journal() {
         tracing_journald::layer().ok() // without its socket the text below serves as well
     } else {
@@ -27,6 +26,14 @@ pub fn start(settings: &Log) -> Result<(), String> {
         }
     };
     started.map_err(|why| why.to_string())
+}
+
+/// What of the log is wanted.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn filter(settings: &Log) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(&settings.level).map_err(|why| format!("log.level: {why}"))
 }
 
 /// Whether standard error is the journal: systemd names its device and inode in `JOURNAL_STREAM` (`systemd.exec`(5)).

@@ -203,6 +203,20 @@ impl Opened {
     }
 }
 
+/// Whether the rooms can use their settings, and the files that these name. Blocks.
+///
+/// # Errors
+/// What one of them cannot use, by its key.
+pub(super) fn check_settings(config: &Config) -> Result<(), Box<dyn Error>> {
+    proc_settings(config)?;
+    dag_settings(config)?;
+    tracker_settings(&config.tracker)?;
+    let cache = downloads::settings(config, Vec::new())?;
+    hosting::settings(config, cache.origin.clone(), hosting::Entries::new())?;
+    cache::origin::Origins::new(cache.origin)?;
+    Ok(())
+}
+
 fn audit_settings(config: &Config) -> audit::Settings {
     audit::Settings { max_bytes: config.audit.max_size.as_u64(), files: config.audit.keep }
 }

@@ -77,17 +77,19 @@ pub enum CarryError {
     Malformed(#[from] Malformed),
 }
 
-/// For the self-check of a new binary: whether this program could take over from the keeper that runs it. Without a
-/// keeper that asks there is nothing to say against it. At most one call in the life of a program.
+/// For the self-check of a new binary: whether this program could take over from the keeper that runs it. The answer is
+/// the names of the listening sockets that the keeper holds. Without a keeper that asks there is nothing to say against
+/// it, and no answer. At most one call in the life of a program.
 ///
 /// # Errors
 /// It could not, and why.
-pub fn check() -> Result<(), CarryError> {
+pub fn check() -> Result<Option<Vec<String>>, CarryError> {
     if env::var_os(STATE).is_none() {
-        return Ok(());
+        return Ok(None);
     }
-    read()?.machine(None)?;
-    Ok(())
+    let carried = read()?;
+    carried.machine(None)?;
+    Ok(Some(carried.listeners.into_iter().map(|(name, _)| name).collect()))
 }
 
 /// Reads the state that the environment points to.

@@ -36,7 +36,8 @@ pub struct Report {
 }
 
 impl Report {
-    fn add(&mut self, finding: impl Into<String>) {
+    /// One more thing is wrong.
+    pub fn add(&mut self, finding: impl Into<String>) {
         self.wrong += 1;
         if self.findings.len() < MOST_LISTED {
             self.findings.push(finding.into());

@@ -75,7 +75,11 @@ impl Daemon {
         command.arg("serve");
         command.arg("--config").arg(self.path("hostler.toml"));
         command.arg("--data-dir").arg(self.data_dir());
-        command.args(["--listen", "127.0.0.1:0"]);
+        // A test that says where to listen means it: the flag would replace that.
+        let says = fs::read_to_string(self.path("hostler.toml")).is_ok_and(|config| config.starts_with("listen = "));
+        if !says {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.arg("--socket").arg(self.socket());
         for name in
             ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "HOSTLER_SOCKET", "HOSTLER_KEEPER_FD", "WATCHDOG_USEC"]

@@ -163,7 +163,7 @@ impl Machine {
             }
             (Status::Code(0), Some(_)) => "the daemon is stopping".to_owned(),
             (Status::Code(_) | Status::Signal { .. }, None) => format!("its self-check took over {CHECK_TIME:?}"),
-            (Status::Code(code), Some(_)) => format!("its self-check ended with code {code}"),
+            (Status::Code(code), Some(_)) => format!("its self-check ended with code {code}; the log says why"),
             (Status::Signal { signal, .. }, Some(_)) => format!("its self-check was ended by signal {signal}"),
         };
         refuse_upgrade(reason)

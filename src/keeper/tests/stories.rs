@@ -221,7 +221,8 @@ fn an_upgrade_checks_first_and_is_refused_in_words() {
     world.event(Event::CheckStarted { pid: 80 });
     world.ask(Ask::Upgrade(None));
     world.reap(80, Status::Code(9), None);
-    let reasons = [refused("another upgrade is under way"), refused("its self-check ended with code 9")];
+    let reasons =
+        [refused("another upgrade is under way"), refused("its self-check ended with code 9; the log says why")];
     assert_eq!(world.told(), reasons);
 
     world.ask(Ask::Upgrade(Some("/new".into())));
