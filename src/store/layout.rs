@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <data>/lock      held for as long as a process has the store open
-//! <data>/db/       the tree (sled: conf, db, snap.*, blobs/; our own: spare/)
+//! <data>/db/       the tree (sled: conf, db, snap.*, blobs/; our own: session, spare/)
+//! <data>/db.damaged/  what `db/` was when it was found damaged
 //! <data>/objects/  values over 4 KiB, one file each
 //! <data>/redo/     decisions of more than 256 operations, while they are applied
 //! <data>/reserve   space that is held for bad days

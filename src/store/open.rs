@@ -18,9 +18,9 @@ use super::reader::View;
 use super::redo::{MARKER, Redo};
 use super::reserve::{Reserve, Space};
 use super::ticket::CommitError;
-use super::tree::{Tree, TreeError};
+use super::tree::{Tree, TreeError, set_aside};
 use super::writer::Hook;
-use super::{backup, compact, swap};
+use super::{backup, compact, session, spare, swap};
 use crate::metrics::Metrics;
 use nix::fcntl::Flock;
 use std::collections::HashSet;
@@ -205,12 +205,18 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let known = formats::check_store(&*tree)?;
     let objects = Objects::open(layout.objects()).map_err(OpenError::doing("list the objects"))?;
     let objects = Arc::new(objects);
+    let session = next_session(&*tree, layout, known, &objects)?;
     let live = formats::live_bytes(&*tree).map_err(OpenError::reading)?;
     let restored = formats::restored(&*tree).map_err(OpenError::reading)?;
     let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
     recover(&*tree, &mut committer, &objects).map_err(OpenError::doing("recover what a crash interrupted"))?;
-    if !known {
-        commit_own(&mut committer, vec![formats::store_mark()])?;
+    let mut own = vec![session::mark(session)];
+    own.extend((!known).then(formats::store_mark));
+    commit_own(&mut committer, own)?;
+    let testified =
+        spare::newest(&layout.db()).and_then(|name| session::testify(&layout.db(), session, name.as_deref()));
+    if let Err(why) = testified {
+        tracing::warn!(%why, "cannot write down which snapshot the database has");
     }
     let view = DiskView { backend: tree.clone(), objects: objects.clone(), lock: None };
     migrate(&view, &mut committer, layout, &settings.tables)?;
@@ -235,6 +241,23 @@ fn open_tree(layout: &Layout, reserve: &Reserve, cache_bytes: u64) -> Result<(Tr
             Err(TreeError::Damaged { why, copy }) => return Err(OpenError::Damaged { why, copy }),
         }
     }
+}
+
+/// The number of this opening, unless what was there at an earlier one is gone: then nothing may be taken for new, or
+/// for left over.
+fn next_session(tree: &dyn Backend, layout: &Layout, known: bool, objects: &Objects) -> Result<u64, OpenError> {
+    let doing = "look at what the database was";
+    let number = session::number(tree).map_err(OpenError::reading)?;
+    let before = session::witness(&layout.db()).map_err(OpenError::doing(doing))?.number;
+    let why = if number < before {
+        "what was written to it since an earlier start is gone"
+    } else if !known && !objects.list().map_err(OpenError::doing("list the objects"))?.is_empty() {
+        "it is empty, but there are objects that belong to it"
+    } else {
+        return Ok(number + 1);
+    };
+    let copy = set_aside(&layout.db()).map_err(OpenError::doing("copy the damaged database"))?;
+    Err(OpenError::Damaged { why: why.into(), copy: Some(copy) })
 }
 
 /// Redoes what markers name; then removes redo files and objects that nothing names.

@@ -7,83 +7,103 @@
 //! <data>/db/spare/snap.<place in the log>  the same, written once it is open
 //! ```
 //!
-//! A copy of an older snapshot is of no use: parts of the log that it speaks of may be gone.
+//! A copy of an older snapshot is of no use: parts of the log that it speaks of may be gone. Nor is a damaged one.
 
 use super::layout::{sync_dir, write_file};
-use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Copies the present snapshot, unless that is done.
 pub(super) fn keep(db: &Path) -> io::Result<()> {
     let Some(name) = newest(db)? else { return Ok(()) };
     let spare = spare(db);
-    if newest(&spare)?.as_ref() == Some(&name) {
-        return Ok(());
+    let bytes = fs::read(db.join(&name))?;
+    if read(&spare, &name)?.as_ref() != Some(&bytes) {
+        DirBuilder::new().recursive(true).mode(0o700).create(&spare)?;
+        put(&bytes, &spare, &name)?;
     }
-    fs::create_dir_all(&spare)?;
-    put(&fs::read(db.join(&name))?, &spare, &name)?;
-    for other in snapshots(&spare)?.into_iter().filter(|other| *other != name) {
-        fs::remove_file(spare.join(other))?;
+    for entry in fs::read_dir(&spare)? {
+        let entry = entry?;
+        if entry.file_name().to_str() != Some(&name) {
+            fs::remove_file(entry.path())?;
+        }
     }
     sync_dir(db)
 }
 
 /// Puts the copy in the place of a snapshot that is gone; whether there was one to put.
 pub(super) fn replace_missing(db: &Path) -> io::Result<bool> {
-    match (newest(db)?, newest(&spare(db))?) {
-        (None, Some(name)) => put(&fs::read(spare(db).join(&name))?, db, &name).map(|()| true),
-        _ => Ok(false),
+    if newest(db)?.is_some() {
+        return Ok(false);
+    }
+    match newest(&spare(db))? {
+        Some(name) => replace(db, &name),
+        None => Ok(false),
     }
 }
 
 /// Puts the copy in the place of a snapshot that is not what it was; whether it was not, and is now.
 pub(super) fn replace_damaged(db: &Path) -> io::Result<bool> {
-    let Some(name) = newest(db)? else { return Ok(false) };
-    if newest(&spare(db))?.as_ref() != Some(&name) {
-        return Ok(false);
+    match newest(db)? {
+        Some(name) if !read(db, &name)?.is_some_and(|bytes| is_whole(&bytes)) => replace(db, &name),
+        _ => Ok(false),
     }
-    let copy = fs::read(spare(db).join(&name))?;
-    if fs::read(db.join(&name))? == copy {
-        return Ok(false);
+}
+
+/// Puts the copy of this name in its place, if there is one that is whole.
+fn replace(db: &Path, name: &str) -> io::Result<bool> {
+    match read(&spare(db), name)? {
+        Some(copy) if is_whole(&copy) => put(&copy, db, name).map(|()| true),
+        _ => Ok(false),
     }
-    put(&copy, db, &name).map(|()| true)
+}
+
+/// A snapshot ends in the CRC-32 of what comes before its last twelve bytes.
+fn is_whole(bytes: &[u8]) -> bool {
+    let sum = bytes.last_chunk().map(|sum| u32::from_le_bytes(*sum));
+    bytes.len().checked_sub(12).is_some_and(|end| end > 0 && sum == Some(crc32fast::hash(&bytes[..end])))
 }
 
 fn spare(db: &Path) -> PathBuf {
     db.join("spare")
 }
 
-/// Their names begin alike, and are of one length: the last one is the newest.
-fn newest(dir: &Path) -> io::Result<Option<OsString>> {
-    Ok(snapshots(dir)?.into_iter().max())
+fn read(dir: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(dir.join(name)) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => bytes.map(Some),
+    }
 }
 
-fn snapshots(dir: &Path) -> io::Result<Vec<OsString>> {
+/// The newest snapshot in a directory. Their names begin alike, and are of one length: the last one is the newest.
+pub(super) fn newest(dir: &Path) -> io::Result<Option<String>> {
     let entries = match fs::read_dir(dir) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => entries?,
     };
-    let mut names = Vec::new();
+    let mut newest = None;
     for entry in entries {
         let name = entry?.file_name();
-        let text = name.to_string_lossy();
-        if text.starts_with("snap.") && !text.ends_with(GENERATING) {
-            names.push(name);
-        }
+        let name = name.to_str().filter(|name| name.starts_with("snap.") && !name.ends_with(GENERATING));
+        newest = newest.max(name.map(Into::into));
     }
-    Ok(names)
+    Ok(newest)
+}
+
+/// The place in the log up to which a snapshot speaks.
+pub(super) fn place(name: &str) -> Option<i64> {
+    i64::from_str_radix(name.strip_prefix("snap.")?, 16).ok()
 }
 
 /// Ends the name of a snapshot that is still being written.
 pub(super) const GENERATING: &str = ".generating";
 
 /// Writes a snapshot so that it is there whole or not at all.
-fn put(bytes: &[u8], dir: &Path, name: &OsString) -> io::Result<()> {
-    let mut unfinished = name.clone();
-    unfinished.push(GENERATING);
-    write_file(&dir.join(&unfinished), bytes)?;
-    fs::rename(dir.join(unfinished), dir.join(name))?;
+fn put(bytes: &[u8], dir: &Path, name: &str) -> io::Result<()> {
+    let unfinished = dir.join(format!("{name}{GENERATING}"));
+    write_file(&unfinished, bytes)?;
+    fs::rename(unfinished, dir.join(name))?;
     sync_dir(dir)
 }

@@ -69,8 +69,10 @@ pub(super) fn finish(layout: &Layout) -> io::Result<()> {
     for part in PARTS {
         let (new, old) = (ready.join(part), layout.dir().join(part));
         if new.exists() {
-            match keeps && old.exists() {
-                true => fs::rename(&old, kept(layout).join(part))?,
+            // What is kept already was moved before a crash: then an empty directory may have been made in its place.
+            let kept = kept(layout).join(part);
+            match keeps && old.exists() && !kept.exists() {
+                true => fs::rename(&old, kept)?,
                 false => remove_dir(&old)?,
             }
             fs::rename(new, old)?;

@@ -7,6 +7,7 @@
 //! - A damaged `snap.*` or `conf` keeps it from opening, and a cut `db` makes it panic. So it is opened on a thread that may
 //!   panic, and once more with the copy of `snap.*` (see spare.rs) and without `conf`, which it makes anew; the directory is
 //!   copied aside before. A `snap.*` that is missing keeps it from nothing, and may cost everything: the copy takes its place.
+//! - It drops what it cannot replay, without a word, and overwrites it. So its log is looked at before (see log.rs).
 //! - When it is interrupted while it writes a snapshot, it takes what is left of it for a damaged one. Such files end in
 //!   `.generating`, are never complete, and are removed before it is opened.
 //! - It keeps seven threads that look for work once a second. They inherit the timer slack of the thread that first
@@ -16,9 +17,10 @@
 
 use super::backend::{Backend, Changes, RawPairs};
 use super::layout::{size_of_files, sync_dir};
-use super::spare;
-use std::fs::{self, File};
+use super::{log, session, spare};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -57,6 +59,9 @@ impl Tree {
     /// Opens the tree in this directory, or makes a new one. Beside it: what was done to a damaged one.
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<(Tree, Option<String>), TreeError> {
         let missed = spare::replace_missing(path)?.then(|| "a snapshot of the database was missing".to_owned());
+        if let Some(why) = unfit(path)? {
+            return Err(TreeError::Damaged { why, copy: Some(set_aside(path)?) });
+        }
         match attempt(path, cache_bytes) {
             Ok(db) => Ok((Tree::settle(db, path)?, missed)),
             Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
@@ -84,7 +89,9 @@ impl Tree {
         file.sync_all()?;
         sync_dir(path)?;
         sync_dir(path.parent().unwrap_or(Path::new("/")))?;
-        spare::keep(path)?;
+        if let Err(why) = spare::keep(path) {
+            tracing::warn!(%why, "cannot keep a second copy of the database's snapshot");
+        }
         Ok(Tree { db, file, path: path.to_owned() })
     }
 }
@@ -138,6 +145,16 @@ enum Attempt {
     Io(io::Error),
 }
 
+/// Why sled must not open it, though it would.
+fn unfit(path: &Path) -> io::Result<Option<String>> {
+    let (snapshot, before) = (spare::newest(path)?, session::witness(path)?.snapshot);
+    if snapshot < before {
+        return Ok(before.map(|name| format!("its {name} is gone, and no copy of it is left")));
+    }
+    let after = snapshot.and_then(|name| spare::place(&name)).unwrap_or(0);
+    log::damage(&path.join("db"), after)
+}
+
 /// Removes snapshots that were never finished.
 fn remove_unfinished(path: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(path) {
@@ -171,6 +188,7 @@ fn attempt_once(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
     let config = sled::Config::new()
         .path(path)
         .mode(sled::Mode::HighThroughput)
+        .segment_size(log::SEGMENT)
         .flush_every_ms(None)
         .use_compression(false)
         .cache_capacity(cache_bytes);
@@ -193,13 +211,15 @@ fn attempt_once(path: &Path, cache_bytes: u64) -> Result<sled::Db, Attempt> {
     }
 }
 
-/// Copies the directory beside itself, unless that was done at an earlier try.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let copy = path.with_extension("damaged");
-    let same = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
-    if same(&path.join("db"), &copy.join("db")) != Some(true) {
+/// Copies the directory beside itself, unless that was done at an earlier try: a copy made since it was last opened.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let (copy, unfinished) = (path.with_extension("damaged"), path.with_extension("damaged.new"));
+    if !copy.exists() || session::witness(&copy)? != session::witness(path)? {
+        super::layout::remove_dir(&unfinished)?;
+        copy_dir(path, &unfinished)?;
         super::layout::remove_dir(&copy)?;
-        copy_dir(path, &copy)?;
+        fs::rename(unfinished, &copy)?;
+        sync_dir(path.parent().unwrap_or(Path::new("/")))?;
     }
     Ok(copy)
 }
@@ -217,7 +237,7 @@ fn mend(path: &Path) -> io::Result<bool> {
 
 /// Copies files and directories, durably.
 fn copy_dir(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir(to)?;
+    DirBuilder::new().mode(0o700).create(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

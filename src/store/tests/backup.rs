@@ -69,6 +69,33 @@ fn a_restored_backup_is_the_store() {
     assert_eq!(texts(&open(&target)), texts(&store), "the old one was not replaced");
 }
 
+/// The new parts are in `swap/`, and a crash came after the old one was put aside: the next start makes an empty directory in
+/// its place before it goes on.
+#[test]
+fn a_restore_goes_on_after_a_crash_between_two_renames() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = filled(dir.path());
+    let file = backup_of(&old, other.path());
+    put(&old, 5, "since the backup").wait().unwrap();
+    drop(old);
+    let built = other.path().join("built");
+    restore(&file, &built, false).unwrap();
+    fs::create_dir_all(dir.path().join("before-restore")).unwrap();
+    fs::create_dir(dir.path().join("swap")).unwrap();
+    fs::write(dir.path().join("swap/keep"), b"").unwrap();
+    for part in ["objects", "redo", "db"] {
+        fs::rename(built.join(part), dir.path().join("swap").join(part)).unwrap();
+    }
+    for part in ["objects", "db"] {
+        fs::rename(dir.path().join(part), dir.path().join("before-restore").join(part)).unwrap();
+    }
+    let store = open(dir.path());
+    assert_eq!(texts(&store)[5], (5, "text 5".into()));
+    assert_eq!(store.check(&[]).findings, Vec::<String>::new());
+    assert!(dir.path().join("before-restore/db/db").exists(), "what was replaced is gone");
+    assert!(!dir.path().join("swap").exists());
+}
+
 /// Calls something at each write.
 struct Interrupted<F>(Vec<u8>, F);
 
