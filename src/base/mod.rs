@@ -1,7 +1,7 @@
 //! # base — words every room shares
 //!
 //! Identifiers, the two clocks as values, durations as people write them, deadlines, secrets that do not print themselves,
-//! and the bus on which rooms announce what changed.
+//! JSON objects as forgivingly as the originals read them, and the bus on which rooms announce what changed.
 //!
 //! **Absent:** files, sockets, threads, the store. A machine may use all of this, save [`time::Now::read`].
 
@@ -11,6 +11,7 @@ pub mod duration;
 pub mod events;
 pub mod ids;
 pub mod known;
+pub mod object;
 pub mod owner;
 pub mod secret;
 pub mod time;
@@ -20,6 +21,7 @@ pub mod why;
 pub use events::Bus;
 pub use ids::RunId;
 pub use known::Known;
+pub use object::Object;
 pub use owner::Owner;
 pub use secret::{Secret, same};
 pub use time::{Mono, Nanos, Now, Wall};
