@@ -7,7 +7,6 @@ use crate::http::failure::UNUSABLE;
 use crate::http::{Cx, ErrorStatus, Failure, Reply};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
 use std::future::Future;
@@ -83,7 +82,7 @@ impl From<Refusal> for Failure {
         };
         let failure = Failure::public(status, code, refusal.to_string());
         match refusal {
-            Refusal::TooMany => failure.header(RETRY_AFTER, HeaderValue::from_static("1")),
+            Refusal::TooMany => failure.retry_after(Duration::from_secs(1)),
             _ => failure,
         }
     }

@@ -12,7 +12,7 @@ use crate::hub::model::AccountId;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use hyper::header::AUTHORIZATION;
 
 /// Who is known.
 pub(super) struct Ledger<'a> {
@@ -114,12 +114,9 @@ fn allowed(account: &Account) -> Result<Reader, Failure> {
 fn not_signed_in(why: SignInError) -> Failure {
     match why {
         SignInError::Wrong => rejected(),
-        SignInError::Throttled(pause) => {
-            let seconds = HeaderValue::from(pause.as_secs_f64().ceil() as u64);
-            Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "throttled", why.to_string())
-                .numbered(1005)
-                .header(RETRY_AFTER, seconds)
-        }
+        SignInError::Throttled(pause) => Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "throttled", why.to_string())
+            .numbered(1005)
+            .retry_after(pause),
         SignInError::Failed(why) => Failure::internal(why),
     }
 }
