@@ -5,10 +5,11 @@
 use crate::http::reply::Reply;
 use crate::http::table::Family;
 use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::json;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// No route has this path.
 pub const UNKNOWN_PATH: &str = "unknown_path";
@@ -128,6 +129,13 @@ impl Failure {
     pub fn numbered(mut self, number: u16) -> Failure {
         self.number = Some(number);
         self
+    }
+
+    /// Says when to ask again: after so long, in whole seconds, rounded up.
+    #[must_use]
+    pub fn retry_after(self, rest: Duration) -> Failure {
+        let seconds = rest.as_secs().saturating_add(u64::from(rest.subsec_nanos() > 0));
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// Adds a header to the answer.

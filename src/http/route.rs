@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use tokio::task::JoinError;
 
 /// The largest body a route takes unless it says otherwise: 1 MiB.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -249,17 +250,35 @@ impl Cx {
         self.params.get(name).unwrap_or_default()
     }
 
+    /// What `read` makes of the body; of a big one on the blocking pool.
+    ///
+    /// # Errors
+    /// The reader's: what the family answers is the room's to say.
+    pub async fn read<T, E, F>(&self, read: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        E: Into<Failure> + Send + 'static,
+        F: FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
+    {
+        self.taken(read).await.map_err(Failure::internal)?.map_err(Into::into)
+    }
+
     /// The body as JSON, whatever the `Content-Type`. Big ones are parsed on the blocking pool.
     ///
     /// # Errors
     /// The parser's, fit for the caller; what the family answers is the room's to say.
     pub async fn json<T: DeserializeOwned + Send + 'static>(&self) -> Result<T, serde_json::Error> {
+        let parsed = self.taken(|body| serde_json::from_slice(body)).await;
+        parsed.unwrap_or_else(|_| Err(serde::de::Error::custom("the parser was interrupted")))
+    }
+
+    /// What `take` makes of the body, big or not; an error is an interruption of a big one.
+    async fn taken<T: Send + 'static>(&self, take: impl FnOnce(&[u8]) -> T + Send + 'static) -> Result<T, JoinError> {
         if self.body.len() < BIG {
-            return serde_json::from_slice(&self.body);
+            return Ok(take(&self.body));
         }
         let body = self.body.clone();
-        let parsed = tokio::task::spawn_blocking(move || serde_json::from_slice(&body)).await;
-        parsed.unwrap_or_else(|_| Err(serde::de::Error::custom("the parser was interrupted")))
+        tokio::task::spawn_blocking(move || take(&body)).await
     }
 
     /// A number in the query; none where it is not given.

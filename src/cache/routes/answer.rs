@@ -3,22 +3,18 @@
 use crate::cache::engine::Failed;
 use crate::cache::machine::{Refusal, Verdict};
 use crate::cache::wire::fields::Fault;
-use crate::http::failure::{UNUSABLE, blocking};
+use crate::http::failure::UNUSABLE;
 use crate::http::{Cx, ErrorStatus, Failure, Reply};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 /// The original's content type.
 const JSON: &str = "application/json; charset=utf-8";
-/// Bodies from this size on are read aside, about a millisecond's work.
-const BIG: usize = 128 << 10;
 /// Lists up to this many entries are answered whole; longer ones as they are made.
 const WHOLE: usize = 1_000;
 /// The longest that an answer is held back.
@@ -86,7 +82,7 @@ impl From<Refusal> for Failure {
         };
         let failure = Failure::public(status, code, refusal.to_string());
         match refusal {
-            Refusal::TooMany => failure.header(RETRY_AFTER, HeaderValue::from_static("1")),
+            Refusal::TooMany => failure.retry_after(Duration::from_secs(1)),
             _ => failure,
         }
     }
@@ -127,22 +123,6 @@ pub(super) fn hurried(cx: &Cx) -> impl Future<Output = ()> + Send + use<> {
             () = drained => {}
         }
     }
-}
-
-/// Reads the body; a big one aside.
-///
-/// # Errors
-/// The reader's.
-pub(super) async fn read<T, F>(cx: &Cx, read: F) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    F: FnOnce(&[u8]) -> Result<T, Fault> + Send + 'static,
-{
-    if cx.body.len() < BIG {
-        return Ok(read(&cx.body)?);
-    }
-    let body = cx.body.clone();
-    Ok(blocking(move || Ok::<_, Infallible>(read(&body))).await??)
 }
 
 /// A list of about so many entries. A failure in a long one breaks the answer off.

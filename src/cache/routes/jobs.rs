@@ -75,7 +75,7 @@ pub(super) async fn create(shared: Shared, cx: Cx, door: Door) -> Result<Reply, 
 
 async fn read(handle: &Handle, cx: &Cx, name: String) -> Result<Asked, Failure> {
     let handle = handle.clone();
-    answer::read(cx, move |body| {
+    cx.read(move |body| {
         let settings = handle.settings();
         let plain = |host: &str| handle.origins().registry(host).is_some_and(|registry| registry.plain);
         let asker = Asker {

@@ -11,7 +11,7 @@ use crate::base::{Now, Secret, Wall};
 use crate::cache::wire::sign_in as wire;
 use crate::http::{Access, Cx, Doc, Draft, ErrorStatus, Failure, Family, Reply, Route};
 use hyper::Method;
-use hyper::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use std::time::Duration;
 
 /// For answers with a secret in them: nobody on the way keeps them.
@@ -109,9 +109,7 @@ async fn signed_in(
     let account = accounts.sign_in(&name, &password, from, now).await.map_err(|why| match why {
         SignInError::Wrong => not_signed_in(),
         SignInError::Throttled(rest) => {
-            let seconds = rest.as_secs().saturating_add(u64::from(rest.subsec_nanos() > 0));
-            let failure = Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "too_many", why.to_string());
-            failure.header(RETRY_AFTER, HeaderValue::from(seconds))
+            Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "too_many", why.to_string()).retry_after(rest)
         }
         SignInError::Failed(_) => Failure::internal(why),
     })?;

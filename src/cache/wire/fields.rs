@@ -1,9 +1,9 @@
-//! Objects of JSON as the original's library reads them: names in small letters or capitals alike, the last of several
-//! counts, `null` is as good as absent, unknown names do not count, nor does what follows the first value.
+//! Objects of JSON as the original's library reads them (see [`Object`]), and the room's words for what is wrong with
+//! them. What follows a body's first value does not count, and `null` is an empty object.
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, de};
-use serde_json::value::RawValue;
+use crate::base::Object;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -21,12 +21,7 @@ pub enum Fault {
 
 /// An object: its fields are read one by one, so that each refusal names its own.
 #[derive(Debug, Default)]
-pub struct Fields {
-    /// What stands before the names of its fields in refusals: `args.`.
-    path: String,
-    /// By their names in small letters; none of them is `null`.
-    values: BTreeMap<String, Box<RawValue>>,
-}
+pub struct Fields(Object);
 
 impl Fields {
     /// Reads the first value of a body.
@@ -34,29 +29,23 @@ impl Fields {
     /// # Errors
     /// It is no object, or there is none.
     pub fn read(body: &[u8]) -> Result<Fields, Fault> {
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let fields = Fields::deserialize(&mut reader);
-        fields.map_err(|why| Fault::Binding(format!("the body: expected a JSON object: {why}")))
+        let object = Object::first(body);
+        object.map(Fields).map_err(|why| Fault::Binding(format!("the body: expected a JSON object: {why}")))
     }
 
     /// A breach of a rule by this field.
     pub fn breach(&self, name: &str, rule: impl fmt::Display) -> Fault {
-        Fault::Binding(format!("{}{name}: {rule}", self.path))
+        Fault::Binding(format!("{}: {rule}", self.0.place(name)))
     }
 
-    /// A field as a value of this type; what is said of it when it is none. Its text is not repeated: it may be a secret.
+    /// A field as a value of this type; what is said of it when it is none.
     fn value<T: DeserializeOwned>(&self, name: &str, expected: &str) -> Result<Option<T>, Fault> {
-        let Some(raw) = self.values.get(name) else { return Ok(None) };
-        let read = serde_json::from_str(raw.get());
-        read.map(Some).map_err(|_| match (expected, kind(raw.get())) {
-            ("a text", "a text") => self.breach(name, "expected a text of whole characters"),
-            (_, found) => self.breach(name, format_args!("expected {expected}, not {found}")),
-        })
+        self.0.value(name, expected).map_err(Fault::Binding)
     }
 
     /// Whether the field is there.
     pub fn has(&self, name: &str) -> bool {
-        self.values.contains_key(name)
+        self.0.has(name)
     }
 
     /// The first of these names that is there.
@@ -163,8 +152,8 @@ impl Fields {
     /// # Errors
     /// It is none.
     pub fn fields(&self, name: &str) -> Result<Option<Fields>, Fault> {
-        let fields: Option<Fields> = self.value(name, "an object")?;
-        Ok(fields.map(|fields| Fields { path: format!("{}{name}.", self.path), ..fields }))
+        let object: Option<Object> = self.value(name, "an object")?;
+        Ok(object.map(|object| Fields(object.at(format!("{}.", self.0.place(name))))))
     }
 
     /// A time: nanoseconds, or text such as `90s`. 0 is none.
@@ -189,46 +178,5 @@ impl Fields {
             return Err(self.breach(name, format_args!("expected at most {} ns", i64::MAX)));
         }
         Ok(Some(read).filter(|read| !read.is_zero()))
-    }
-}
-
-/// What a JSON text is, without what it says.
-fn kind(raw: &str) -> &'static str {
-    match raw.bytes().next() {
-        Some(b'"') => "a text",
-        Some(b'{') => "this object",
-        Some(b'[') => "this list",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        _ => "this number",
-    }
-}
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Fields, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Fields, E> {
-                Ok(Fields::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut values = BTreeMap::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    let (name, raw) = (name.to_ascii_lowercase(), map.next_value::<Box<RawValue>>()?);
-                    if raw.get() != "null" {
-                        values.insert(name, raw);
-                    }
-                }
-                Ok(Fields { path: String::new(), values })
-            }
-        }
-        from.deserialize_any(Object)
     }
 }

@@ -3,6 +3,7 @@
 use crate::http::failure::{ErrorStatus, Failure, UNUSABLE};
 use crate::http::{Family, Reply, Sse};
 use hyper::StatusCode;
+use std::time::Duration;
 
 fn shown(failure: &Failure, family: Family) -> (u16, String, Option<String>) {
     let reply = failure.render(family);
@@ -52,6 +53,25 @@ fn families_keep_their_peculiarities() {
         let response = unknown.render(family).into_response();
         let found = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
         assert_eq!(found, challenge, "{family:?}");
+    }
+}
+
+#[test]
+fn a_pause_is_told_in_whole_seconds_and_never_too_short() {
+    let (second, nanosecond) = (Duration::from_secs(1), Duration::from_nanos(1));
+    for (rest, told) in [
+        (Duration::ZERO, "0"),
+        (nanosecond, "1"),
+        (second, "1"),
+        (second + nanosecond, "2"),
+        (2 * second - nanosecond, "2"),
+        (Duration::MAX, "18446744073709551615"),
+    ] {
+        let failure = Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "rate", "later").retry_after(rest);
+        for family in [Family::Cache, Family::Hub] {
+            let response = failure.render(family).into_response();
+            assert_eq!(response.headers().get("retry-after").map(|value| value.to_str().unwrap()), Some(told));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::http::path::{Query, Segments};
 use crate::http::router::{Found, RouteError, Router};
 use crate::http::socket::Socket;
 use crate::http::table::{Family, Hints, TABLE, family_of};
-use crate::http::{Access, Cx, Params, builtin, openapi};
+use crate::http::{Access, Cx, Failure, Params, builtin, openapi};
 use hyper::Method;
 use std::sync::{Arc, OnceLock};
 
@@ -103,7 +103,7 @@ fn every_route_is_described_and_found_where_the_description_says() {
 }
 
 #[tokio::test]
-async fn big_json_is_parsed_like_small_json() {
+async fn a_big_body_is_read_aside_and_like_a_small_one() {
     let parts = Parts::new();
     let peer = parts.services.gate.recognise(parts.services.gate.arrived_unix(std::io::stdin())).await;
     let (end, _other) = tokio::net::UnixStream::pair().unwrap();
@@ -120,10 +120,17 @@ async fn big_json_is_parsed_like_small_json() {
         wire: Wire::new(Socket::Unix(end.into()), drain),
         alias: Arc::default(),
     };
+    let on = std::thread::current().id();
+    let aside = move |_: &[u8]| Ok::<_, Failure>(std::thread::current().id() != on);
+    let refused = |_: &[u8]| Err::<(), _>(Failure::unavailable("refused"));
     assert_eq!(cx.json::<Vec<u64>>().await.unwrap(), [1, 2]);
+    assert!(!cx.read(aside).await.unwrap());
+    assert_eq!(cx.read(refused).await.unwrap_err().message(), "refused");
     let many: Vec<u64> = (0..100_000).collect();
     cx.body = serde_json::to_vec(&many).unwrap().into();
     assert_eq!(cx.json::<Vec<u64>>().await.unwrap(), many);
+    assert!(cx.read(aside).await.unwrap());
+    assert_eq!(cx.read(refused).await.unwrap_err().message(), "refused");
     cx.body = vec![b'['; 200_000].into();
     assert!(cx.json::<serde_json::Value>().await.is_err(), "nesting has a limit");
     assert_eq!((cx.param("run"), cx.param("none")), ("7", ""));

@@ -10,7 +10,6 @@ use crate::http::{ErrorStatus, Failure, Query};
 use crate::hub::model::AccountId;
 use crate::hub::proof::{Bearer, Ledger, Shown, Unread};
 use hyper::HeaderMap;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 
 /// Somebody who has proven who he is.
 enum Reader {
@@ -79,12 +78,9 @@ fn allowed(account: &Account) -> Result<Reader, Failure> {
 fn not_signed_in(why: SignInError) -> Failure {
     match why {
         SignInError::Wrong => rejected(),
-        SignInError::Throttled(pause) => {
-            let seconds = HeaderValue::from(pause.as_secs_f64().ceil() as u64);
-            Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "throttled", why.to_string())
-                .numbered(1005)
-                .header(RETRY_AFTER, seconds)
-        }
+        SignInError::Throttled(pause) => Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "throttled", why.to_string())
+            .numbered(1005)
+            .retry_after(pause),
         SignInError::Failed(why) => Failure::internal(why),
     }
 }

@@ -1,14 +1,9 @@
 //! Answers in the manner of the original: bare or in an envelope, `{"code":0,"msg":"OK","data":…}`, whose `code` is always
 //! there.
 
-use crate::http::{Cx, Failure, Reply, blocking};
+use crate::http::{Failure, Reply};
 use crate::hub::machine::Verdict;
-use crate::hub::wire::Fault;
 use serde::Serialize;
-use std::convert::Infallible;
-
-/// Bodies from this size on are read aside, about a millisecond's work.
-const BIG: usize = 128 << 10;
 
 /// How the answers of one path look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,22 +55,6 @@ pub(super) fn message(text: &str) -> Reply {
 /// 200: it is done, and there is nothing to say.
 pub(super) fn ok() -> Reply {
     message("OK")
-}
-
-/// Reads the body; a big one aside.
-///
-/// # Errors
-/// The reader's: 400/1007.
-pub(super) async fn read<T, F>(cx: &Cx, read: F) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    F: FnOnce(&[u8]) -> Result<T, Fault> + Send + 'static,
-{
-    if cx.body.len() < BIG {
-        return Ok(read(&cx.body)?);
-    }
-    let body = cx.body.clone();
-    Ok(blocking(move || Ok::<_, Infallible>(read(&body))).await??)
 }
 
 /// A verdict that does not answer the question: a defect of ours.

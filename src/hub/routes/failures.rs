@@ -6,7 +6,6 @@ use crate::hub::engine::{Failed, PublishError};
 use crate::hub::machine::Refusal;
 use crate::hub::model::{BadEntryPoint, BadName};
 use crate::hub::wire::Fault;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 
 /// 400/1007: a parameter is not what it should be.
 pub(super) fn parameter(why: impl Into<String>) -> Failure {
@@ -187,12 +186,9 @@ impl From<PublishError> for Failure {
 pub(super) fn not_signed_in(why: SignInError) -> Failure {
     match why {
         SignInError::Wrong => rejected(),
-        SignInError::Throttled(rest) => {
-            let seconds = rest.as_secs().saturating_add(u64::from(rest.subsec_nanos() > 0));
-            Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "too_many", why.to_string())
-                .numbered(1006)
-                .header(RETRY_AFTER, HeaderValue::from(seconds))
-        }
+        SignInError::Throttled(rest) => Failure::public(ErrorStatus::TOO_MANY_REQUESTS, "too_many", why.to_string())
+            .numbered(1006)
+            .retry_after(rest),
         SignInError::Failed(_) => Failure::internal(why),
     }
 }

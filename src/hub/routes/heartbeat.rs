@@ -59,7 +59,7 @@ async fn beat(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
         return Err(no_credentials());
     }
     let now = Now::read().wall;
-    let wire::Posted { daemonid, beat } = answer::read(&cx, move |body| wire::read(body, now)).await?;
+    let wire::Posted { daemonid, beat } = cx.read(move |body| wire::read(body, now)).await?;
     if daemonid.is_empty() {
         return Err(empty_daemonid());
     }

@@ -132,7 +132,7 @@ const SET_EP: Doc = Doc {
 
 async fn set_entries(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
-    let entries = answer::read(&cx, wire::entries).await?;
+    let entries = cx.read(wire::entries).await?;
     let _ = shared.ask(Ask::SetEntries(who.account, entries)).await?;
     Ok(answer::ok())
 }

@@ -48,7 +48,7 @@ const CREATE: Doc = Doc {
 async fn create(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
     let name = wire::name(cx.param("name"))?.to_owned();
-    let wire::NewUser { password, admin, serving } = answer::read(&cx, wire::new).await?;
+    let wire::NewUser { password, admin, serving } = cx.read(wire::new).await?;
     who.require_admin()?;
     let hub = if admin { Hub::Admin } else { Hub::Ordinary };
     let rights = Rights { hub, ..Rights::default() };
@@ -89,7 +89,7 @@ const SERVE: Doc = Doc {
 
 async fn serve(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
-    let serving = answer::read(&cx, wire::serving).await?;
+    let serving = cx.read(wire::serving).await?;
     let user = spoken_of(&shared, &who, cx.param("name"))?;
     shared.handle.member(user.account).await?;
     let _ = shared.ask(Ask::Serve(who.by(), user.account, serving)).await?;
@@ -114,7 +114,7 @@ const REQUIRE: Doc = Doc {
 async fn require(shared: Shared, cx: Cx) -> Result<Reply, Failure> {
     let who = who::known(&shared, &cx).await?;
     let by = who.account;
-    let requires = answer::read(&cx, move |body| requires::body(body, by)).await?;
+    let requires = cx.read(move |body| requires::body(body, by)).await?;
     who.may_require(&requires)?;
     let user = spoken_of(&shared, &who, cx.param("name"))?;
     shared.handle.member(user.account).await?;

@@ -4,7 +4,7 @@ use super::heartbeat::{self, Posted};
 use super::identity::{self, EntryPoints, Id, Log, Online, Reached, Status, Window};
 use super::requires;
 use super::users::{self, Made, Me, Shown, Token};
-use super::{Fault, fields::Fields};
+use super::{Fault, fields::Fields, repositories};
 use crate::base::{Secret, Wall};
 use crate::hub::machine::Standing;
 use crate::hub::model::{DaemonId, EntryPoint, Member, Requirement, Requirements};
@@ -79,6 +79,57 @@ fn what_is_no_beat_is_refused_by_its_field() {
         assert!(told.starts_with(&format!("{field}: expected")), "{told}");
     }
     assert!(posted(&json!({ "role": "x", "other": [] })).is_ok(), "what is not looked at may be anything");
+}
+
+#[test]
+fn a_body_is_one_object_and_nothing_else() {
+    for (body, told) in [
+        ("", "EOF while parsing a value at line 1 column 0"),
+        ("[]", "invalid type: sequence, expected an object at line 1 column 0"),
+        ("null", "invalid type: null, expected an object at line 1 column 4"),
+        ("true", "invalid type: boolean `true`, expected an object at line 1 column 4"),
+        ("-1", "invalid type: integer `-1`, expected an object at line 1 column 2"),
+        ("\"x\"", "invalid type: string \"x\", expected an object at line 1 column 3"),
+        ("x", "expected value at line 1 column 1"),
+        ("{", "EOF while parsing an object at line 1 column 1"),
+        ("{\"a\":}", "expected value at line 1 column 6"),
+        ("{}x", "trailing characters at line 1 column 3"),
+    ] {
+        assert_eq!(why(users::new(body.as_bytes())), format!("the body: expected a JSON object: {told}"));
+    }
+    assert_eq!(repositories::new_repository(b" \n").as_deref(), Ok(""));
+    let nothing = "the body: expected a JSON object: invalid type: null, expected an object at line 1 column 4";
+    assert_eq!(why(repositories::new_repository(b"null")), nothing);
+}
+
+#[test]
+fn a_field_is_refused_by_its_place_and_its_kind() {
+    let beat = |body: &str| why(heartbeat::read(body.as_bytes(), Wall::UNIX_EPOCH));
+    for (value, kind) in [("{}", "this object"), ("[]", "this list"), ("false", "true or false"), ("-1", "this number")]
+    {
+        assert_eq!(beat(&format!(r#"{{"DaemonID":{value}}}"#)), format!("daemonid: expected a text, not {kind}"));
+    }
+    assert_eq!(beat(r#"{"daemonid":"\ud800"}"#), "daemonid: expected a text of whole characters");
+    assert_eq!(beat(r#"{"log":"x"}"#), "log: expected a list of texts, not a text");
+    assert_eq!(why(users::serving(br#"{"serving":"x"}"#)), "serving: expected true or false, not a text");
+    let set = |body: &str| why(identity::entries(body.as_bytes()));
+    assert_eq!(set(r#"{"entrypoint":"\ud800"}"#), "entrypoint: expected a text of whole characters");
+    assert_eq!(set(r#"{"entrypoint":7}"#), "entrypoint: expected a list of texts, not this number");
+    let facts = |list: &str| why(requires::body(format!(r#"{{"requires":{list}}}"#).as_bytes(), 0));
+    for list in ["[null]", "[[]]", "[7]"] {
+        assert_eq!(facts(list), "requires: expected a list of objects, not this list");
+    }
+    assert_eq!(facts(r#"[{"proc":"a"},{"url":[]}]"#), "requires[1].url: expected a text, not this list");
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let told = "requires[0].max_age: expected JSON that is not nested too deeply, not this list";
+    assert_eq!(facts(&format!(r#"[{{"dag":"a","max_age":{deep}}}]"#)), told);
+}
+
+#[test]
+fn the_last_of_several_counts_unless_it_is_null() {
+    let serving = |body: &str| users::serving(body.as_bytes());
+    assert_eq!(serving(r#"{"serving":"x","SERVING":false}"#), Ok(false));
+    assert_eq!(serving(r#"{"Serving":true,"serving":null}"#), Ok(true));
 }
 
 #[test]

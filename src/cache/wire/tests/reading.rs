@@ -29,6 +29,10 @@ fn check(body: &str, expected: Expect) {
     expected.assert_eq(&read);
 }
 
+fn told_of(body: &str) -> String {
+    told(&ask(body).unwrap_err())
+}
+
 /// The refusal of arguments of this type.
 #[track_caller]
 fn refused(kind: &str, args: &str, expected: Expect) {
@@ -70,14 +74,53 @@ fn a_body_is_one_object() {
         "{\"type\":",
         expect![[r#"errors: the body: expected a JSON object: EOF while parsing a value at line 1 column 8"#]],
     );
+    for (body, told) in [
+        ("[1", "invalid type: sequence, expected an object at line 1 column 1"),
+        ("true", "invalid type: boolean `true`, expected an object at line 1 column 4"),
+        ("-1", "invalid type: integer `-1`, expected an object at line 1 column 2"),
+        ("\"x\"", "invalid type: string \"x\", expected an object at line 1 column 3"),
+        ("x", "expected value at line 1 column 1"),
+        ("nul", "EOF while parsing a value at line 1 column 3"),
+        ("{", "EOF while parsing an object at line 1 column 1"),
+        ("{\"a\":}", "expected value at line 1 column 6"),
+    ] {
+        assert_eq!(told_of(body), format!("errors: the body: expected a JSON object: {told}"));
+    }
     check("{}", expect!["errors: type: required"]);
-    check("null", expect!["errors: type: required"]);
+    check(" null x", expect!["errors: type: required"]);
     check(r#"{"type":"nope"}"#, expect!["errors: Unknow type"]);
     check(r#"{"type":7}"#, expect!["errors: type: expected a text, not this number"]);
     check(r#"{"type":"sync_peers"} and whatever follows"#, expect!["sync_peers"]);
     check(r#"{"TYPE":"sync_peers","unknown":[{}],"args":null}"#, expect!["sync_peers"]);
     check(r#"{"type":"gc","Type":"sync_peers"}"#, expect!["sync_peers"]);
+    check(r#"{"type":"sync_peers","TYPE":null}"#, expect!["sync_peers"]);
     check(r#"{"type":"\ud800"}"#, expect!["errors: type: expected a text of whole characters"]);
+}
+
+#[test]
+fn a_field_is_refused_by_its_place_and_its_kind() {
+    for (value, kind) in [("{}", "this object"), ("[]", "this list"), ("true", "true or false"), ("0", "this number")] {
+        let body = format!(r#"{{"Type":{value}}}"#);
+        assert_eq!(told_of(&body), format!("errors: type: expected a text, not {kind}"));
+    }
+    check(r#"{"type":"gc","args":"x"}"#, expect![["errors: args: expected an object, not a text"]]);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for (args, told) in [
+        (r#"{"URL":"\ud800"}"#, "url: expected a text of whole characters"),
+        (r#"{"url":"u","image":"x"}"#, "image: expected true or false, not a text"),
+        (
+            r#"{"url":"u","timeout":[]}"#,
+            "timeout: expected nanoseconds as a whole number that is not negative, or text such as \"90s\", not this list",
+        ),
+        (
+            r#"{"url":"oci://r/a","image":true,"headers":{"a":1}}"#,
+            "headers: expected an object of texts, not this object",
+        ),
+    ] {
+        assert_eq!(told_of(&format!(r#"{{"type":"delete_task","args":{args}}}"#)), format!("errors: args.{told}"));
+    }
+    let pin = format!(r#"{{"type":"preheat","args":{{"type":"file","url":"u","pin":{deep}}}}}"#);
+    assert_eq!(told_of(&pin), "errors: args.pin: expected JSON that is not nested too deeply, not this list");
 }
 
 #[test]
