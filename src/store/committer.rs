@@ -4,8 +4,8 @@
 //! ```text
 //! decisions of a group
 //!   1. values over 4 KiB become objects, synced
-//!   2. whole decisions are packed into atomic batches of at most 256 changes
-//!   3. one flush and one fsync for all of them, then everyone is answered
+//!   2. whole decisions are packed into atomic batches of at most 256 changes and 128 KiB
+//!   3. one flush and one fsync for all of them, or for each 128 KiB, then everyone is answered
 //!   4. objects that nothing names any more are unlinked
 //! ```
 //!
@@ -24,6 +24,11 @@ use std::sync::Arc;
 
 /// One operation sets at most this many keys: the record's, and the owners of an old and a new object.
 const WIDEST_OP: usize = 3;
+
+/// So many bytes of keys and values are applied at most before they are synced. sled writes several times as much, in any
+/// order, and cannot do without an earlier part of its log where a power cut has left a later one: what is not synced must
+/// lie within about one of its segments, 512 KiB.
+const MOST_UNSYNCED: usize = 128 << 10;
 
 /// A decision and who waits for it.
 pub(super) struct Decision {
@@ -44,6 +49,9 @@ pub(super) struct Committer {
     unnamed: Vec<u64>,
     /// Bytes of live records, those of objects included.
     live: i64,
+    /// The bytes in the pack, and those that were applied since the last sync.
+    packed: usize,
+    unsynced: usize,
     /// Whether anything was applied since the last sync.
     dirty: bool,
 }
@@ -60,7 +68,7 @@ impl Committer {
     /// Starts on a backend without pending redo files, with an estimate of the live bytes.
     pub(super) fn new(backend: Arc<dyn Backend>, objects: Arc<Objects>, redo: Redo, live: i64) -> Committer {
         let (pack, waiting, unnamed) = (Changes::new(), Vec::new(), Vec::new());
-        Committer { backend, objects, redo, pack, waiting, unnamed, live, dirty: false }
+        Committer { backend, objects, redo, pack, waiting, unnamed, live, packed: 0, unsynced: 0, dirty: false }
     }
 
     /// Bytes of live keys and values.
@@ -165,7 +173,7 @@ impl Committer {
                 return Ok(None);
             }
         }
-        Ok(Some(draft))
+        Ok(Some(draft).filter(|draft| weight(&draft.changes) <= MOST_UNSYNCED))
     }
 
     /// Sets or removes one key in a draft, with what that means for objects and live bytes.
@@ -192,10 +200,12 @@ impl Committer {
 
     /// Adds a decision to the pack; what does not fit any more goes before it.
     fn stage(&mut self, draft: Draft) -> io::Result<()> {
-        if self.pack.len() + draft.changes.len() > MOST_CHANGES {
+        let bytes = weight(&draft.changes);
+        if self.pack.len() + draft.changes.len() > MOST_CHANGES || self.packed + bytes > MOST_UNSYNCED {
             self.apply_pack()?;
         }
         self.pack.extend(draft.changes);
+        self.packed += bytes;
         self.unnamed.extend(draft.unnamed);
         self.live += draft.live;
         Ok(())
@@ -205,6 +215,11 @@ impl Committer {
         if self.pack.is_empty() {
             return Ok(());
         }
+        if self.unsynced + self.packed > MOST_UNSYNCED && std::mem::take(&mut self.dirty) {
+            self.backend.sync()?;
+            self.unsynced = 0;
+        }
+        self.unsynced += std::mem::take(&mut self.packed);
         self.dirty = true;
         self.backend.apply(std::mem::take(&mut self.pack))
     }
@@ -214,6 +229,7 @@ impl Committer {
         self.apply_pack()?;
         if std::mem::take(&mut self.dirty) {
             self.backend.sync()?;
+            self.unsynced = 0;
         }
         for answer in self.waiting.drain(..) {
             let _ = answer.send(Ok(())); // who dropped the ticket does not want to know
@@ -276,6 +292,11 @@ impl Committer {
             }
         }
     }
+}
+
+/// The bytes of changes.
+fn weight(changes: &Changes) -> usize {
+    changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
 }
 
 /// What a pair counts as live: records with their objects; the store's own keys are nothing.

@@ -5,8 +5,13 @@
 //! - It looks for the segment with that last known place. When it is not there, all that follows the snapshot is dropped.
 //! - In a segment before it, a message whose checksum is wrong ends the segment: the rest of it is passed over.
 //!
-//! Neither happens to a log that is whole, however the process ended, so both are damage. What comes after the last known
-//! place is not judged: there a wrong checksum is the end of what was written.
+//! Neither happens to a log that is whole, however the process ended. What comes after the last known place is not judged:
+//! there a wrong checksum is the end of what was written.
+//!
+//! A power cut may leave a later segment of a large group of decisions, and no earlier one: sled writes them in any order.
+//! So where the log breaks off within its last segments, those behind the break are taken away: what is left is the
+//! state after some decision. It is not known whether that is a group that nobody was promised, or damage; so it is said,
+//! and the files are kept. A log that breaks off earlier is damaged.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,28 +38,66 @@ struct Segment {
     known: i64,
 }
 
-/// What is wrong with the log after a place in it, if anything is.
-pub(super) fn damage(file: &Path, after: i64) -> io::Result<Option<String>> {
+/// So many segments may be taken away, 16 MiB: more than one group of decisions fills.
+const LAST_FEW: usize = 32;
+
+/// How a log is after a place in it.
+#[derive(Debug)]
+pub(super) enum Log {
+    /// As it was written.
+    Whole,
+    /// It breaks off: why, and where in the file the segments behind that are.
+    BreaksOff(String, Vec<u64>),
+    /// More is missing than that.
+    Damaged(String),
+}
+
+/// Looks at the log after a place in it.
+pub(super) fn look(file: &Path, after: i64) -> io::Result<Log> {
     let file = match File::open(file) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None), // about to be made
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Log::Whole), // about to be made
         file => file?,
     };
     let first = start_of(after);
-    let segments = segments(&file, first)?;
+    let mut segments = segments(&file, first)?;
+    let mut behind = Vec::new();
+    let mut why = None;
+    while let Some((end, what)) = first_break(&file, first, &segments)? {
+        behind.extend(segments.split_off(&end).into_values().map(|segment| segment.offset));
+        why.get_or_insert(what);
+    }
+    Ok(match why {
+        None => Log::Whole,
+        Some(why) if segments.is_empty() || behind.len() > LAST_FEW => Log::Damaged(why),
+        Some(why) => Log::BreaksOff(why, behind),
+    })
+}
+
+/// Takes segments away: their heads are overwritten, as sled does with those that it does not use.
+pub(super) fn take_away(file: &Path, segments: &[u64]) -> io::Result<()> {
+    let file = File::options().write(true).open(file)?;
+    for offset in segments {
+        file.write_all_at(&[0; HEAD], *offset)?;
+    }
+    file.sync_all()
+}
+
+/// Where the segments begin that sled would not replay as they were written, and what is wrong before them.
+fn first_break(file: &File, first: i64, segments: &BTreeMap<i64, Segment>) -> io::Result<Option<(i64, String)>> {
     let known = segments.values().map(|segment| segment.known).max().unwrap_or(-1);
     if known < first {
         return Ok(None);
     }
     let last = start_of(known);
     if !segments.contains_key(&last) {
-        return Ok(Some(format!("the segment at {last:#x} of its log is gone")));
+        return Ok(Some((last, format!("the segment at {last:#x} of its log is gone"))));
     }
     let mut bytes = vec![0; SEGMENT];
     for (place, segment) in segments.range(..last) {
-        let read = read_at(&file, &mut bytes, segment.offset)?;
+        let read = read_at(file, &mut bytes, segment.offset)?;
         if let Some(at) = broken_message(&bytes[..read], *place) {
             let at = segment.offset + at as u64;
-            return Ok(Some(format!("its log is damaged at byte {at}")));
+            return Ok(Some((place + 1, format!("its log is damaged at byte {at}"))));
         }
     }
     Ok(None)

@@ -17,7 +17,8 @@
 
 use super::backend::{Backend, Changes, RawPairs};
 use super::layout::{size_of_files, sync_dir};
-use super::{log, session, spare};
+use super::log::{self, Log};
+use super::{session, spare};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -58,12 +59,9 @@ impl From<io::Error> for TreeError {
 impl Tree {
     /// Opens the tree in this directory, or makes a new one. Beside it: what was done to a damaged one.
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<(Tree, Option<String>), TreeError> {
-        let missed = spare::replace_missing(path)?.then(|| "a snapshot of the database was missing".to_owned());
-        if let Some(why) = unfit(path)? {
-            return Err(TreeError::Damaged { why, copy: Some(set_aside(path)?) });
-        }
+        let repaired = prepare(path)?;
         match attempt(path, cache_bytes) {
-            Ok(db) => Ok((Tree::settle(db, path)?, missed)),
+            Ok(db) => Ok((Tree::settle(db, path)?, repaired)),
             Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
             Err(Attempt::Damaged(why)) => {
                 let copy = set_aside(path)?;
@@ -145,14 +143,27 @@ enum Attempt {
     Io(io::Error),
 }
 
-/// Why sled must not open it, though it would.
-fn unfit(path: &Path) -> io::Result<Option<String>> {
+/// Before sled opens it: what sled would leave out in silence is put right, or refused. What was done.
+fn prepare(path: &Path) -> Result<Option<String>, TreeError> {
+    let missed = spare::replace_missing(path)?.then(|| "a snapshot of the database was missing".to_owned());
+    let damaged = |why: String| Err(TreeError::Damaged { why, copy: Some(set_aside(path)?) });
     let (snapshot, before) = (spare::newest(path)?, session::witness(path)?.snapshot);
-    if snapshot < before {
-        return Ok(before.map(|name| format!("its {name} is gone, and no copy of it is left")));
+    if let Some(before) = before.filter(|before| snapshot.as_ref().is_none_or(|snapshot| snapshot < before)) {
+        return damaged(format!("its {before} is gone, and no copy of it is left"));
     }
     let after = snapshot.and_then(|name| spare::place(&name)).unwrap_or(0);
-    log::damage(&path.join("db"), after)
+    let file = path.join("db");
+    match log::look(&file, after)? {
+        Log::Whole => Ok(missed),
+        Log::Damaged(why) => damaged(why),
+        Log::BreaksOff(why, behind) => {
+            let copy = set_aside(path)?;
+            tracing::warn!(why, copy = %copy.display(), "the database's log breaks off: dropping what is behind that");
+            log::take_away(&file, &behind)?;
+            let copy = copy.display();
+            Ok(Some(format!("{why}; what was written after that is dropped, and the files are kept in {copy}")))
+        }
+    }
 }
 
 /// Removes snapshots that were never finished.
