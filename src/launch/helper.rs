@@ -10,7 +10,8 @@ use crate::keeper::{Link, Owner, Welcome};
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,10 +95,9 @@ impl Helpers {
                 }
             }
         };
-        // What it left in the pipe; whoever else holds the pipe is not waited for.
-        while let Some(rest) = &from
-            && hearing.take(rest).is_ok_and(|more| more)
-        {}
+        if let Some(from) = from {
+            hearing.rest(from);
+        }
         Ok(Outcome { status, output: hearing.bytes })
     }
 
@@ -177,16 +177,24 @@ impl Hearing {
         if from.readable().await.is_err() {
             return false;
         }
-        match self.take(from) {
+        match self.take(|piece| from.try_read(piece)) {
             Err(why) => why.kind() == ErrorKind::WouldBlock,
             Ok(more) => more,
         }
     }
 
+    /// Takes what was left in the pipe; whoever else holds the pipe is not waited for. The runtime is not asked: it may not
+    /// have heard yet that there is anything.
+    fn rest(&mut self, from: Receiver) {
+        let Ok(pipe) = from.into_nonblocking_fd() else { return };
+        let mut pipe = File::from(pipe);
+        while self.take(|piece| pipe.read(piece)).is_ok_and(|more| more) {}
+    }
+
     /// Takes what is there. False at its end, and when enough was heard.
-    fn take(&mut self, from: &Receiver) -> std::io::Result<bool> {
+    fn take(&mut self, read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>) -> std::io::Result<bool> {
         let mut piece = [0; 16 << 10];
-        let count = from.try_read(&mut piece)?;
+        let count = read(&mut piece)?;
         let wanted = count.min(self.kept - self.bytes.len());
         self.bytes.extend_from_slice(&piece[..wanted]);
         self.left = self.left.saturating_sub(count);
@@ -212,5 +220,24 @@ async fn hear(mut news: UnboundedReceiver<News>, link: Link, waiting: Waiting) {
         if let Some(waiter) = waiter {
             let _ = waiter.send(ended); // nobody waits any longer: it was too late
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[tokio::test]
+    async fn what_was_said_is_heard_before_the_runtime_knows_of_it() {
+        let (from, to) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        let from = Receiver::from_owned_fd(from).unwrap();
+        let mut to = File::from(to);
+        to.write_all(b"A=1\n").unwrap();
+        // The writer is not waited for: `to` is still open.
+        let mut hearing = Hearing { kept: KEPT, left: LISTENED, bytes: Vec::new() };
+        hearing.rest(from);
+        assert_eq!(hearing.bytes, b"A=1\n");
+        assert!(to.write_all(b"more").is_err(), "nobody listens any more");
     }
 }
