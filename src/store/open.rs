@@ -209,7 +209,10 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let live = formats::live_bytes(&*tree).map_err(OpenError::reading)?;
     let restored = formats::restored(&*tree).map_err(OpenError::reading)?;
     let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
-    recover(&*tree, &mut committer, &objects).map_err(OpenError::doing("recover what a crash interrupted"))?;
+    recover(&*tree, &mut committer, &objects).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData => OpenError::reading(source),
+        _ => OpenError::Io { doing: "recover what a crash interrupted", source },
+    })?;
     let mut own = vec![session::mark(session)];
     own.extend((!known).then(formats::store_mark));
     commit_own(&mut committer, own)?;

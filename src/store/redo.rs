@@ -72,7 +72,11 @@ impl Redo {
         match value.split_first() {
             Some((&INLINE, bytes)) => frames::decode_all(bytes).ok_or_else(damaged),
             Some((&FILE, facts)) => {
-                let bytes = fs::read(self.path(number))?;
+                let bytes = match fs::read(self.path(number)) {
+                    // It goes after its marker: so the marker should have been gone, and the tree is not what it was.
+                    Err(why) if why.kind() == io::ErrorKind::NotFound => return Err(damaged()),
+                    bytes => bytes?,
+                };
                 let mut expected = (bytes.len() as u64).to_be_bytes().to_vec();
                 expected.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
                 if expected != facts {

@@ -327,8 +327,10 @@ fn the_proxy_listens_on_after_its_core_has_died() {
     let (mut cache, origin) = (Cache::start(), Origin::start());
     let before = cache.proxy_address();
     cache.through(&origin.hello()).expect(200);
-    // What comes is written down a moment later: only then does it outlive the core.
+    // What comes is written down a moment later: only then does it outlive the core. What is answered after that is
+    // written down after it.
     until("it is complete", SOON, || (cache.soon(&origin.hello())["state"] == "complete").then_some(()));
+    succeeded(&cache.run("get_task", json!({"url": origin.hello()})));
     cache.daemon.kill_core();
     // Connections wait for the next core.
     let client = Client::new(Target::Tcp(before));

@@ -304,7 +304,8 @@ fn damage_in_the_log_is_found_before_it_is_replayed() {
         file.read_exact_at(&mut byte, at).unwrap();
         file.write_at(&[byte[0] ^ 0x10], at).unwrap();
         let store = match Store::open(settings(dir.path())) {
-            Err(OpenError::Damaged { copy: Some(_), .. }) => {
+            Err(OpenError::Damaged { .. }) => {
+                assert!(dir.path().join("db.damaged/db").exists());
                 refused += 1;
                 continue;
             }

@@ -218,7 +218,7 @@ impl Server {
         self.seen_at(path).iter().filter(body).count()
     }
 
-    /// Bytes of bodies that were sent for this path.
+    /// Bytes of bodies that were sent for this path, or are about to be.
     pub fn bytes(&self, path: &str) -> u64 {
         self.seen_at(path).iter().map(Seen::sent).sum()
     }
@@ -351,6 +351,8 @@ fn write(inner: &Inner, mut to: &TcpStream, reply: &Reply, head_only: bool, sent
             slice = 1;
         }
         let (from, until) = (position as usize, (position + slice) as usize);
+        // Before they are sent: who has them finds them counted.
+        sent.fetch_add(slice, Ordering::SeqCst);
         if reply.framing == Framing::Chunked {
             to.write_all(format!("{slice:x}\r\n").as_bytes())?;
         }
@@ -359,7 +361,6 @@ fn write(inner: &Inner, mut to: &TcpStream, reply: &Reply, head_only: bool, sent
             to.write_all(b"\r\n")?;
         }
         position += slice;
-        sent.fetch_add(slice, Ordering::SeqCst);
         if inner.over.load(Ordering::SeqCst) {
             return Ok(false);
         }
