@@ -210,7 +210,9 @@ pub(super) fn open_locked(settings: &Settings, layout: &Layout, lock: Arc<Flock<
     let restored = formats::restored(&*tree).map_err(OpenError::reading)?;
     let mut committer = Committer::new(tree.clone(), objects.clone(), Redo::open(layout.redo()), live);
     recover(&*tree, &mut committer, &objects).map_err(|source| match source.kind() {
-        io::ErrorKind::InvalidData => OpenError::reading(source),
+        io::ErrorKind::InvalidData => {
+            OpenError::Damaged { why: source.to_string(), copy: set_aside(&layout.db()).ok() }
+        }
         _ => OpenError::Io { doing: "recover what a crash interrupted", source },
     })?;
     let mut own = vec![session::mark(session)];
