@@ -50,13 +50,7 @@ impl Doubts {
 
     /// Whether a file is left alone for now.
     fn doubts(&mut self, other: &Other, now: Instant, wall: Wall) -> bool {
-        let fresh = other.was_known
-            && match &other.look {
-                Look::There(stamp) => age(stamp.ctime, wall) < SETTLED,
-                Look::Missing => true,
-                _ => false,
-            };
-        if !fresh {
+        if !is_fresh(other, wall) {
             self.0.remove(&other.tag);
             return false;
         }
@@ -83,9 +77,8 @@ impl Doubts {
         self.0.values().filter_map(|doubt| doubt.again).min()
     }
 
-    /// What is to be looked at again now. What was looked at again, and is as it should be, is forgotten.
+    /// What is to be looked at again now; [`settle`](Self::settle) once that is done.
     pub(super) fn take(&mut self, now: Instant) -> Wants {
-        self.0.retain(|_, doubt| doubt.again.is_some());
         let mut wants = Wants::default();
         for doubt in self.0.values_mut().filter(|doubt| doubt.again.is_some_and(|again| again <= now)) {
             doubt.again = None;
@@ -95,9 +88,25 @@ impl Doubts {
         wants
     }
 
+    /// What was looked at again, and is as it should be, is forgotten.
+    pub(super) fn settle(&mut self) {
+        self.0.retain(|_, doubt| doubt.again.is_some());
+    }
+
     /// Everything is looked at anew.
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+/// Whether a file may still be about to become what it will be. Of one that nothing was known of nobody has to wait for that.
+fn is_fresh(other: &Other, wall: Wall) -> bool {
+    match (&other.known, &other.look) {
+        (Some(_), Look::Missing) => true,
+        // Every change is dated, but the kernel shows the new length a moment before the new date.
+        (Some(Look::There(known)), Look::There(stamp)) if known.ctime == stamp.ctime => true,
+        (Some(_), Look::There(stamp)) => age(stamp.ctime, wall) < SETTLED,
+        _ => false,
     }
 }
 
@@ -119,8 +128,8 @@ mod tests {
     }
 
     fn other(look: Look) -> Other {
-        let looked = LookedAt::default();
-        Other { tag: TagNo(1), item: ItemNo(2), file: "a".into(), look, looked, was_known: true }
+        let (looked, known) = (LookedAt::default(), Some(changed(-60_000)));
+        Other { tag: TagNo(1), item: ItemNo(2), file: "a".into(), look, looked, known }
     }
 
     fn changed(millis: i64) -> Look {
@@ -158,8 +167,21 @@ mod tests {
         assert!(told(&mut doubts, start, 220, Look::Missing));
         // As it should be in between: nobody tells of that.
         assert!(!told(&mut doubts, start, 300, Look::Missing));
-        let _ = doubts.take(start + Duration::from_secs(1));
-        assert!(doubts.take(start + Duration::from_secs(2)).is_empty() && doubts.0.is_empty());
+        assert!(!doubts.take(start + Duration::from_secs(1)).is_empty());
+        doubts.settle();
+        assert!(doubts.0.is_empty());
+    }
+
+    #[test]
+    fn a_change_that_is_not_dated_yet_is_looked_at_again() {
+        let (mut doubts, start) = (Doubts::default(), Instant::now());
+        let Look::There(known) = changed(-60_000) else { unreachable!() };
+        let emptied = || Look::There(Stamp { size: 0, ..known });
+        assert!(!told(&mut doubts, start, 0, emptied()));
+        assert!(!told(&mut doubts, start, 110, changed(100)), "now it is");
+        assert!(told(&mut doubts, start, 210, changed(100)));
+        // A file system that dates nothing: told in the end.
+        assert!(!told(&mut doubts, start, 300, emptied()) && told(&mut doubts, start, 700, emptied()));
     }
 
     #[test]
@@ -172,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_not_known_yet_and_what_is_too_much_is_told_at_once() {
         let (mut doubts, start) = (Doubts::default(), Instant::now());
-        let mut others = vec![Other { was_known: false, ..other(Look::Missing) }];
+        let mut others = vec![Other { known: None, ..other(Look::Missing) }];
         others.extend((0..2000).map(|no| Other { tag: TagNo(no), ..other(Look::Missing) }));
         doubts.keep_back(&mut others, start, wall(0));
         assert_eq!((others.len(), doubts.0.len()), (2001 - MOST, MOST));

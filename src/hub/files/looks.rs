@@ -37,8 +37,8 @@ pub(super) struct Other {
     pub look: Look,
     /// To be touched once somebody was told, so that nobody takes what was known before for news.
     pub looked: LookedAt,
-    /// Whether it was looked at before, and something was expected.
-    pub was_known: bool,
+    /// What was known of it, where it was looked at before.
+    pub known: Option<Look>,
 }
 
 /// What looks at many files found: those that are not as expected.
@@ -76,9 +76,9 @@ impl Found {
         if file.look.as_ref() == Some(&look) {
             return file.looked.touch(now);
         }
-        let was_known = file.look.is_some() && file.looked.get().is_some();
+        let known = file.look.clone().filter(|_| file.looked.get().is_some());
         let (name, looked) = (Arc::clone(&file.detail), file.looked.clone());
-        self.0.push(Other { tag: file.no, item, file: name, look, looked, was_known });
+        self.0.push(Other { tag: file.no, item, file: name, look, looked, known });
     }
 }
 

@@ -227,6 +227,7 @@ impl<H: House> Passes<H> {
             }
         }
         if files.is_empty() || self.look(dir, files).await {
+            self.doubts.settle();
             self.heed = Instant::now() + began.elapsed() * REST;
         }
     }
