@@ -187,7 +187,9 @@ impl Live {
         // A piece is known to be good before it is put here: whoever compared it before that is late, and is seen to be.
         let is_lost = |number: &u32| state.reported.contains(number) || !known.is_good(*number);
         let lost: Vec<u32> = numbers.iter().copied().filter(is_lost).collect();
-        let is_there_again = lost.is_empty();
+        if lost.is_empty() {
+            return None;
+        }
         let fresh: Vec<u32> = lost.into_iter().filter(|number| state.reported.insert(*number)).collect();
         known.bad(&fresh);
         for number in &fresh {
@@ -197,7 +199,7 @@ impl Live {
             state.lost.extend(&fresh);
             self.lost.notify_one();
         }
-        (!is_there_again).then_some(fresh)
+        Some(fresh)
     }
 
     /// What was lost since the last time.
