@@ -33,30 +33,32 @@ pub(super) fn keep(db: &Path) -> io::Result<()> {
     sync_dir(db)
 }
 
-/// Puts the copy in the place of a snapshot that is gone; whether there was one to put.
-pub(super) fn replace_missing(db: &Path) -> io::Result<bool> {
-    if newest(db)?.is_some() {
-        return Ok(false);
-    }
-    match newest(&spare(db))? {
-        Some(name) => replace(db, &name),
-        None => Ok(false),
-    }
+/// A copy that is to take the place of its original.
+pub(super) struct Copy {
+    name: String,
+    bytes: Vec<u8>,
+    /// What is wrong with the original; for people.
+    pub(super) why: &'static str,
 }
 
-/// Puts the copy in the place of a snapshot that is not what it was; whether it was not, and is now.
-pub(super) fn replace_damaged(db: &Path) -> io::Result<bool> {
-    match newest(db)? {
-        Some(name) if !read(db, &name)?.is_some_and(|bytes| is_whole(&bytes)) => replace(db, &name),
-        _ => Ok(false),
-    }
+/// The copy of a snapshot that is gone, or is not what it was, where there is one that is whole.
+pub(super) fn needed(db: &Path) -> io::Result<Option<Copy>> {
+    let (name, why) = match newest(db)? {
+        Some(name) if read(db, &name)?.is_some_and(|bytes| is_whole(&bytes)) => return Ok(None),
+        Some(name) => (name, "a snapshot of the database was damaged"),
+        None => match newest(&spare(db))? {
+            Some(name) => (name, "a snapshot of the database was missing"),
+            None => return Ok(None),
+        },
+    };
+    let copy = read(&spare(db), &name)?.filter(|bytes| is_whole(bytes));
+    Ok(copy.map(|bytes| Copy { name, bytes, why }))
 }
 
-/// Puts the copy of this name in its place, if there is one that is whole.
-fn replace(db: &Path, name: &str) -> io::Result<bool> {
-    match read(&spare(db), name)? {
-        Some(copy) if is_whole(&copy) => put(&copy, db, name).map(|()| true),
-        _ => Ok(false),
+impl Copy {
+    /// Puts it there.
+    pub(super) fn place(&self, db: &Path) -> io::Result<()> {
+        put(&self.bytes, db, &self.name)
     }
 }
 

@@ -4,10 +4,12 @@
 //! - Its `flush()` ends in `sync_file_range`, which survives a killed process but no power cut. Each [`sync`] is
 //!   followed by an fdatasync through a descriptor of our own.
 //! - It never syncs `conf`, nor the names of its files: done here, each time it is opened.
-//! - A damaged `snap.*` or `conf` keeps it from opening, and a cut `db` makes it panic. So it is opened on a thread that may
-//!   panic, and once more with the copy of `snap.*` (see spare.rs) and without `conf`, which it makes anew; the directory is
-//!   copied aside before. A `snap.*` that is missing keeps it from nothing, and may cost everything: the copy takes its place.
+//! - A damaged `snap.*` keeps it from opening. One that is missing keeps it from nothing, and may cost everything. So a copy
+//!   takes its place before (see spare.rs).
+//! - A damaged `conf` keeps it from opening too, and a cut `db` makes it panic. So it is opened on a thread that may panic,
+//!   and once more without `conf`, which it makes anew.
 //! - It drops what it cannot replay, without a word, and overwrites it. So its log is looked at before (see log.rs).
+//!   Whatever is done about something damaged, its directory is copied aside first.
 //! - When it is interrupted while it writes a snapshot, it takes what is left of it for a damaged one. Such files end in
 //!   `.generating`, are never complete, and are removed before it is opened.
 //! - It keeps seven threads that look for work once a second. They inherit the timer slack of the thread that first
@@ -65,14 +67,10 @@ impl Tree {
             Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
             Err(Attempt::Damaged(why)) => {
                 let copy = set_aside(path)?;
-                if !mend(path)? {
-                    return Err(TreeError::Damaged { why, copy: Some(copy) });
-                }
-                tracing::warn!(why, copy = %copy.display(), "the database is damaged: trying to mend it");
+                tracing::warn!(why, copy = %copy.display(), "the database is damaged: trying without its settings");
+                remove_conf(path)?;
                 match attempt(path, cache_bytes) {
-                    Ok(db) => {
-                        Ok((Tree::settle(db, path)?, Some(format!("{why}; the files are kept in {}", copy.display()))))
-                    }
+                    Ok(db) => Ok((Tree::settle(db, path)?, Some(kept(&why, &copy)))),
                     Err(Attempt::Io(source)) => Err(TreeError::Io(source)),
                     Err(Attempt::Damaged(why)) => Err(TreeError::Damaged { why, copy: Some(copy) }),
                 }
@@ -145,7 +143,13 @@ enum Attempt {
 
 /// Before sled opens it: what sled would leave out in silence is put right, or refused. What was done.
 fn prepare(path: &Path) -> Result<Option<String>, TreeError> {
-    let missed = spare::replace_missing(path)?.then(|| "a snapshot of the database was missing".to_owned());
+    let mut repaired = None;
+    if let Some(spare) = spare::needed(path)? {
+        let copy = set_aside(path)?;
+        tracing::warn!(why = spare.why, copy = %copy.display(), "putting a copy of the database's snapshot in its place");
+        spare.place(path)?;
+        repaired = Some(kept(spare.why, &copy));
+    }
     let damaged = |why: String| Err(TreeError::Damaged { why, copy: Some(set_aside(path)?) });
     let (snapshot, before) = (spare::newest(path)?, session::witness(path)?.snapshot);
     if let Some(before) = before.filter(|before| snapshot.as_ref().is_none_or(|snapshot| snapshot < before)) {
@@ -154,16 +158,20 @@ fn prepare(path: &Path) -> Result<Option<String>, TreeError> {
     let after = snapshot.and_then(|name| spare::place(&name)).unwrap_or(0);
     let file = path.join("db");
     match log::look(&file, after)? {
-        Log::Whole => Ok(missed),
+        Log::Whole => Ok(repaired),
         Log::Damaged(why) => damaged(why),
         Log::BreaksOff(why, behind) => {
             let copy = set_aside(path)?;
             tracing::warn!(why, copy = %copy.display(), "the database's log breaks off: dropping what is behind that");
             log::take_away(&file, &behind)?;
-            let copy = copy.display();
-            Ok(Some(format!("{why}; what was written after that is dropped, and the files are kept in {copy}")))
+            Ok(Some(kept(&format!("{why}; what was written after that is dropped"), &copy)))
         }
     }
+}
+
+/// What was done, for people.
+fn kept(why: &str, copy: &Path) -> String {
+    format!("{why}; the files are kept in {}", copy.display())
 }
 
 /// Removes snapshots that were never finished.
@@ -235,15 +243,12 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// Removes `conf`, and puts the copy of the snapshot in its place; false when there is nothing that could be done.
-fn mend(path: &Path) -> io::Result<bool> {
-    let brought_back = spare::replace_damaged(path)?;
+/// Has sled make `conf` anew.
+fn remove_conf(path: &Path) -> io::Result<()> {
     match fs::remove_file(path.join("conf")) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(brought_back),
-        removed => removed?,
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => sync_dir(path),
     }
-    sync_dir(path)?;
-    Ok(true)
 }
 
 /// Copies files and directories, durably.
