@@ -113,8 +113,7 @@ impl Handle {
 /// time.
 fn unseen(room: &Room, item: ItemNo, suspect: Option<TagNo>) -> Option<TagNo> {
     let is_unseen = |no: &TagNo| room.tag_by_no(*no).is_some_and(|tag| tag.looked.get().is_none());
-    let next = || room.tags(item).find(|tag| tag.looked.get().is_none()).map(|tag| tag.no);
-    suspect.filter(is_unseen).or_else(next)
+    suspect.filter(is_unseen).or_else(|| room.doubtful(item).find(|tag| tag.looked.get().is_none()).map(|tag| tag.no))
 }
 
 /// A line with its stamp: in local time, to the second, as the original writes it.

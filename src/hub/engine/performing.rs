@@ -9,7 +9,7 @@ impl Engine {
         match effect {
             Effect::Read(order) => inner.verifier.read(*order),
             Effect::StopReading(tag) => inner.verifier.stop_reading(tag),
-            Effect::LookAt(item) => inner.verifier.look_at(item),
+            Effect::LookAt(item, file) => inner.verifier.look_at(item, file),
             Effect::Pull(job) => inner.pulls.begin(self.handle.clone(), job),
             Effect::StopPulling(job) => inner.pulls.stop(job),
             Effect::Unplace(job, stamp) => inner.pulls.unplace(self.handle.clone(), job, stamp),

@@ -12,7 +12,7 @@ use super::looks::Other;
 use super::wanted::{Names, Wants};
 use crate::base::Wall;
 use crate::hub::model::{ItemNo, Look, TagNo};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -82,8 +82,7 @@ impl Doubts {
         let mut wants = Wants::default();
         for doubt in self.0.values_mut().filter(|doubt| doubt.again.is_some_and(|again| again <= now)) {
             doubt.again = None;
-            let name = Names::These(HashSet::from([doubt.file.to_string()]));
-            wants.items.entry(doubt.item).or_insert_with(|| Names::These(HashSet::new())).add(name);
+            wants.want(doubt.item, Names::one(Arc::clone(&doubt.file)));
         }
         wants
     }
@@ -151,7 +150,7 @@ mod tests {
         assert_eq!(doubts.next(), Some(start + Duration::from_millis(110)));
         assert!(doubts.take(start).is_empty(), "not yet");
         let wants = doubts.take(start + SETTLED * 2);
-        assert!(wants.items[&ItemNo(2)].hold("a") && doubts.next().is_none(), "once");
+        assert!(wants.items[&ItemNo(2)] == Names::one("a".into()) && doubts.next().is_none(), "once");
         assert!(told(&mut doubts, start, 110, changed(0)));
         assert!(told(&mut doubts, start, 200, changed(90)), "long ago");
         assert!(told(&mut doubts, start, 200, changed(5000)), "another clock");

@@ -26,7 +26,7 @@ const TOGETHER: Duration = Duration::from_millis(10);
 pub(super) enum Command {
     Read(ReadOrder),
     StopReading(TagNo),
-    LookAt(ItemNo),
+    LookAt(ItemNo, Arc<str>),
     PoolsChanged,
 }
 
@@ -90,13 +90,13 @@ impl<H: House> Driver<H> {
             Command::Read(order) => self.readings.begin(order),
             Command::StopReading(tag) => self.readings.stop(tag),
             Command::PoolsChanged => self.compare_pools(),
-            Command::LookAt(item) => {
+            Command::LookAt(item, file) => {
                 let Some(pool) = self.house.pool_of(item) else { return self.compare_pools() };
                 if !self.pools.contains_key(&pool) {
                     self.compare_pools();
                 }
                 if let Some(wanted) = self.pools.get(&pool) {
-                    wanted.want(item, Names::All);
+                    wanted.want(item, Names::one(file));
                 }
             }
         }

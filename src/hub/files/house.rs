@@ -3,6 +3,7 @@
 use crate::hub::engine::Handle;
 use crate::hub::machine::{Event, Expected};
 use crate::hub::model::{ItemNo, PoolName, TagNo};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ pub(super) trait House: Clone + Send + Sync + 'static {
     fn pool_of(&self, item: ItemNo) -> Option<PoolName>;
     /// Up to `most` files of a pool after this one; those of one item one after the other.
     fn files(&self, pool: &PoolName, after: Option<(ItemNo, TagNo)>, most: usize) -> Vec<(ItemNo, Expected)>;
-    /// The files of one item.
-    fn files_of(&self, item: ItemNo) -> Vec<Expected>;
+    /// Up to `most` files of an item after this one.
+    fn files_of(&self, item: ItemNo, after: Option<TagNo>, most: usize) -> Vec<Expected>;
+    /// The files of an item that are called so.
+    fn files_called(&self, item: ItemNo, names: &HashSet<Arc<str>>) -> Vec<Expected>;
     /// Something was found out.
     fn tell(&self, event: Event);
 }
@@ -39,8 +42,12 @@ impl House for Handle {
         self.look(|room| room.to_look_at(pool, after, most))
     }
 
-    fn files_of(&self, item: ItemNo) -> Vec<Expected> {
-        self.look(|room| room.to_look_at_in(item))
+    fn files_of(&self, item: ItemNo, after: Option<TagNo>, most: usize) -> Vec<Expected> {
+        self.look(|room| room.to_look_at_in(item, after, most))
+    }
+
+    fn files_called(&self, item: ItemNo, names: &HashSet<Arc<str>>) -> Vec<Expected> {
+        self.look(|room| room.to_look_at_called(item, names))
     }
 
     fn tell(&self, event: Event) {

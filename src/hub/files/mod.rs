@@ -104,8 +104,8 @@ impl Verifier {
     }
 
     /// See [`Effect::LookAt`](super::machine::Effect::LookAt).
-    pub fn look_at(&self, item: ItemNo) {
-        self.ask(Command::LookAt(item));
+    pub fn look_at(&self, item: ItemNo, file: Arc<str>) {
+        self.ask(Command::LookAt(item, file));
     }
 
     /// How many bytes of a tag's file were read so far; none: it is not being read.

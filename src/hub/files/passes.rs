@@ -14,7 +14,7 @@ use super::doubts::Doubts;
 use super::house::House;
 use super::looks::{Found, Other, look_at_all};
 use super::patience::{Hanging, Sign, no_answer, patience, patiently};
-use super::wanted::{Wanted, Wants};
+use super::wanted::{Names, Wanted, Wants};
 use super::watch::{PoolWatches, Watches};
 use crate::base::Now;
 use crate::hub::machine::{Event, Expected};
@@ -217,12 +217,23 @@ impl<H: House> Passes<H> {
         let began = Instant::now();
         let mut files = Vec::new();
         for (item, names) in wants.items {
-            let of_item = self.house.files_of(item).into_iter().filter(|file| names.hold(&file.detail));
-            files.extend(of_item.map(|file| (item, file)));
-            while files.len() >= SLICE {
-                let rest = files.split_off(SLICE);
-                if !self.look(dir, std::mem::replace(&mut files, rest)).await {
+            let mut after = None;
+            loop {
+                let (found, is_over) = match &names {
+                    Names::These(names) => (self.house.files_called(item, names), true),
+                    Names::All => {
+                        let page = self.house.files_of(item, after, SLICE);
+                        after = page.last().map(|file| file.no);
+                        let is_over = page.len() < SLICE;
+                        (page, is_over)
+                    }
+                };
+                files.extend(found.into_iter().map(|file| (item, file)));
+                if files.len() >= SLICE && !self.look(dir, std::mem::take(&mut files)).await {
                     return;
+                }
+                if is_over {
+                    break;
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
-/// Read at once.
+/// Read at once, at most.
 const BUFFER: usize = 256 << 10;
 /// A file that is changed while it is read is read anew, so often altogether.
 const TRIES: usize = 4;
@@ -91,7 +91,8 @@ fn advise(file: &File, in_passing: bool) {
 /// Reads it from its beginning to its end. One that grows is not followed: that it is longer than it was is enough to know.
 /// None: it is not wanted any more.
 fn read(mut file: &File, length: u64, go_on: &dyn Fn(u64) -> bool) -> io::Result<Option<Digests>> {
-    let mut buffer = vec![0; BUFFER];
+    // One byte more than there should be: that it is longer shows at once.
+    let mut buffer = vec![0; usize::try_from(length).map_or(BUFFER, |length| BUFFER.min(length + 1))];
     let (mut md5, mut sha256, mut size) = (Md5::new(), Sha256::new(), 0_u64);
     while size <= length {
         let count = match file.read(&mut buffer) {

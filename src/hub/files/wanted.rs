@@ -1,8 +1,9 @@
 //! What is to be looked at in a pool before its turn: what was published or changed just now.
 
 use crate::hub::model::ItemNo;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// More names than so many of one item are all of them.
@@ -14,16 +15,13 @@ pub(super) enum Names {
     /// All.
     All,
     /// Those that are called so.
-    These(HashSet<String>),
+    These(HashSet<Arc<str>>),
 }
 
 impl Names {
-    /// Whether a file is among them.
-    pub(super) fn hold(&self, file: &str) -> bool {
-        match self {
-            Names::All => true,
-            Names::These(names) => names.contains(file),
-        }
+    /// A single one.
+    pub(super) fn one(file: Arc<str>) -> Names {
+        Names::These(HashSet::from([file]))
     }
 
     /// These, and others.
@@ -51,6 +49,14 @@ pub(super) struct Wants {
 }
 
 impl Wants {
+    /// Files of an item, beside those that are wanted already.
+    pub(super) fn want(&mut self, item: ItemNo, names: Names) {
+        match self.items.entry(item) {
+            Entry::Vacant(free) => drop(free.insert(names)),
+            Entry::Occupied(mut there) => there.get_mut().add(names),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty() && !self.whole
     }
@@ -70,7 +76,7 @@ impl Wanted {
 
     /// Files of an item.
     pub(super) fn want(&self, item: ItemNo, names: Names) {
-        self.lock().items.entry(item).or_insert_with(|| Names::These(HashSet::new())).add(names);
+        self.lock().want(item, names);
         self.ring();
     }
 
@@ -108,7 +114,7 @@ mod tests {
     use super::*;
 
     fn these(names: &[&str]) -> Names {
-        Names::These(names.iter().map(|name| (*name).to_owned()).collect())
+        Names::These(names.iter().map(|name| Arc::from(*name)).collect())
     }
 
     #[test]
@@ -127,8 +133,7 @@ mod tests {
     #[test]
     fn very_many_names_are_all_of_them() {
         let mut names = these(&[]);
-        names.add(Names::These((0..=MOST_NAMES).map(|number| number.to_string()).collect()));
+        names.add(Names::These((0..=MOST_NAMES).map(|number| number.to_string().into()).collect()));
         assert_eq!(names, Names::All);
-        assert!(names.hold("anything") && these(&["a"]).hold("a") && !these(&["a"]).hold("b"));
     }
 }

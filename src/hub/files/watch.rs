@@ -16,7 +16,7 @@ use super::wanted::Names;
 use crate::hub::model::{ItemNo, PoolName};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,12 +113,12 @@ impl Watches {
             // About the directory itself, or about one name in it; files are published under names that are text.
             let names = match event.name.as_ref().map(|name| name.to_str()) {
                 None => Names::All,
-                Some(Some(name)) => Names::These(HashSet::from([name.to_owned()])),
+                Some(Some(name)) => Names::one(name.into()),
                 Some(None) => continue,
             };
             for about in items {
                 let all = heard.items.entry(about.clone());
-                all.or_insert_with(|| Names::These(HashSet::new())).add(names.clone());
+                all.and_modify(|all| all.add(names.clone())).or_insert_with(|| names.clone());
             }
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                 known.lose(event.wd);

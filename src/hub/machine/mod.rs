@@ -36,6 +36,7 @@ use crate::hub::model::{
     AccountId, DaemonId, EntryPoint, Item, ItemName, ItemNo, Job, JobId, Member, Pool, PoolName, RepName, Repository,
     Requirement, Tag, TagName, TagNo,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +316,11 @@ impl Room {
         self.catalogue.tag_by_no(no)
     }
 
+    /// The tags of an item that are published from this file. Costs the number of those.
+    pub fn tags_of_file(&self, item: ItemNo, file: &Arc<str>) -> impl Iterator<Item = &Arc<Tag>> {
+        self.catalogue.tags_of_file(item, file)
+    }
+
     /// How a tag is to be shown.
     pub fn shown(&self, tag: &Tag, now: Mono) -> Shown {
         self.show(tag, now)
@@ -332,8 +338,13 @@ impl Room {
     }
 
     /// The same for one item.
-    pub fn to_look_at_in(&self, item: ItemNo) -> Vec<Expected> {
-        self.catalogue.to_look_at_in(item)
+    pub fn to_look_at_in(&self, item: ItemNo, after: Option<TagNo>, most: usize) -> Vec<Expected> {
+        self.catalogue.to_look_at_in(item, after, most)
+    }
+
+    /// The same for files of an item with these names. Costs the number of those.
+    pub fn to_look_at_called(&self, item: ItemNo, names: &HashSet<Arc<str>>) -> Vec<Expected> {
+        self.catalogue.to_look_at_called(item, names)
     }
 
     /// How many files there are to look at in a pool.

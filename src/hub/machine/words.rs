@@ -289,8 +289,8 @@ pub enum Effect {
     StopReading(TagNo),
     /// Ask the entry listener, where there is one, whether it answers for this daemon; [`Event::Answered`] follows.
     Beat(DaemonId),
-    /// Look at all tags of this item soon: something about it was changed.
-    LookAt(ItemNo),
+    /// Look at this file of an item soon: it was published just now.
+    LookAt(ItemNo, Arc<str>),
     /// Go on with a job: pull.
     Pull(Arc<Job>),
     /// End a pull, or forget one that has not begun; nothing needs to follow.

@@ -121,9 +121,7 @@ impl Target {
 fn holder(room: &Room, job: &Job, source: &PullSource) -> Holder {
     let mut holder = Holder::Nobody;
     for item in room.items_of_pool(&source.pool).filter(|item| item.dir == source.dir) {
-        let published = room.to_look_at_in(item.no);
-        for tag in published.iter().filter(|expected| expected.detail == source.file) {
-            let Some(tag) = room.tag_by_no(tag.no) else { continue };
+        for tag in room.tags_of_file(item.no, &source.file) {
             let same = (&item.rep, &item.name, &tag.name) == (&job.rep, &job.item, &job.tag);
             match same && source.publish.is_some() {
                 true => holder = Holder::Same,

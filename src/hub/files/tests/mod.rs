@@ -4,7 +4,7 @@ use super::house::House;
 use super::{Verifier, look, open};
 use crate::hub::machine::{Event, Expected, ReadOrder};
 use crate::hub::model::{ItemNo, Look, LookedAt, PoolName, Reading, TagNo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -92,9 +92,15 @@ impl House for Yard {
         later.take(most).map(|((item, _), file)| (*item, file.clone())).collect()
     }
 
-    fn files_of(&self, item: ItemNo) -> Vec<Expected> {
+    fn files_of(&self, item: ItemNo, after: Option<TagNo>, most: usize) -> Vec<Expected> {
         let state = self.state.lock().unwrap();
-        state.files.iter().filter(|((of, _), _)| *of == item).map(|(_, file)| file.clone()).collect()
+        let its = state.files.iter().filter(|((of, no), _)| *of == item && after.is_none_or(|after| *no > after));
+        its.take(most).map(|(_, file)| file.clone()).collect()
+    }
+
+    fn files_called(&self, item: ItemNo, names: &HashSet<Arc<str>>) -> Vec<Expected> {
+        let all = self.files_of(item, None, usize::MAX).into_iter();
+        all.filter(|file| names.contains(&file.detail)).collect()
     }
 
     fn tell(&self, event: Event) {
@@ -197,7 +203,7 @@ async fn a_directory_that_is_replaced_is_seen_and_watched_anew() {
     assert!(matches!(&gone[..], [(TagNo(1), Look::PoolGone(why))] if why.contains("i1")), "{gone:?}");
     fs::rename(dir.join("other"), dir.join("i1")).unwrap();
     // The pool's own directory is not watched: that is for the passes, or for whoever asks.
-    verifier.look_at(ItemNo(1));
+    verifier.look_at(ItemNo(1), "a".into());
     assert_eq!(looks(&mut events).await, [(TagNo(1), Look::Missing)]);
     fs::write(dir.join("i1/a"), "two").unwrap();
     let back = looks(&mut events).await;
@@ -229,7 +235,7 @@ async fn what_is_asked_before_it_runs_is_done_and_new_pools_are_found() {
     verifier.pools_changed();
     assert_eq!(passed(&mut events).await, pool);
     yard.publish(&pool, 1, 1, "a");
-    verifier.look_at(ItemNo(1));
+    verifier.look_at(ItemNo(1), "a".into());
     assert_eq!(looks(&mut events).await, [(TagNo(1), Look::There(stamp))]);
 
     // Forgotten, and made anew under the same name somewhere else.

@@ -84,7 +84,7 @@ async fn what_is_wanted_does_not_wait_for_its_turn() {
     passed(&mut scene.events).await;
     fs::write(scene.dir.join("i0/f0"), "other").unwrap();
     fs::write(scene.dir.join("i0/f2"), "other").unwrap();
-    wanted.want(ItemNo(0), super::super::wanted::Names::These(["f2".to_owned()].into()));
+    wanted.want(ItemNo(0), super::super::wanted::Names::one("f2".into()));
     assert_eq!(looks(&mut scene.events).await, [(TagNo(2), there(&scene.dir, "i0", "f2"))]);
     wanted.want(ItemNo(0), super::super::wanted::Names::All);
     assert_eq!(looks(&mut scene.events).await, [(TagNo(0), there(&scene.dir, "i0", "f0"))]);

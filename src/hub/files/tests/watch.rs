@@ -24,7 +24,7 @@ fn about(item: u64) -> (PoolName, ItemNo) {
 }
 
 fn these(names: &[&str]) -> Names {
-    Names::These(names.iter().map(|name| (*name).to_owned()).collect())
+    Names::These(names.iter().map(|name| Arc::from(*name)).collect())
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::hub::model::{
     AccountId, Item, ItemName, ItemNo, Look, Pool, PoolName, Reason, RepName, Repository, Stamp, State, Tag, TagName,
     TagNo,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ struct Content {
     item: Arc<Item>,
     names: BTreeMap<TagName, TagNo>,
     numbers: BTreeSet<TagNo>,
+    /// By the names of their files.
+    files: BTreeSet<(Arc<str>, TagNo)>,
     /// Those whose own state is not normal.
     unwell: BTreeMap<TagName, TagNo>,
 }
@@ -165,6 +167,17 @@ impl Catalogue {
         alike.filter_map(|(_, no)| self.tag_by_no(*no))
     }
 
+    /// The tags of an item that are published from this file.
+    pub(in crate::hub::machine) fn tags_of_file(
+        &self,
+        item: ItemNo,
+        file: &Arc<str>,
+    ) -> impl Iterator<Item = &Arc<Tag>> {
+        let all = (Arc::clone(file), TagNo(0))..=(Arc::clone(file), TagNo(u64::MAX));
+        let numbers = self.items.get(&item).map(|content| content.files.range(all)).into_iter().flatten();
+        numbers.filter_map(|(_, no)| self.tag_by_no(*no))
+    }
+
     pub(in crate::hub::machine) fn tag_count(&self, item: ItemNo) -> usize {
         self.items.get(&item).map_or(0, |content| content.names.len())
     }
@@ -213,18 +226,39 @@ impl Catalogue {
         let Some(held) = self.pools.get(pool) else { return Vec::new() };
         let first = after.map_or(ItemNo(0), |(item, _)| item);
         let contents = held.filled.range(first..).filter_map(|no| self.items.get(no));
-        let tags = contents.flat_map(|content| {
+        let files = contents.flat_map(|content| {
             let begun = after.filter(|(item, _)| *item == content.item.no);
-            let from = begun.map_or(Bound::Unbounded, |(_, tag)| Bound::Excluded(tag));
-            content.numbers.range((from, Bound::Unbounded)).filter_map(move |no| Some((content, self.tag_by_no(*no)?)))
+            let files = self.expected_after(content, begun.map(|(_, tag)| tag));
+            files.map(|file| (content.item.no, file))
         });
-        tags.take(most).map(|(content, tag)| (content.item.no, self.expected(&content.item, tag))).collect()
+        files.take(most).collect()
     }
 
-    pub(in crate::hub::machine) fn to_look_at_in(&self, item: ItemNo) -> Vec<Expected> {
+    pub(in crate::hub::machine) fn to_look_at_in(
+        &self,
+        item: ItemNo,
+        after: Option<TagNo>,
+        most: usize,
+    ) -> Vec<Expected> {
+        let content = self.items.get(&item).into_iter();
+        content.flat_map(|content| self.expected_after(content, after)).take(most).collect()
+    }
+
+    pub(in crate::hub::machine) fn to_look_at_called(&self, item: ItemNo, names: &HashSet<Arc<str>>) -> Vec<Expected> {
         let Some(content) = self.items.get(&item) else { return Vec::new() };
-        let tags = content.numbers.iter().filter_map(|no| self.tag_by_no(*no));
+        let tags = names.iter().flat_map(|name| self.tags_of_file(item, name));
         tags.map(|tag| self.expected(&content.item, tag)).collect()
+    }
+
+    /// The files of an item after this one, by number.
+    fn expected_after<'a>(
+        &'a self,
+        content: &'a Content,
+        after: Option<TagNo>,
+    ) -> impl Iterator<Item = Expected> + use<'a> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let tags = content.numbers.range((from, Bound::Unbounded)).filter_map(|no| self.tag_by_no(*no));
+        tags.map(|tag| self.expected(&content.item, tag))
     }
 
     pub(in crate::hub::machine) fn published_in(&self, pool: &PoolName) -> usize {
@@ -320,8 +354,8 @@ impl Catalogue {
         if let Some(held) = self.pools.get_mut(&item.pool) {
             held.items.insert(item.no);
         }
-        let content =
-            Content { item: item.clone(), names: BTreeMap::new(), numbers: BTreeSet::new(), unwell: BTreeMap::new() };
+        let (names, numbers, files) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let content = Content { item: item.clone(), names, numbers, files, unwell: BTreeMap::new() };
         self.items.insert(item.no, content);
         item
     }
@@ -349,6 +383,7 @@ impl Catalogue {
         let Some(content) = self.items.get_mut(&tag.item) else { return tag };
         content.names.insert(tag.name.clone(), tag.no);
         content.numbers.insert(tag.no);
+        content.files.insert((tag.detail.clone(), tag.no));
         if let Some(held) = self.pools.get_mut(&content.item.pool) {
             held.files += 1;
             held.filled.insert(tag.item);
@@ -379,6 +414,7 @@ impl Catalogue {
         let Some(content) = self.items.get_mut(&tag.item) else { return };
         content.names.remove(&tag.name);
         content.numbers.remove(&no);
+        content.files.remove(&(tag.detail.clone(), no));
         if let Some(held) = self.pools.get_mut(&content.item.pool) {
             held.files -= 1;
             if held.files == 0 {
@@ -395,7 +431,7 @@ impl Catalogue {
         std::mem::take(&mut self.stirred)
     }
 
-    /// Changes a tag: all but its number, its item and its name.
+    /// Changes a tag: all but its number, its item, its name and its file.
     pub(in crate::hub::machine) fn change_tag(&mut self, no: TagNo, change: impl FnOnce(&mut Tag)) -> Option<Arc<Tag>> {
         let held = self.tags.get_mut(&no)?;
         let was_well = held.health.state == State::Normal;

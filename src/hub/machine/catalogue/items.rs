@@ -2,7 +2,7 @@
 
 use super::{counted, deed, may, taken, unknown};
 use crate::hub::machine::long::{Forgetting, Work};
-use crate::hub::machine::{Answer, By, Change, Effect, NewItem, Refusal, Room, Verdict};
+use crate::hub::machine::{Answer, By, Change, NewItem, Refusal, Room, Verdict};
 use crate::hub::model::{AccountId, BadName, Item, ItemName, RepName, Repository, Tag};
 use std::sync::Arc;
 
@@ -99,7 +99,6 @@ impl Room {
         let item = Item { no: item, rep, name, pool, dir, access, comment, made: self.now.wall };
         let item = self.catalogue.insert_item(item);
         self.plan.changes.push(Change::Item(item.clone()));
-        self.plan.effects.push(Effect::LookAt(item.no));
         let text = format!("published {}/{} from {} of data pool {}", item.rep, item.name, item.dir, item.pool);
         self.log_deed(by, owner, text);
         item

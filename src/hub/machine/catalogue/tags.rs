@@ -58,8 +58,8 @@ impl Room {
         };
         let (no, is_read) = (tag.no, tag.digests.is_some());
         self.facts.exchange(Dependant::Tag(item.no, no), &Requirements::default(), &tag.requires);
+        self.plan.effects.push(Effect::LookAt(item.no, tag.detail.clone()));
         self.plan.changes.push(Change::Tag(tag));
-        self.plan.effects.push(Effect::LookAt(item.no));
         self.plan.news.push(News::Tag(no));
         self.log_deed(by, owner, text);
         let job = (!is_read).then(|| self.job_of_publication(by, no, size));

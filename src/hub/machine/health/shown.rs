@@ -97,13 +97,19 @@ impl Room {
         }
     }
 
+    /// The tags of an item that are not well, or may still have to be looked at, by name.
+    pub fn doubtful(&self, item: ItemNo) -> impl Iterator<Item = &Arc<Tag>> {
+        let place = self.catalogue.item_by_no(item);
+        // What was published since then was read, or is not well before it was.
+        let was_passed = place.is_some_and(|place| self.health.passes.contains_key(&place.pool));
+        let unwell = was_passed.then(|| self.catalogue.unwell(item));
+        let all = (!was_passed).then(|| self.catalogue.tags(item));
+        unwell.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
     pub(in crate::hub::machine) fn list_unwell(&self, item: ItemNo, now: Mono) -> Vec<(Arc<Tag>, Shown)> {
         let Some(place) = self.catalogue.item_by_no(item) else { return Vec::new() };
-        let mut tags: Vec<&Arc<Tag>> = match self.health.passes.contains_key(&place.pool) {
-            true => self.catalogue.unwell(item).collect(),
-            // Any of them may still have to be looked at.
-            false => self.catalogue.tags(item).collect(),
-        };
+        let mut tags: Vec<&Arc<Tag>> = self.doubtful(item).collect();
         let in_order = tags.len();
         if let Some(owner) = self.catalogue.owner(place) {
             let reported = self.members.reported(owner, &place.rep, &place.name, now);

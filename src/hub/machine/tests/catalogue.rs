@@ -132,6 +132,32 @@ fn what_is_to_be_looked_at_comes_in_slices() {
     }
     assert_eq!(seen, all);
     assert_eq!(play.room.published_in(&pool("p1")), 6);
+
+    let rain = play.room.item(&rep("weather"), &item("rain")).unwrap().no;
+    let page = |after, most| -> Vec<TagNo> {
+        play.room.to_look_at_in(rain, after, most).iter().map(|expected| expected.no).collect()
+    };
+    assert_eq!((page(None, 3), page(Some(all[2]), 9)), (all[..3].to_vec(), all[3..5].to_vec()));
+}
+
+#[test]
+fn files_are_found_by_their_names() {
+    let mut play = begin();
+    let of = |file: &str, tag: &str| NewTag { detail: file.into(), ..new_tag(tag, 10) };
+    let [one, other, last] =
+        [("a", "x"), ("b", "y"), ("a", "z")].map(|(file, tag)| play.publish(ALICE, of(file, tag)).0);
+    let rain = play.room.item(&rep("weather"), &item("rain")).unwrap().no;
+    let called = |play: &Play, names: &[&str]| -> Vec<TagNo> {
+        let names = names.iter().map(|name| Arc::from(*name)).collect();
+        let mut found: Vec<_> = play.room.to_look_at_called(rain, &names).iter().map(|expected| expected.no).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(called(&play, &["a", "c"]), [one, last]);
+    assert_eq!(called(&play, &["a", "b"]), [one, other, last]);
+    let forgotten = Ask::ForgetTags(by(ALICE), rep("weather"), item("rain"), Which::One(tag("x")));
+    assert_eq!(play.ask(forgotten), Verdict::Gone(1));
+    assert_eq!(called(&play, &["a"]), [last]);
 }
 
 #[test]

@@ -68,7 +68,14 @@ impl Day {
         let unwell: Vec<TagNo> = room.catalogue.unwell(item).map(|tag| tag.no).collect();
         assert_eq!(unwell, tags.iter().filter(is_unwell).map(|tag| tag.no).collect::<Vec<_>>());
         assert_eq!(room.to_look_at(&pool("p1"), None, 99).len(), tags.len());
+        let doubtful: BTreeSet<TagNo> = room.doubtful(item).map(|tag| tag.no).collect();
         for tag in &tags {
+            assert!(
+                tag.looked.get().is_some() || doubtful.contains(&tag.no),
+                "nobody waits until {tag:?} is looked at"
+            );
+            let of_file = room.tags_of_file(item, &tag.detail).filter(|other| other.no == tag.no);
+            assert_eq!(of_file.count(), 1);
             let is_wanted = room.health.is_wanted(tag.no);
             let is_listed = room.health.is_listed(tag.no);
             assert!(!(is_wanted && is_listed), "once is enough");
