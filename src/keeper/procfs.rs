@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The fields of `/proc/<pid>/stat` (proc_pid_stat(5)) that are used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +24,17 @@ pub struct Stat {
     pub group: i32,
     /// Field 6.
     pub session: i32,
+    /// Whether it is a thread of the kernel, which has no program: `PF_KTHREAD` in field 9.
+    pub kernel: bool,
     /// Field 22.
     pub start_ticks: u64,
+    /// Fields 26 and 28: where its code and its stack begin in its memory. The kernel notes the code's place last: it is 0
+    /// in the middle of an exec (load_elf_binary), and 1 where it may not be told.
+    pub places: (u64, u64),
 }
+
+/// The kernel's include/linux/sched.h.
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 impl Stat {
     /// Reads the text of a stat file. The command may contain anything, also spaces and parentheses.
@@ -40,7 +49,9 @@ impl Stat {
             parent: number(4)?,
             group: number(5)?,
             session: number(6)?,
+            kernel: fields.get(9 - 3)?.parse::<u32>().ok()? & PF_KTHREAD != 0,
             start_ticks: fields.get(22 - 3)?.parse().ok()?,
+            places: (fields.get(26 - 3)?.parse().ok()?, fields.get(28 - 3)?.parse().ok()?),
         })
     }
 
@@ -62,10 +73,15 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Stat::of(pid).map(|stat| stat.start_ticks)
 }
 
-/// `HOSTLER_RUN` in the environment that the process was started with; none also when it cannot be read.
-pub fn run_of(pid: i32) -> Option<u64> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let number = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"HOSTLER_RUN="))?;
+/// The environment that the process was started with; none when it cannot be read.
+fn environ(pid: i32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
+fn run_in(environ: &[u8]) -> Option<u64> {
+    // Without its end it may be a part of the number.
+    let mut entries = environ.split_inclusive(|byte| *byte == 0);
+    let number = entries.find_map(|entry| entry.strip_prefix(b"HOSTLER_RUN=")?.strip_suffix(b"\0"))?;
     std::str::from_utf8(number).ok()?.parse().ok()
 }
 
@@ -89,19 +105,26 @@ fn children_of_leader(pid: i32) -> Vec<i32> {
     }
 }
 
-/// How often, and how long apart, an empty environment is read again. A process in the middle of an exec shows none
-/// for some microseconds, and would pass for a stray that wiped it; a true one costs the keeper this once.
-const LOOKS: usize = 10;
+/// For how long, and how often, it is waited for the end of an exec. One takes microseconds, or as long as others have
+/// the processor; the program of one that takes longer lies on a disk that does not answer.
+const LONGEST_EXEC: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
 
-fn run_of_orphan(pid: i32) -> Option<u64> {
-    for _ in 0..LOOKS {
-        match fs::read(format!("/proc/{pid}/environ")) {
-            Ok(environ) if environ.is_empty() => std::thread::sleep(LOOK_AGAIN),
-            Ok(_) | Err(_) => break,
+/// `HOSTLER_RUN` in the environment that the process was started with; none also when it cannot be read. A process in the
+/// middle of an exec has no environment yet, and must not pass for one that wiped it.
+pub fn run_of(pid: i32) -> Option<u64> {
+    let begin = Instant::now();
+    let places = || Stat::of(pid).filter(|stat| stat.lives() && !stat.kernel).map(|stat| stat.places);
+    loop {
+        let before = places();
+        let run = run_in(&environ(pid)?);
+        // An exec also cuts short what is being read. Another program has its stack at another place.
+        let is_settled = before.is_none_or(|(code, _)| code != 0) && before == places();
+        if run.is_some() || is_settled || begin.elapsed() >= LONGEST_EXEC {
+            return run;
         }
+        thread::sleep(LOOK_AGAIN);
     }
-    run_of(pid)
 }
 
 /// The living children of the keeper (pid `own`) that are not `known`: what it has adopted. One whose session is
@@ -110,7 +133,7 @@ pub fn kin(own: i32, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool)
     let unknown = children_of_leader(own).into_iter().filter(|pid| !known(*pid));
     let looked = unknown.filter_map(|pid| {
         let stat = Stat::of(pid).filter(Stat::lives)?;
-        let run = if claimed(stat.session) { None } else { run_of_orphan(pid) };
+        let run = if claimed(stat.session) { None } else { run_of(pid) };
         Some(Kin { pid, session: stat.session, run, command: stat.command })
     });
     looked.collect()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keeper::frames::{Inbox, Outbox};
-use crate::keeper::procfs::{Descendant, Stat};
+use crate::keeper::procfs::{self, Descendant, Stat};
 use crate::keeper::run::{Channel, Keeper, Settings};
 use crate::keeper::sys::{Failure, Kernel, Launch, Started, Step, Watch};
 use signal_hook::iterator::backend::SignalDelivery;
@@ -161,12 +161,34 @@ fn a_forked_child_is_told_as_spawned_before_its_exit() {
 }
 
 #[test]
+fn a_process_that_executes_one_program_after_the_other_is_known_all_the_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("again.sh");
+    std::fs::write(&script, "#!/bin/sh\nexec sh \"$0\"\n").unwrap();
+    let start = |wipe: &str| {
+        let command = format!("exec {wipe} sh {}", script.display());
+        std::process::Command::new("sh").args(["-c", &command]).env("HOSTLER_RUN", "77").spawn().unwrap()
+    };
+    let (mut known, mut wiped) = (start(""), start("env -i PATH=/usr/bin:/bin"));
+    let pids = [known.id(), wiped.id()].map(u32::cast_signed);
+    while procfs::run_of(pids[1]).is_some() {} // it has not wiped it yet
+    let seen: std::collections::BTreeSet<_> = (0..2000).map(|_| pids.map(procfs::run_of)).collect();
+    for child in [&mut known, &mut wiped] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(seen, [[Some(77), None]].into());
+}
+
+#[test]
 fn the_stat_line_survives_any_name() {
-    let fields = "S 1 5 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 424242 1000 1";
+    let fields = "S 1 5 6 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 424242 1000 1 0 4096 8192 140001 0";
     for name in ["sh", "a b", ") S 9 9", "((", ""] {
         let stat = Stat::parse(&format!("42 ({name}) {fields}")).unwrap();
+        let (command, places) = (name.to_owned(), (4096, 140_001));
+        let kernel = false;
         let expected =
-            Stat { command: name.to_owned(), state: 'S', parent: 1, group: 5, session: 6, start_ticks: 424_242 };
+            Stat { command, state: 'S', parent: 1, group: 5, session: 6, kernel, start_ticks: 424_242, places };
         assert_eq!(stat, expected);
     }
     for broken in ["", "42", "42 (sh", "42 (sh) S", "42 (sh) S x y z"] {
