@@ -172,7 +172,8 @@ impl LogFile {
         self.ledger.records += 1;
         let written = if self.ledger.records > MOST { self.rewrite(record) } else { self.append(record, durable) };
         match &written {
-            Err(why) if !self.trouble => {
+            // That the disk is full is told elsewhere, and once.
+            Err(why) if !self.trouble && why.kind() != io::ErrorKind::StorageFull => {
                 tracing::warn!(file = %self.sidecar.display(), %why, "could not note a time mark of a log");
             }
             _ => {}

@@ -87,12 +87,13 @@ fn without_a_reserve_a_full_disk_ends_the_core_and_the_next_one_waits_for_space(
     let client = daemon.tcp();
     let steady = leader(&client, "steady");
     let core = daemon.core_pid().expect("a core");
-    // Somebody takes the reserve, and everything else. The next commit is an I/O error.
-    until("the core ends", SOON, || {
-        fs::write(daemon.data_dir().join("reserve"), "").ok()?;
-        disk.fill();
-        (!process::alive(core)).then_some(())
-    });
+    // Somebody takes the reserve, and everything else, before the core can claim any of it. The next commit is an I/O error.
+    process::signal(core, Signal::SIGSTOP);
+    until("the core stands still", SOON, || (process::stat(core)?.state == 'T').then_some(()));
+    fs::write(daemon.data_dir().join("reserve"), "").expect("the reserve");
+    disk.fill();
+    process::signal(core, Signal::SIGCONT);
+    until("the core ends", SOON, || (!process::alive(core)).then_some(()));
     let cause = degraded(&daemon);
     assert!(cause.contains("the disk is full"), "{cause}");
     assert!(daemon.stderr().contains("nothing can be promised any more"), "the core ended for another reason");
