@@ -9,7 +9,7 @@
 //!
 //! A reader keeps the content that he began with: he never sees bytes of another version.
 
-use super::files::{Failing, read_at};
+use super::files::{Failing, in_memory, read_at};
 use super::known::Known;
 use super::live::{Live, Look};
 use super::sums::crc_of;
@@ -20,9 +20,8 @@ use crate::cache::model::{Crc, Extent, Source, Task, Validators};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -410,19 +409,13 @@ impl Reader {
 
     /// Reads; nothing, where the file is shorter.
     async fn bytes(&self, file: Arc<File>, bytes: Range<u64>) -> io::Result<Bytes> {
-        let at = bytes.start;
-        let mut buffer = vec![0; usize::try_from(bytes.end.saturating_sub(at)).unwrap_or_default()];
-        match preadv2(&*file, &mut [IoSliceMut::new(&mut buffer)], at, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read > 0 => {
-                buffer.truncate(read);
-                return Ok(buffer.into());
-            }
-            // Not in memory; or a file system that cannot tell. Whatever else it is, it will be said again.
-            Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP) | Err(_) => {}
+        if let Some(bytes) = in_memory(&file, bytes.clone()) {
+            return Ok(bytes);
         }
         let path = self.inner.files.path(&self.task.ids.primary);
         let job = move || {
-            let read = read_at(&file, &mut buffer, at).failing("read", &path)?;
+            let mut buffer = vec![0; usize::try_from(bytes.end.saturating_sub(bytes.start)).unwrap_or_default()];
+            let read = read_at(&file, &mut buffer, bytes.start).failing("read", &path)?;
             buffer.truncate(read);
             Ok(buffer.into())
         };

@@ -8,14 +8,17 @@
 //! A file may have other names: a twin's, or one that an operator was given. So nothing is ever written into a file that
 //! has several, and none is ever cut short: it is replaced.
 //!
-//! Everything here blocks.
+//! Everything here blocks, but [`in_memory`].
 
 use crate::cache::model::TaskId;
+use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::{ReadWriteFlags, preadv2};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::ops::Range;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -235,6 +238,20 @@ fn make_folder(path: &Path, parents: bool) -> io::Result<bool> {
 /// Brings the names in a directory to the disk.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path).and_then(|folder| folder.sync_all()).failing("sync", path)
+}
+
+/// What is in memory of a part of a file, from its beginning; none: nothing is, the file ends before it, or its file system
+/// cannot tell. Waits for no disk.
+pub fn in_memory(file: &File, part: Range<u64>) -> Option<Bytes> {
+    let mut buffer = vec![0; usize::try_from(part.end.saturating_sub(part.start)).ok()?];
+    match preadv2(file, &mut [IoSliceMut::new(&mut buffer)], part.start, ReadWriteFlags::NOWAIT) {
+        Ok(read) if read > 0 => {
+            buffer.truncate(read);
+            Some(buffer.into())
+        }
+        // Whatever else an error says will be said again.
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Reads until the buffer is full or the file ends.

@@ -33,6 +33,7 @@ mod thread;
 mod watching;
 mod writer;
 
+pub use files::in_memory;
 pub use thread::DataThread;
 
 use super::machine::{Event, Order, Removed};

@@ -1,20 +1,24 @@
 //! The bytes of a file, on their way out.
 //!
 //! ```text
+//! in memory:      read 0 -- is it what it was? --> sent   read 1 -- is it? --> sent   …
 //! blocking pool:  read 0 -- is it what it was? --> read 1 -- is it? --> …
 //!                                  `--> sent ---------------------`--> sent
 //! ```
 //!
-//! The next piece is read while one is sent, and each piece is only handed on after the file was found to be what it was
-//! when it was opened: who gets everything has got what was published, and whoever does not sees his connection break.
+//! What is in memory is read where it is sent. From the first piece on that is not, the next one is read while one is sent.
+//! Each piece is only handed on after the file was found to be what it was when it was opened: who gets everything has got
+//! what was published, and whoever does not sees his connection break.
 
+use crate::cache::content;
+use crate::hub::files;
 use crate::hub::model::Stamp;
 use bytes::Bytes;
 use futures_util::stream::{Stream, try_unfold};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -47,15 +51,32 @@ pub(super) fn bytes<L: Listens>(
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let rest = Rest { file: Arc::new(file), stamp, range, next: None, listener };
     try_unfold(rest, |mut rest| async move {
-        let Some(reading) = rest.next.take().or_else(|| rest.read()) else { return Ok(None) };
-        let bytes = reading.await.map_err(io::Error::other)??;
-        rest.next = rest.read();
+        let ahead = rest.next.take();
+        let bytes = match ahead.is_none().then(|| rest.in_memory()).flatten() {
+            Some(bytes) => bytes,
+            None => {
+                let Some(reading) = ahead.or_else(|| rest.read()) else { return Ok(None) };
+                let bytes = reading.await.map_err(io::Error::other)??;
+                rest.next = rest.read();
+                bytes
+            }
+        };
         rest.listener.sent(bytes.len() as u64);
         Ok(Some((bytes, rest)))
     })
 }
 
 impl<L> Rest<L> {
+    /// The next piece, or a part of it, where it is in memory and the file is what it was.
+    fn in_memory(&mut self) -> Option<Bytes> {
+        let end = self.range.end.min(self.range.start.saturating_add(PIECE));
+        let bytes = content::in_memory(&self.file, self.range.start..end)?;
+        files::is_still_as_known(&self.file, self.stamp).then(|| {
+            self.range.start += bytes.len() as u64;
+            bytes
+        })
+    }
+
     /// Begins to read the next piece; none is left.
     fn read(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
         let length = PIECE.min(self.range.end.saturating_sub(self.range.start));
@@ -69,29 +90,18 @@ impl<L> Rest<L> {
 fn piece(file: &File, stamp: Stamp, at: u64, length: u64) -> io::Result<Bytes> {
     let mut buffer = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     file.read_exact_at(&mut buffer, at)?;
-    match stamp_of(file)? == stamp {
+    match files::is_still(file, stamp) {
         true => Ok(buffer.into()),
         false => Err(io::Error::other("the file was changed while it was being sent")),
     }
-}
-
-/// What the kernel says of it now. Blocks.
-fn stamp_of(file: &File) -> io::Result<Stamp> {
-    let found = file.metadata()?;
-    let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
-    Ok(Stamp {
-        dev: found.dev(),
-        ino: found.ino(),
-        size: found.size(),
-        mtime: nanos(found.mtime(), found.mtime_nsec()),
-        ctime: nanos(found.ctime(), found.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures_util::{StreamExt, TryStreamExt};
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+    use std::path::Path;
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]
@@ -105,9 +115,16 @@ mod tests {
 
     fn file(content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.bin");
+        let path = dir.path().canonicalize().unwrap().join("i/a.bin");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         (dir, path)
+    }
+
+    /// Opens it; with what it is.
+    fn open(path: &Path) -> (File, Stamp) {
+        let dir = path.parent().unwrap();
+        files::open(dir.parent().unwrap(), dir.file_name().unwrap().to_str().unwrap(), "a.bin").unwrap()
     }
 
     fn content() -> Vec<u8> {
@@ -118,13 +135,18 @@ mod tests {
     async fn a_file_goes_out_as_it_is() {
         let (_dir, path) = file(&content());
         for range in [0..700_000, 0..4, 262_144..262_145, 699_999..700_000, 100..600_000, 5..5] {
-            let (opened, heard) = (File::open(&path).unwrap(), Heard::default());
-            let stamp = stamp_of(&opened).unwrap();
-            let pieces = bytes(opened, stamp, range.clone(), heard.clone());
-            let sent: Vec<Bytes> = pieces.try_collect().await.unwrap();
-            let expected = &content()[range.start as usize..range.end as usize];
-            assert_eq!(sent.concat(), expected, "{range:?}");
-            assert_eq!(*heard.0.lock().unwrap(), range.end - range.start);
+            for is_cold in [false, true] {
+                let ((opened, stamp), heard) = (open(&path), Heard::default());
+                if is_cold {
+                    opened.sync_all().unwrap();
+                    posix_fadvise(&opened, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).unwrap();
+                }
+                let pieces = bytes(opened, stamp, range.clone(), heard.clone());
+                let sent: Vec<Bytes> = pieces.try_collect().await.unwrap();
+                let expected = &content()[range.start as usize..range.end as usize];
+                assert_eq!(sent.concat(), expected, "{range:?}");
+                assert_eq!(*heard.0.lock().unwrap(), range.end - range.start);
+            }
         }
     }
 
@@ -132,13 +154,12 @@ mod tests {
     async fn a_file_that_changes_is_never_sent_to_its_end() {
         use std::io::Write;
         let (_dir, path) = file(&content());
-        let opened = File::open(&path).unwrap();
+        let (opened, stamp) = open(&path);
         // As if it had been found so some time ago: kernels tell times in coarse steps.
-        let before = Stamp { mtime: 1, ..stamp_of(&opened).unwrap() };
+        let before = Stamp { mtime: 1, ..stamp };
         let mut pieces = Box::pin(bytes(opened, before, 0..700_000, Heard::default()));
         assert!(pieces.next().await.unwrap().is_err(), "it is not what it was");
-        let opened = File::open(&path).unwrap();
-        let stamp = stamp_of(&opened).unwrap();
+        let (opened, stamp) = open(&path);
         let mut pieces = Box::pin(bytes(opened, stamp, 0..700_000, Heard::default()));
         assert!(pieces.next().await.unwrap().is_ok());
         std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"x").unwrap();
@@ -149,8 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_cut_short_breaks_off() {
         let (_dir, path) = file(b"short");
-        let opened = File::open(&path).unwrap();
-        let stamp = stamp_of(&opened).unwrap();
+        let (opened, stamp) = open(&path);
         let sent: io::Result<Vec<Bytes>> = bytes(opened, stamp, 0..10, Heard::default()).try_collect().await;
         assert!(sent.is_err());
     }

@@ -12,6 +12,7 @@ use crate::hub::model::{Look, Stamp};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use rustix::fs::{StatxFlags, StatxTimestamp, makedev, statx};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -209,8 +210,25 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
+/// What is known of an open file, without asking the host it may lie on.
+pub(super) fn stamp_as_known(file: &File) -> Option<Stamp> {
+    let flags = rustix::fs::AtFlags::EMPTY_PATH | rustix::fs::AtFlags::STATX_DONT_SYNC;
+    let stat = statx(file, "", flags, StatxFlags::BASIC_STATS).ok()?;
+    let nanos = |at: StatxTimestamp| in_nanos(at.tv_sec, at.tv_nsec.into());
+    Some(Stamp {
+        dev: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        ino: stat.stx_ino,
+        size: stat.stx_size,
+        mtime: nanos(stat.stx_mtime),
+        ctime: nanos(stat.stx_ctime),
+    })
+}
+
+fn in_nanos(seconds: i64, nanos: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
 fn stamp_of(stat: &FileStat) -> Result<Stamp, Fault> {
-    let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
     if kind(stat) != SFlag::S_IFREG {
         return Err(Fault::Seen(Look::NotAFile));
     }
@@ -218,8 +236,8 @@ fn stamp_of(stat: &FileStat) -> Result<Stamp, Fault> {
         dev: stat.st_dev,
         ino: stat.st_ino,
         size: u64::try_from(stat.st_size).unwrap_or_default(),
-        mtime: nanos(stat.st_mtime, stat.st_mtime_nsec),
-        ctime: nanos(stat.st_ctime, stat.st_ctime_nsec),
+        mtime: in_nanos(stat.st_mtime, stat.st_mtime_nsec),
+        ctime: in_nanos(stat.st_ctime, stat.st_ctime_nsec),
     })
 }
 

@@ -144,12 +144,15 @@ pub fn open(pool: &Path, dir: &str, file: &str) -> Result<(File, Stamp), Look> {
     Ok(directory.open_file(file)?)
 }
 
-/// What an open file is now: whether it changed while it was handed out. Does not block for long.
-///
-/// # Errors
-/// What a look would find.
-pub fn stamp(file: &File) -> Result<Stamp, Look> {
-    Ok(directory::stamp_of_open(file)?)
+/// Whether an open file is still what it was. Blocks.
+pub fn is_still(file: &File, stamp: Stamp) -> bool {
+    directory::stamp_of_open(file).is_ok_and(|now| now == stamp)
+}
+
+/// The same, as far as this host knows: nobody else is asked, and nothing is waited for. A file system of this host
+/// always knows.
+pub fn is_still_as_known(file: &File, stamp: Stamp) -> bool {
+    directory::stamp_as_known(file).is_some_and(|now| now == stamp)
 }
 
 /// Opens an item's directory, which is made where there is none, never through a symbolic link that leads out of the pool,
