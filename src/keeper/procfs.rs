@@ -129,14 +129,23 @@ pub fn run_of(pid: i32) -> Option<u64> {
 
 /// The living children of the keeper (pid `own`) that are not `known`: what it has adopted. One whose session is
 /// `claimed` needs no further look.
+///
+/// Nobody is missed who was there all the time: one that is found dead has left its children to the keeper, perhaps after
+/// they were listed. So they are listed until there is nobody new.
 pub fn kin(own: i32, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool) -> Vec<Kin> {
-    let unknown = children_of_leader(own).into_iter().filter(|pid| !known(*pid));
-    let looked = unknown.filter_map(|pid| {
-        let stat = Stat::of(pid).filter(Stat::lives)?;
-        let run = if claimed(stat.session) { None } else { run_of(pid) };
-        Some(Kin { pid, session: stat.session, run, command: stat.command })
-    });
-    looked.collect()
+    let (mut kin, mut seen) = (Vec::new(), HashSet::new());
+    loop {
+        let listed = children_of_leader(own).into_iter();
+        let new: Vec<i32> = listed.filter(|pid| !known(*pid) && seen.insert(*pid)).collect();
+        if new.is_empty() {
+            return kin;
+        }
+        kin.extend(new.into_iter().filter_map(|pid| {
+            let stat = Stat::of(pid).filter(Stat::lives)?;
+            let run = if claimed(stat.session) { None } else { run_of(pid) };
+            Some(Kin { pid, session: stat.session, run, command: stat.command })
+        }));
+    }
 }
 
 /// A process found below another.
