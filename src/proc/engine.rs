@@ -7,7 +7,8 @@
 //! ```
 //!
 //! What a client asked for is carried out once it is durable: a task that the disk has not heard of never ran. What
-//! follows from events (a restart, a firing, a kill) does not wait, because the keeper holds its intent.
+//! follows from events (a restart, a firing, a kill) does not wait, because the keeper holds its intent; but as long as
+//! asks are on their way to the disk it may be the consequence of one of them, and waits as well.
 //!
 //! Whatever takes time (looking up a user, the length of a log, a probe) runs beside the driver and comes back as a
 //! message. Launches and lengths of different runs overtake each other; those of one run cannot, because each is
@@ -339,11 +340,12 @@ impl Engine {
     ) {
         records::write(plan.writes, now.wall, &mut batch);
         let of_client = asked.is_some();
-        // A launch may be another one's consequence: that of a task whose creation is still on its way to the disk.
-        let (effects, at_once): (Vec<_>, Vec<_>) = plan
-            .effects
-            .into_iter()
-            .partition(|effect| of_client || (self.undurable > 0 && matches!(effect, Effect::Launch(_))));
+        // What starts or ends processes may be an ask's consequence: a task is created, and another one that needs it is
+        // started; it is stopped, and one of its runs turns out to have been started meanwhile.
+        let may_be_asked =
+            |effect: &Effect| matches!(effect, Effect::Launch(_) | Effect::Signal { .. } | Effect::EndLeftover { .. });
+        let waits = |effect: &Effect| of_client || self.undurable > 0 && may_be_asked(effect);
+        let (effects, at_once): (Vec<_>, Vec<_>) = plan.effects.into_iter().partition(waits);
         if of_client || !plan.heard.is_empty() || !effects.is_empty() || !batch.is_empty() {
             let store = &self.tools.store;
             let awaited = of_client || !effects.is_empty();
