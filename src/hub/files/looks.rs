@@ -25,7 +25,7 @@ pub fn look_many(pool: &Path, dir: &str, expected: &[Expected]) -> Vec<(TagNo, L
         Ok(directory) => found.look_in(&directory, item, expected.iter(), &|| ()),
         Err(fault) => found.nowhere(fault, expected.iter().map(|file| (item, file))),
     }
-    found.0.into_iter().map(|other| (other.tag, other.look)).collect()
+    found.others.into_iter().map(|other| (other.tag, other.look)).collect()
 }
 
 /// A file that is not as expected.
@@ -41,9 +41,14 @@ pub(super) struct Other {
     pub known: Option<Look>,
 }
 
-/// What looks at many files found: those that are not as expected.
+/// What looks at many files found.
 #[derive(Debug, Default)]
-pub(super) struct Found(pub Vec<Other>);
+pub(super) struct Found {
+    /// Those that are not as expected.
+    pub others: Vec<Other>,
+    /// This process lacked something, so that some were not looked at.
+    pub overlooked: bool,
+}
 
 impl Found {
     fn look_in<'a>(
@@ -62,12 +67,12 @@ impl Found {
             alive();
         }
         // Once: what is lacking for one file is lacking for all.
-        fault.iter().for_each(overlooked);
+        fault.iter().for_each(|fault| self.overlook(fault));
     }
 
     /// There is nothing in which they could be.
     pub(super) fn nowhere<'a>(&mut self, fault: Fault, files: impl Iterator<Item = (ItemNo, &'a Expected)>) {
-        let Fault::Seen(look) = fault else { return overlooked(&fault) };
+        let Fault::Seen(look) = fault else { return self.overlook(&fault) };
         let now = Now::read().wall;
         files.for_each(|file| self.add(file, look.clone(), now));
     }
@@ -78,14 +83,15 @@ impl Found {
         }
         let known = file.look.clone().filter(|_| file.looked.get().is_some());
         let (name, looked) = (Arc::clone(&file.detail), file.looked.clone());
-        self.0.push(Other { tag: file.no, item, file: name, look, looked, known });
+        self.others.push(Other { tag: file.no, item, file: name, look, looked, known });
     }
-}
 
-/// This process lacks something: nothing is known of files, so nothing is said of them. The next pass looks again.
-fn overlooked(fault: &Fault) {
-    if let Fault::Ours(errno) = fault {
-        tracing::warn!(why = errno.desc(), "published files could not be looked at");
+    /// This process lacks something: nothing is known of files, so nothing is said of them. The next pass looks again.
+    fn overlook(&mut self, fault: &Fault) {
+        if let Fault::Ours(errno) = fault {
+            self.overlooked = true;
+            tracing::warn!(why = errno.desc(), "published files could not be looked at");
+        }
     }
 }
 

@@ -58,6 +58,8 @@ struct Pass {
     spread: Option<Spread>,
     done: u32,
     after: Option<(ItemNo, TagNo)>,
+    /// Nothing was overlooked so far.
+    whole: bool,
     /// Not earlier than this, whatever is due: a slow disk is left to others for as long as it was ours.
     rested: Instant,
 }
@@ -82,7 +84,7 @@ impl Spread {
 
 impl Pass {
     fn begin(began: Instant, spread: Option<Spread>) -> Pass {
-        Pass { began, spread, done: 0, after: None, rested: began }
+        Pass { began, spread, done: 0, after: None, whole: true, rested: began }
     }
 
     /// There are so many files by now: what has come since it began is looked at in the same time.
@@ -199,10 +201,13 @@ impl<H: House> Passes<H> {
         }
         let Some(pass) = &mut self.pass else { return };
         if is_over {
+            let whole = pass.whole;
             self.next = pass.began + self.every;
             self.pass = None;
             self.watches.sweep();
-            self.house.tell(Event::Passed(self.name.clone()));
+            if whole {
+                self.house.tell(Event::Passed(self.name.clone()));
+            }
         } else {
             (pass.after, pass.done) = (last, pass.done.saturating_add(1));
             pass.rested = Instant::now() + began.elapsed();
@@ -250,7 +255,11 @@ impl<H: House> Passes<H> {
         let work = tokio::task::spawn_blocking(move || look_at_all(&place, &files, &watches, &lives));
         match patiently(work, &sign, self.patience).await {
             Ok(found) => {
-                let mut others = found.unwrap_or_default().0;
+                let broken = || Found { overlooked: true, ..Found::default() };
+                let Found { mut others, overlooked } = found.unwrap_or_else(broken);
+                if let Some(pass) = &mut self.pass {
+                    pass.whole &= !overlooked;
+                }
                 self.doubts.keep_back(&mut others, Instant::now(), Now::read().wall);
                 self.tell(others);
                 true
@@ -288,7 +297,7 @@ impl<H: House> Passes<H> {
             after = Some((*item, file.no));
             let mut found = Found::default();
             found.nowhere(Fault::Seen(gone.clone()), files.iter().map(|(item, file)| (*item, file)));
-            self.tell(found.0);
+            self.tell(found.others);
             tokio::task::yield_now().await; // it may be many
         }
         self.house.tell(Event::Hangs(self.name.clone()));

@@ -98,6 +98,12 @@ fn what_the_kernel_refuses_is_told_apart() {
         assert_eq!(seen(ours), None);
     }
     assert_eq!(Look::from(Fault::Ours(Errno::EMFILE)), Look::Unreadable(Errno::EMFILE.desc().to_owned()));
+    let (file, mut found) = (expected("i", 1, "a"), Found::default());
+    found.nowhere(Fault::Ours(Errno::EMFILE), [(ItemNo(1), &file)].into_iter());
+    assert!(found.overlooked && found.others.is_empty() && file.looked.get().is_none());
+    found = Found::default();
+    found.nowhere(Fault::Seen(Look::Missing), [(ItemNo(1), &file)].into_iter());
+    assert!(!found.overlooked && found.others.len() == 1);
 }
 
 #[test]

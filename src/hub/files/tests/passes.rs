@@ -148,6 +148,21 @@ async fn a_pool_that_does_not_answer_is_gone_until_it_does() {
     running.abort();
 }
 
+#[tokio::test]
+async fn a_pass_that_overlooked_something_does_not_count() {
+    let mut scene = scene(3);
+    let (mut passes, dir) = (scene.passes(SOON), Arc::new(scene.dir.clone()));
+    for is_whole in [false, true] {
+        passes.start_at_once();
+        passes.pass.as_mut().unwrap().whole = is_whole;
+        passes.look_at_slice(&dir).await;
+        assert!(passes.pass.is_none(), "it is over");
+        let told = std::iter::from_fn(|| scene.events.try_recv().ok());
+        let passed = told.filter(|event| matches!(event, Event::Passed(_))).count();
+        assert_eq!(passed, usize::from(is_whole));
+    }
+}
+
 #[test]
 fn slices_are_spread_over_the_time() {
     let spread = Spread::over(Duration::from_secs(10), 1000);
