@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use support::cli::{self, ended, hostler, told};
@@ -193,8 +194,9 @@ fn a_worker_that_dies_frees_its_task_at_once() {
     let daemon = Daemon::start();
     project(&daemon, &[]);
     told(&daemon, &["task", "submit", "p", "x", "--max-assign-time", "1h"], 0);
-    let worker = Worker::start(&daemon, "w", &[], "exec sleep 1000");
-    until("the task is held", SOON, || (states(&daemon, "p") == [(1, "held".to_owned())]).then_some(()));
+    let worker = Worker::start(&daemon, "w", &[], "echo begun; exec sleep 1000");
+    until("the command runs", SOON, || worker.said().contains("begun").then_some(()));
+    assert_eq!(states(&daemon, "p"), [(1, "held".to_owned())]);
     let left = process::tree(worker.pid());
     process::signal(worker.pid(), Signal::SIGKILL);
     until("the task is free", SOON, || (states(&daemon, "p") == [(1, "free".to_owned())]).then_some(()));
@@ -409,13 +411,12 @@ fn the_example_of_a_worker_in_shell_works_as_it_is() {
     let mut worker = Command::new("sh");
     worker.arg(example("worker.sh")).arg(format!("http://{}", daemon.address())).arg("1");
     worker.args(["sh", "-c", "read -r line; echo \"$line\" >> done; [ \"$line\" != fail ]"]);
-    worker.current_dir(&work).stdin(Stdio::null()).stdout(Stdio::null());
+    worker.current_dir(&work).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
     let mut worker = worker.spawn().expect("a shell");
     let over = || states(&daemon, "p") == [(2, "failed".to_owned())];
     until("both tasks are seen to", SOON, || over().then_some(()));
-    for pid in process::tree(worker.id() as i32) {
-        process::signal(pid, Signal::SIGKILL);
-    }
+    // All of its group at once: it may be about to start the next one.
+    process::signal(-(worker.id() as i32), Signal::SIGKILL);
     worker.wait().expect("our child");
     assert_eq!(fs::read_to_string(work.join("done")).expect("results"), "say \"hi\" \\ there\nfail\n");
 }
