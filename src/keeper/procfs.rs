@@ -73,11 +73,6 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Stat::of(pid).map(|stat| stat.start_ticks)
 }
 
-/// The environment that the process was started with; none when it cannot be read.
-fn environ(pid: i32) -> Option<Vec<u8>> {
-    fs::read(format!("/proc/{pid}/environ")).ok()
-}
-
 fn run_in(environ: &[u8]) -> Option<u64> {
     // Without its end it may be a part of the number.
     let mut entries = environ.split_inclusive(|byte| *byte == 0);
@@ -110,19 +105,23 @@ fn children_of_leader(pid: i32) -> Vec<i32> {
 const LONGEST_EXEC: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
 
-/// `HOSTLER_RUN` in the environment that the process was started with; none also when it cannot be read. A process in the
-/// middle of an exec has no environment yet, and must not pass for one that wiped it.
-pub fn run_of(pid: i32) -> Option<u64> {
+/// `HOSTLER_RUN` in the environment that the process was started with, as it was `found` just now; none also when it cannot
+/// be read. A process in the middle of an exec has no environment yet, and must not pass for one that wiped it.
+pub fn run_of(pid: i32, found: &Stat) -> Option<u64> {
     let begin = Instant::now();
-    let places = || Stat::of(pid).filter(|stat| stat.lives() && !stat.kernel).map(|stat| stat.places);
+    let places = |stat: &Stat| (stat.lives() && !stat.kernel).then_some(stat.places);
+    let mut before = places(found);
     loop {
-        let before = places();
-        let run = run_in(&environ(pid)?);
-        // An exec also cuts short what is being read. Another program has its stack at another place.
-        let is_settled = before.is_none_or(|(code, _)| code != 0) && before == places();
-        if run.is_some() || is_settled || begin.elapsed() >= LONGEST_EXEC {
+        let run = run_in(&fs::read(format!("/proc/{pid}/environ")).ok()?);
+        if run.is_some() || begin.elapsed() >= LONGEST_EXEC {
             return run;
         }
+        // An exec also cuts short what is being read. Another program has its stack at another place.
+        let now = places(&Stat::of(pid)?);
+        if before.is_none_or(|(code, _)| code != 0) && before == now {
+            return None;
+        }
+        before = now;
         thread::sleep(LOOK_AGAIN);
     }
 }
@@ -142,7 +141,7 @@ pub fn kin(own: i32, known: &dyn Fn(i32) -> bool, claimed: &dyn Fn(i32) -> bool)
         }
         kin.extend(new.into_iter().filter_map(|pid| {
             let stat = Stat::of(pid).filter(Stat::lives)?;
-            let run = if claimed(stat.session) { None } else { run_of(pid) };
+            let run = if claimed(stat.session) { None } else { run_of(pid, &stat) };
             Some(Kin { pid, session: stat.session, run, command: stat.command })
         }));
     }
@@ -178,7 +177,12 @@ pub fn trees(roots: &[i32]) -> Vec<Descendant> {
 
 /// All living processes, as far as leftovers need them. `groups` names the control group of the processes in one.
 pub fn processes(groups: &HashMap<i32, String>) -> Vec<Process> {
-    let all: HashMap<i32, (Stat, Option<u64>)> = all().map(|(pid, stat)| (pid, (stat, run_of(pid)))).collect();
+    let all: HashMap<i32, (Stat, Option<u64>)> = all()
+        .map(|(pid, stat)| {
+            let run = run_of(pid, &stat);
+            (pid, (stat, run))
+        })
+        .collect();
     let own = program_of("self");
     let living = all.iter().filter(|(_, (stat, _))| stat.lives());
     let processes = living.map(|(pid, (stat, run))| Process {

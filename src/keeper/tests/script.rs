@@ -171,8 +171,9 @@ fn a_process_that_executes_one_program_after_the_other_is_known_all_the_time() {
     };
     let (mut known, mut wiped) = (start(""), start("env -i PATH=/usr/bin:/bin"));
     let pids = [known.id(), wiped.id()].map(u32::cast_signed);
-    while procfs::run_of(pids[1]).is_some() {} // it has not wiped it yet
-    let seen: std::collections::BTreeSet<_> = (0..2000).map(|_| pids.map(procfs::run_of)).collect();
+    let run_of = |pid| procfs::run_of(pid, &Stat::of(pid).unwrap());
+    while run_of(pids[1]).is_some() {} // it has not wiped it yet
+    let seen: std::collections::BTreeSet<_> = (0..2000).map(|_| pids.map(run_of)).collect();
     for child in [&mut known, &mut wiped] {
         child.kill().unwrap();
         child.wait().unwrap();
