@@ -3,6 +3,7 @@
 use crate::hub::model::ItemNo;
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -48,13 +49,18 @@ pub(super) struct Wants {
     pub whole: bool,
 }
 
+/// Adds names to those that are there already for the same item.
+pub(super) fn add_to<K: Eq + Hash>(all: &mut HashMap<K, Names>, item: K, names: Names) {
+    match all.entry(item) {
+        Entry::Vacant(free) => drop(free.insert(names)),
+        Entry::Occupied(mut there) => there.get_mut().add(names),
+    }
+}
+
 impl Wants {
     /// Files of an item, beside those that are wanted already.
     pub(super) fn want(&mut self, item: ItemNo, names: Names) {
-        match self.items.entry(item) {
-            Entry::Vacant(free) => drop(free.insert(names)),
-            Entry::Occupied(mut there) => there.get_mut().add(names),
-        }
+        add_to(&mut self.items, item, names);
     }
 
     pub(super) fn is_empty(&self) -> bool {

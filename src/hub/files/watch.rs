@@ -12,7 +12,7 @@
 //! more watches, that is said once, and the rest is looked at in its turn.
 
 use super::directory::Directory;
-use super::wanted::Names;
+use super::wanted::{Names, add_to};
 use crate::hub::model::{ItemNo, PoolName};
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
@@ -117,8 +117,7 @@ impl Watches {
                 Some(None) => continue,
             };
             for about in items {
-                let all = heard.items.entry(about.clone());
-                all.and_modify(|all| all.add(names.clone())).or_insert_with(|| names.clone());
+                add_to(&mut heard.items, about.clone(), names.clone());
             }
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                 known.lose(event.wd);
